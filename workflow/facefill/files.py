@@ -1,0 +1,80 @@
+"""Files that appear whole or not at all, tables that read back as they were written."""
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from facefill.errors import FacefillError
+
+# A ZIP entry carries a date; a constant one keeps equal content at equal bytes.
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path` (same suffix) that replaces it when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sha256_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path | str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_table(path: Path | str, table: pd.DataFrame, float_format: str | None = None) -> None:
+    """Write a CSV: UTF-8, newline endings on every system, no index column."""
+    with atomic(path) as partial:
+        table.to_csv(
+            partial,
+            index=False,
+            lineterminator="\n",
+            float_format=float_format,
+            errors="surrogateescape",  # file names that are not UTF-8 survive the round trip
+        )
+
+
+def read_table(path: Path | str, columns: Iterable[str], text: Iterable[str] = ()) -> pd.DataFrame:
+    """Read a CSV that must have `columns`; those in `text` stay strings (a person may be named "NA").
+
+    Raises FacefillError naming the file when it is damaged or lacks a column.
+    """
+    columns = list(columns)
+    try:
+        table = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(text, str),
+            keep_default_na=False,
+            na_values={name: [""] for name in columns if name not in set(text)},
+            encoding_errors="surrogateescape",
+        )
+    except (ValueError, OSError) as error:
+        raise FacefillError(
+            f"{path}: not a readable table ({error}); delete it and run again"
+        ) from error
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise FacefillError(
+            f"{path}: the column {missing[0]!r} is missing; delete the file and run again"
+        )
+    return table
+
+
+def add_to_zip(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Store `data` uncompressed (PNG already is) under a constant date."""
+    archive.writestr(zipfile.ZipInfo(name, date_time=ZIP_DATE), data)
