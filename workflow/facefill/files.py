@@ -1,15 +1,18 @@
 """Files that appear whole or not at all, tables that read back as they were written."""
 
+import csv
 import hashlib
 import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, TextIO
 
 from facefill.errors import FacefillError
+
+if TYPE_CHECKING:
+    import pandas as pd  # costs half a second: only the functions that need it import it
 
 # A ZIP entry carries a date; a constant one keeps equal content at equal bytes.
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -17,7 +20,7 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path` (same suffix) that replaces it when the block ends well."""
+    """Yield a temporary path beside `path` (same suffix) that replaces it if all goes well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
@@ -37,23 +40,53 @@ def sha256_file(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_table(path: Path | str, table: pd.DataFrame, float_format: str | None = None) -> None:
+class _Lines:
+    """A CSV file whose lines end in a newline, and whose cells may hold a carriage return.
+
+    Python's csv quotes a carriage return only where it is part of the line ending.
+    """
+
+    END = "\r\n"
+
+    def __init__(self, file: TextIO):
+        self._file = file
+
+    def write(self, line: str) -> None:
+        self._file.write(line.removesuffix(self.END) + "\n")
+
+
+@contextmanager
+def _lines(path: Path | str) -> Iterator[_Lines]:
+    with (
+        atomic(path) as partial,
+        # File names that are not UTF-8 survive the round trip.
+        open(partial, "w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        yield _Lines(file)
+
+
+@contextmanager
+def csv_rows(path: Path | str) -> Iterator[Any]:
+    """Yield a csv.writer for a table built row by row; it appears when the block ends well."""
+    with _lines(path) as lines:
+        yield csv.writer(lines, lineterminator=_Lines.END)
+
+
+def write_table(path: Path | str, table: "pd.DataFrame", float_format: str | None = None) -> None:
     """Write a CSV: UTF-8, newline endings on every system, no index column."""
-    with atomic(path) as partial:
-        table.to_csv(
-            partial,
-            index=False,
-            lineterminator="\n",
-            float_format=float_format,
-            errors="surrogateescape",  # file names that are not UTF-8 survive the round trip
-        )
+    with _lines(path) as lines:
+        table.to_csv(lines, index=False, lineterminator=_Lines.END, float_format=float_format)
 
 
-def read_table(path: Path | str, columns: Iterable[str], text: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a CSV that must have `columns`; those in `text` stay strings (a person may be named "NA").
+def read_table(
+    path: Path | str, columns: Iterable[str], text: Iterable[str] = ()
+) -> "pd.DataFrame":
+    """Read a CSV that must have `columns`; those in `text` stay strings (a person may be "NA").
 
     Raises FacefillError naming the file when it is damaged or lacks a column.
     """
+    import pandas as pd
+
     columns = list(columns)
     try:
         table = pd.read_csv(

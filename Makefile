@@ -1,0 +1,40 @@
+# make run | test | lint | bench | docs | clean. The environment .venv is built when missing.
+PYTHON ?= python3
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: run test lint bench docs clean
+
+run: .venv/installed
+	snakemake $(ARGS)
+
+test: .venv/installed
+	python -m pytest $(ARGS)
+
+lint: .venv/installed
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow/rules
+	snakemake --lint
+
+# Speed as ratios within one run; needs a folder of photos: make bench PHOTOS=results/synthetic/raw
+PHOTOS ?= results/synthetic/raw
+bench: .venv/installed
+	PYTHONPATH=workflow python workflow/bench/train.py
+	PYTHONPATH=workflow python workflow/bench/align.py $(PHOTOS)
+
+# The README's table of the configuration, written anew from the schema.
+docs: .venv/installed
+	PYTHONPATH=workflow python workflow/docs/configuration.py
+
+clean:
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf .snakemake
+
+.venv/installed: envs/requirements.txt envs/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "facefill: needs Python 3.11 or newer, $$($(PYTHON) --version) found; try make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv/bin/pip install --quiet --disable-pip-version-check -r envs/dev.txt
+	touch $@

@@ -1,0 +1,38 @@
+"""facefill: from raw photos to a trained face-completion model and a report.
+
+The data's way is one way, one file of rules per stage:
+download | render -> index -> align -> flatten -> split -> train -> complete -> measure -> report
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/download.smk"
+include: "workflow/rules/render.smk"
+include: "workflow/rules/index.smk"
+include: "workflow/rules/align.smk"
+include: "workflow/rules/flatten.smk"
+include: "workflow/rules/split.smk"
+include: "workflow/rules/train_dcgan.smk"
+include: "workflow/rules/complete_latent.smk"
+include: "workflow/rules/complete_classical.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"results/{config['dataset']}/report/index.html",
+
+
+onsuccess:
+    page = Path(f"results/{config['dataset']}/report/index.html")
+    if page.exists():
+        print(f"facefill: the report is {page}", file=sys.stderr)

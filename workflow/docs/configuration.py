@@ -1,0 +1,68 @@
+"""Write the README's table of the configuration from the schema."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+BEGIN, END = "<!-- configuration: begin (make docs) -->", "<!-- configuration: end -->"
+# Tables of named things: how a name is written in the table, and its definitions.
+NAMED = {
+    "datasets": ("datasets.NAME", ["dataset_synthetic", "dataset_archive", "dataset_folder"]),
+    "models": ("models.NAME", ["model_dcgan"]),
+    "methods": ("methods.NAME", ["method_latent", "method_telea", "method_mean"]),
+    "masks": ("masks.NAME", ["mask_center"]),
+}
+
+
+def table(schema: dict[str, Any]) -> str:
+    """The configuration as a Markdown table: key, default, meaning."""
+    lines = ["| key | default | meaning |", "|---|---|---|"]
+    for key, entry in schema["properties"].items():
+        if key in NAMED:
+            name, definitions = NAMED[key]
+            for definition in definitions:
+                kind = definition.partition("_")[2]
+                lines.append(f"| **`{name}`** | | **of kind `{kind}`** |")
+                lines += _rows(name, schema["$defs"][definition], schema)
+        elif "properties" in entry:
+            lines += _rows(key, entry, schema)
+        else:
+            lines.append(_row(key, entry, required=key in schema["required"]))
+    return "\n".join(lines)
+
+
+def _rows(prefix: str, entry: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
+    for key, known in entry["properties"].items():
+        if key == "kind":
+            continue
+        if "$ref" in known:
+            known = schema["$defs"][known["$ref"].rpartition("/")[2]]
+        yield _row(f"{prefix}.{key}", known, required=key in entry.get("required", []))
+
+
+def _row(key: str, known: dict[str, Any], required: bool) -> str:
+    default = "" if required else f"`{yaml.safe_dump(known['default']).split(chr(10))[0]}`"
+    meaning = known["description"]
+    if "enum" in known:
+        meaning += f" ({', '.join(yaml.safe_dump(item).split(chr(10))[0] for item in known['enum'])})"
+    return f"| `{key}` | {default} | {meaning} |"
+
+
+def insert(readme: str, configuration: str) -> str:
+    """Return the README with everything between its two marks replaced."""
+    head, rest = readme.split(BEGIN)
+    _, tail = rest.split(END)
+    return f"{head}{BEGIN}\n{configuration}\n{END}{tail}"
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    new = insert(text, table(yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))))
+    readme.write_text(new, encoding="utf-8")
+    sys.stdout.write("README.md is up to date\n" if new == text else "README.md was rewritten\n")

@@ -1,0 +1,284 @@
+"""Align: find the face in every photo, map it onto OpenFace's template, cut it out."""
+
+import importlib.util
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import dlib
+import numpy as np
+
+from facefill.errors import FacefillError
+from facefill.files import add_to_zip, atomic, csv_rows, read_table, sha256_bytes
+from facefill.images import TooLargeImage, UnreadableImage, decode_photo, png_bytes
+from facefill.photos import (
+    NOT_A_FILE,
+    UNREACHABLE,
+    Photo,
+    digest,
+    find_photos,
+    photo_sha256,
+    shard_of,
+)
+from facefill.progress import progress
+from facefill.template import ANCHORS, template_points
+
+PREDICTOR = "shape_predictor_68_face_landmarks.dat"
+LANDMARKS = 68
+MIN_SIDE = 40  # pixels; the detector's smallest face has 80, or 40 in a photo doubled in size
+LARGE = 1_500_000  # pixels; larger photos are first searched on a copy shrunk to about this many
+UPSAMPLED = (
+    16_000_000  # pixels; larger photos are not doubled: minutes and gigabytes for tiny faces
+)
+# A map this much tighter in one direction than in the other comes from landmarks on one line.
+# The largest in 12,000 photos of LFW, profiles among them, is FIXME.
+MAX_STRETCH = 20
+
+MATRIX_COLUMNS = [f"m{row}{column}" for row in range(2) for column in range(3)]
+LANDMARK_COLUMNS = [f"{axis}{number}" for number in range(LANDMARKS) for axis in "xy"]
+GEOMETRY_COLUMNS = MATRIX_COLUMNS + LANDMARK_COLUMNS
+COLUMNS = ["source", "sha256", "status", "detail", *GEOMETRY_COLUMNS]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one photo.
+
+    `status` is aligned, no_face, several_faces, unreadable, too_small or too_large; `detail` says
+    more about the others. Only an aligned photo has `matrix` (float64 [2, 3], photo to face in
+    pixels of the face), `landmarks` (float64 [68, 2], x and y in pixels of the upright photo) and
+    `face` (RGB uint8 [size, size, 3]).
+    """
+
+    status: str
+    detail: str = ""
+    matrix: np.ndarray | None = None
+    landmarks: np.ndarray | None = None
+    face: np.ndarray | None = None
+
+
+class Aligner:
+    """OpenFace's alignment: HOG detector, 68 landmarks, an affine map from three of them.
+
+    `predictor` is the file of dlib's 68-point model (None: the one in face_recognition_models),
+    `size` the face's side in pixels, `landmarks` a key of template.ANCHORS, `zoom` as in
+    template.template_points, `several_faces` largest or skip. Photos of more than `max_pixels`
+    are not decoded. Raises FacefillError when the model cannot be used.
+    """
+
+    def __init__(
+        self,
+        predictor: Path | None,
+        size: int,
+        landmarks: str,
+        zoom: float,
+        several_faces: str,
+        max_pixels: int,
+    ):
+        self.size = size
+        self.anchors = list(ANCHORS[landmarks])
+        self.targets = template_points(ANCHORS[landmarks], size, zoom)
+        self.skip_several = several_faces == "skip"
+        self.max_pixels = max_pixels
+        self.predictor = _load_predictor(predictor)
+        self.detector = dlib.get_frontal_face_detector()
+
+    def align(self, data: bytes) -> Outcome:
+        """Align the photo whose file holds `data`; a photo that cannot be used is an outcome too.
+
+        The largest face wins. Faces are counted in the first search that finds any, so small
+        ones in the background of a large one may go uncounted.
+        """
+        try:
+            photo = decode_photo(data, self.max_pixels)
+        except TooLargeImage as error:
+            return Outcome("too_large", str(error))
+        except UnreadableImage as error:
+            return Outcome("unreadable", str(error))
+        height, width = photo.shape[:2]
+        if min(height, width) < MIN_SIDE:
+            return Outcome("too_small", f"{width}x{height} pixels")
+        try:
+            return self._align(photo)
+        except (cv2.error, MemoryError) as error:  # what one odd photo can cause
+            return Outcome("unreadable", f"{type(error).__name__}: {error}")
+
+    def _align(self, photo: np.ndarray) -> Outcome:
+        boxes = self._search(photo)
+        if not boxes:
+            return Outcome("no_face")
+        if len(boxes) > 1 and self.skip_several:
+            return Outcome("several_faces", f"{len(boxes)} faces")
+        shape = self.predictor(photo, max(boxes, key=dlib.rectangle.area))
+        landmarks = np.array([(point.x, point.y) for point in shape.parts()], np.float64)
+        matrix = cv2.getAffineTransform(landmarks[self.anchors].astype(np.float32), self.targets)
+        largest, smallest = np.linalg.svd(matrix[:, :2], compute_uv=False)
+        if not smallest * MAX_STRETCH > largest:
+            return Outcome("no_face", "the landmarks lie on one line")
+        return Outcome("aligned", "", matrix, landmarks, warp(photo, matrix, self.size))
+
+    def _search(self, photo: np.ndarray) -> list[dlib.rectangle]:
+        """Faces of the cheapest search that finds any; a doubled photo costs four times as much."""
+        height, width = photo.shape[:2]
+        if height * width > LARGE:
+            factor = math.sqrt(height * width / LARGE)
+            small = (round(width / factor), round(height / factor))
+            boxes = self.detector(cv2.resize(photo, small, interpolation=cv2.INTER_AREA), 0)
+            if boxes:
+                return [_enlarge(box, width / small[0], height / small[1]) for box in boxes]
+        boxes = self.detector(photo, 0)
+        if not boxes and height * width <= UPSAMPLED:
+            boxes = self.detector(photo, 1)
+        return list(boxes)
+
+
+def warp(photo: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Cut the face out of RGB uint8 [height, width, 3]: uint8 [size, size, 3], black outside.
+
+    `matrix` [2, 3] maps photo to face, in pixels whose centres are whole numbers. Bilinear
+    sampling looks at four pixels only, so where the map shrinks, the face is sampled on a grid
+    k times finer, at no more than one photo pixel per step, and blocks of k x k are averaged:
+    what is too fine for the face turns grey instead of into moire.
+    """
+    fineness = max(1, math.ceil(1 / np.linalg.svd(matrix[:, :2], compute_uv=False)[1] - 1e-6))
+    finer = matrix * fineness
+    finer[:, 2] += (fineness - 1) / 2  # the middle of a block is the centre of its face pixel
+    side = size * fineness
+    face = cv2.warpAffine(photo, finer, (side, side), flags=cv2.INTER_LINEAR)
+    return cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) if fineness > 1 else face
+
+
+def member(source: str) -> str:
+    """Name of a photo's face within its shard's archive."""
+    return sha256_bytes(source.encode("utf-8", "surrogateescape"))[:32] + ".png"
+
+
+def align_shard(
+    aligner: Aligner,
+    root: Path,
+    shard: int,
+    shards: int,
+    archive: Path,
+    table: Path,
+    index: Path | None = None,
+    content: str | None = None,
+) -> int:
+    """Align the photos below `root` that fall in shard `shard` of `shards`; return their number.
+
+    `archive` receives the faces as PNG (named by `member`), `table` one row of COLUMNS per raw
+    image, sorted by source. The photos must be what earlier stages saw: those of `index`, or,
+    without one, those with the digest `content`. Raises FacefillError when they are not.
+    """
+    photos = [photo for photo in find_photos(root) if shard_of(photo.source, shards) == shard]
+    if index is not None:
+        expected = _indexed(root, photos, index, shard, shards)
+    else:
+        expected = _hashed(root, photos, content)
+
+    with (
+        atomic(archive) as partial,
+        zipfile.ZipFile(partial, "w") as faces,
+        csv_rows(table) as rows,
+        progress(len(photos), f"align {shard + 1} of {shards}", "photos") as bar,
+    ):
+        rows.writerow(COLUMNS)
+        for photo in photos:
+            sha256 = expected[photo.source]
+            data = _read(photo, sha256, root)
+            unread = Outcome(photo.status or UNREACHABLE)
+            outcome = unread if data is None else aligner.align(data)
+            if outcome.face is not None:
+                add_to_zip(faces, member(photo.source), png_bytes(outcome.face))
+            rows.writerow(
+                [photo.source, sha256, outcome.status, outcome.detail, *_geometry(outcome)]
+            )
+            bar.update()
+    return len(photos)
+
+
+def _indexed(
+    root: Path, photos: list[Photo], index: Path, shard: int, shards: int
+) -> dict[str, str]:
+    """Checksum of every photo of the shard as in the index, "" for those that cannot be read."""
+    rows = read_table(index, ["source", "sha256"], text=["source", "sha256"])
+    expected = {
+        source: sha256
+        for source, sha256 in zip(rows["source"], rows["sha256"], strict=True)
+        if shard_of(source, shards) == shard
+    }
+    different = expected.keys() ^ {photo.source for photo in photos}
+    if different:
+        raise _changed(root, min(different))
+    return expected
+
+
+def _hashed(root: Path, photos: list[Photo], content: str | None) -> dict[str, str]:
+    """The same from the photos themselves, whose digest must be `content`."""
+    pairs = [(photo.source, photo_sha256(photo)) for photo in photos]
+    if digest(pairs) != content:
+        raise FacefillError(
+            f"{root}: a photo was added, changed or removed after the workflow had started; "
+            "run again"
+        )
+    return {
+        source: "" if sha256 in (NOT_A_FILE, UNREACHABLE) else sha256 for source, sha256 in pairs
+    }
+
+
+def _read(photo: Photo, expected: str, root: Path) -> bytes | None:
+    """The photo's bytes, None when there are none to read; they must have the `expected` sha256."""
+    try:
+        data = None if photo.status else Path(photo.path).read_bytes()
+    except OSError:
+        data = None
+    if (sha256_bytes(data) if data is not None else "") != expected:
+        raise _changed(root, photo.source)
+    return data
+
+
+def _changed(root: Path, source: str) -> FacefillError:
+    return FacefillError(f"{root}/{source}: changed while it was being aligned; run again")
+
+
+def _geometry(outcome: Outcome) -> list[str]:
+    if outcome.matrix is None:
+        return [""] * len(GEOMETRY_COLUMNS)
+    return [f"{value:.6f}" for value in outcome.matrix.ravel()] + [
+        f"{value:.3f}" for value in outcome.landmarks.ravel()
+    ]
+
+
+def _load_predictor(path: Path | None) -> dlib.shape_predictor:
+    if path is None:
+        # Not imported: its __init__ needs pkg_resources, which new setuptools no longer have.
+        package = importlib.util.find_spec("face_recognition_models")
+        if package is None:
+            raise FacefillError(
+                "align.predictor: null means the model of the Python package "
+                "face_recognition_models, which is not installed; install it, or set "
+                f"align.predictor to the path of {PREDICTOR}"
+            )
+        path = Path(package.submodule_search_locations[0], "models", PREDICTOR)
+    remedy = f"expected dlib's {PREDICTOR} (dlib.net/files); correct align.predictor"
+    if not Path(path).is_file():
+        raise FacefillError(f"{path}: no such file; {remedy}")
+    try:
+        predictor = dlib.shape_predictor(str(path))
+    except RuntimeError as error:
+        raise FacefillError(f"{path}: not a landmark model ({error}); {remedy}") from error
+    somewhere = predictor(np.zeros((100, 100, 3), np.uint8), dlib.rectangle(20, 20, 80, 80))
+    if somewhere.num_parts != LANDMARKS:
+        raise FacefillError(f"{path}: has {somewhere.num_parts} landmarks, not 68; {remedy}")
+    return predictor
+
+
+def _enlarge(box: dlib.rectangle, x: float, y: float) -> dlib.rectangle:
+    """The box in a photo `x` times as wide and `y` times as high; its edges are inclusive."""
+    return dlib.rectangle(
+        round(box.left() * x),
+        round(box.top() * y),
+        round((box.right() + 1) * x) - 1,
+        round((box.bottom() + 1) * y) - 1,
+    )

@@ -1,0 +1,80 @@
+"""The test faces that are completed, and the files a completion leaves."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from facefill.errors import FacefillError
+from facefill.files import read_table
+from facefill.images import contact_sheet, png_bytes, write_gif, write_png
+
+GRID_FACES = 16
+GIF_FACES = 8
+
+
+def choose_faces(npy: Path, csv: Path, count: int) -> tuple[list[str], np.ndarray]:
+    """Return names and faces, uint8 [N, size, size, 3], of at most `count` faces of a split.
+
+    The choice goes by a hash of the name: the same faces for every method, and nearly the same
+    when the split grows. Sorted by name.
+    """
+    names = read_table(csv, ["face"], text=["face"])["face"].tolist()
+    try:
+        faces = np.load(npy, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise FacefillError(
+            f"{npy}: not a readable array ({error}); delete it and run again"
+        ) from error
+    if len(names) != len(faces):
+        raise FacefillError(
+            f"{npy} holds {len(faces)} faces, {csv} names {len(names)}; delete both and run again"
+        )
+    by_hash = sorted(range(len(names)), key=lambda row: hashlib.sha256(names[row].encode()).digest())
+    rows = sorted(by_hash[:count])
+    return [names[row] for row in rows], np.asarray(faces[rows])
+
+
+def fill(faces: np.ndarray, mask: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """Known pixels of `faces` where `mask` is True, the method's pixels in the hole."""
+    return np.where(mask[:, :, None], faces, filled)
+
+
+def write_completions(
+    folder: Path,
+    grid: Path,
+    names: list[str],
+    faces: np.ndarray,
+    mask: np.ndarray,
+    completed: np.ndarray,
+) -> None:
+    """Write one PNG per face into `folder`, and the sheet original | masked | completed."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name, face in zip(names, completed, strict=True):
+        (partial / f"{name}.png").write_bytes(png_bytes(face))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    write_png(grid, _triples(faces[:GRID_FACES], mask, completed[:GRID_FACES], columns=4, scale=2))
+
+
+def write_progress(
+    gif: Path, faces: np.ndarray, mask: np.ndarray, frames: list[np.ndarray]
+) -> None:
+    """Write the search as a GIF: each frame the sheet original | masked | completed so far.
+
+    `frames` are uint8 [faces, size, size, 3], completions of the first faces at rising steps.
+    """
+    sheets = [_triples(faces[: len(frame)], mask, frame, columns=2, scale=2) for frame in frames]
+    write_gif(gif, np.stack(sheets), 0.1)
+
+
+def _triples(
+    faces: np.ndarray, mask: np.ndarray, completed: np.ndarray, columns: int, scale: int
+) -> np.ndarray:
+    """`columns` times original, masked, completed side by side in every row."""
+    masked = fill(faces, mask, np.full_like(faces, 255))
+    rows = [contact_sheet(np.stack(three), 3, scale) for three in zip(faces, masked, completed)]
+    return contact_sheet(np.stack(rows), columns, gap=8)

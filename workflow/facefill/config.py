@@ -1,0 +1,183 @@
+"""The configuration: text values coerced, defaults filled in, mistakes refused in one line."""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from facefill.errors import FacefillError
+
+Schema = dict[str, Any]
+
+
+def load(config: dict[str, Any], schema_file: Path) -> dict[str, Any]:
+    """Return a complete, valid copy of `config`.
+
+    Values that arrive as strings (nested ones in --config do) become what the schema asks for,
+    absent keys get their defaults. Raises FacefillError naming the first wrong key.
+    """
+    schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
+    complete = _complete(config, schema, schema)
+    errors = list(Draft202012Validator(schema).iter_errors(complete))
+    if errors:
+        raise FacefillError(_explain(min(errors, key=lambda error: len(error.absolute_path))))
+    _check_references(complete)
+    _check_split(complete["split"])
+    return complete
+
+
+def _effective(schema: Schema, value: Any, root: Schema) -> Schema:
+    """Merge what $ref and if/then say about `value` into one flat schema."""
+    if "$ref" in schema:
+        target = root
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        schema = {**schema, **_effective(target, value, root)}
+    branches = [schema, *schema.get("allOf", [])]
+    for branch in branches:
+        if "if" in branch:
+            holds = Draft202012Validator(branch["if"]).is_valid(value)
+            chosen = branch.get("then" if holds else "else")
+            if chosen:
+                schema = {**schema, **_effective(chosen, value, root)}
+    return schema
+
+
+def _complete(value: Any, schema: Schema, root: Schema) -> Any:
+    """Coerce strings and add defaults, all the way down."""
+    schema = _effective(schema, value, root)
+    value = _coerce(value, schema)
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        others = schema.get("additionalProperties")
+        result = {}
+        for key, item in value.items():
+            known = properties.get(key, others if isinstance(others, dict) else {})
+            result[key] = _complete(item, known, root)
+        for key, known in properties.items():
+            known = _effective(known, None, root)
+            if key not in result and "default" in known:
+                result[key] = _complete(known["default"], known, root)
+        return result
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        return [_complete(item, schema["items"], root) for item in value]
+    return value
+
+
+def _coerce(value: Any, schema: Schema) -> Any:
+    """Read a string as YAML where the schema wants something else than a string."""
+    kinds = schema.get("type", [])
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    wants_text = "string" in kinds or (not kinds and value in schema.get("enum", [value]))
+    if isinstance(value, str) and not (wants_text and value not in ("null", "None")):
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+        if parsed is None and "null" not in kinds:
+            return value
+        value = parsed
+    if kinds & {"number"} and isinstance(value, str):
+        # YAML 1.1 takes 2e-4 for a string: its numbers need a point.
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    if kinds & {"integer"} and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _explain(error: ValidationError) -> str:
+    path = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    remedy = "see workflow/schemas/config.schema.yaml"
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in known)
+        place = "" if path == "the top level" else f"{path}."
+        near = difflib.get_close_matches(str(unknown), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        return f"config: {place}{unknown} is not a known key; {hint}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        place = "" if path == "the top level" else f"{path}."
+        return f"config: {place}{missing} is missing; add it ({remedy})"
+    if error.validator == "enum":
+        allowed = [str(item).lower() if isinstance(item, bool) else str(item) for item in error.validator_value]
+        near = difflib.get_close_matches(str(error.instance), allowed, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"config: {path} is {error.instance!r}, expected one of {', '.join(allowed)}{hint}"
+    expected = {
+        "type": lambda: f"expected {_one_of(error.validator_value)}",
+        "minimum": lambda: f"expected at least {error.validator_value}",
+        "maximum": lambda: f"expected at most {error.validator_value}",
+        "exclusiveMinimum": lambda: f"expected more than {error.validator_value}",
+        "exclusiveMaximum": lambda: f"expected less than {error.validator_value}",
+        "minItems": lambda: f"expected at least {error.validator_value} entries",
+        "minProperties": lambda: f"expected at least {error.validator_value} entries",
+        "minLength": lambda: "expected some text",
+        "uniqueItems": lambda: "expected every entry once",
+        "pattern": lambda: f"expected text that matches {error.validator_value}",
+    }.get(error.validator, lambda: error.message)()
+    return f"config: {path} is {error.instance!r}, {expected}; {remedy}"
+
+
+def _one_of(kinds: str | list[str]) -> str:
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
+
+
+def _check_references(config: dict[str, Any]) -> None:
+    """Refuse names that nothing in the configuration carries."""
+    _known("dataset", config["dataset"], config["datasets"], "datasets")
+    for name in config["compare"]["masks"]:
+        _known("compare.masks", name, config["masks"], "masks")
+    for name in config["compare"]["methods"]:
+        _known("compare.methods", name, config["methods"], "methods")
+    for name, method in config["methods"].items():
+        if "model" in method:
+            _known(f"methods.{name}.model", method["model"], config["models"], "models")
+        if method.get("window", 1) % 2 == 0:
+            raise FacefillError(
+                f"config: methods.{name}.window is {method['window']}, expected an odd number of "
+                "pixels so that the window has a middle"
+            )
+    size = config["align"]["size"]
+    for _, method in _compared(config):
+        if "model" in method and size & (size - 1):
+            raise FacefillError(
+                f"config: align.size is {size}, expected a power of two (32, 64, 128, ...), since "
+                f"the method compared uses the DCGAN {method['model']!r}"
+            )
+
+
+def _compared(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name in config["compare"]["methods"]:
+        yield name, config["methods"][name]
+
+
+def _known(key: str, name: str, table: dict[str, Any], where: str) -> None:
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(table) or 'none'}"
+        raise FacefillError(f"config: {key} names {name!r}, which is not in {where}; {hint}")
+
+
+def _check_split(split: dict[str, Any]) -> None:
+    for key in ("val", "test"):
+        if split[key] >= 1 and split[key] != int(split[key]):
+            raise FacefillError(
+                f"config: split.{key} is {split[key]}, expected a share below 1 or a whole number"
+            )
+    if (split["val"] < 1) != (split["test"] < 1):
+        raise FacefillError(
+            f"config: split.val is {split['val']} and split.test is {split['test']}, expected two "
+            "shares below 1 or two counts of faces"
+        )
+    if split["val"] < 1 and split["val"] + split["test"] >= 1:
+        raise FacefillError(
+            "config: split.val and split.test leave nothing to train on, expected a sum below 1"
+        )

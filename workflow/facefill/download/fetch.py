@@ -1,0 +1,222 @@
+"""Files from the internet, kept in a cache and known by their checksum."""
+
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import unquote, urlsplit
+
+import gdown
+import requests
+from gdown.exceptions import DownloadError
+from pooch import HTTPDownloader
+from tqdm import tqdm
+
+from facefill.errors import FacefillError
+from facefill.files import sha256_file
+from facefill.progress import progress
+
+# figshare answers 403 to the user agents of download programs.
+USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+TIMEOUT = (15, 60)  # seconds to connect, and to wait for more bytes
+WAITS = (2, 8, 20)  # seconds before the second, third and fourth attempt at one mirror
+PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))  # HTTP statuses that may pass
+
+log = logging.getLogger(__name__)
+
+
+class _MirrorFailed(Exception):
+    """This mirror will not do; the message says why."""
+
+
+class _TryAgain(_MirrorFailed):
+    """The same mirror may do in a moment."""
+
+
+def fetch(urls: list[str], sha256: str | None, cache: Path | str) -> Path:
+    """Return the path of the file that `urls` all promise: the first that can be had counts.
+
+    URLs are https://, http://, file:// (used where it lies) or gdrive:FILE_ID. Downloads are
+    kept in the folder `cache` and used again while their checksum is `sha256`; one with
+    another checksum is removed. Without a checksum, whatever comes is taken and its checksum
+    logged. Raises FacefillError with the reason of every mirror's failure.
+    """
+    cache, reasons = Path(cache), []
+    for url in urls:
+        path = cache / cache_name(url, sha256)
+        if not url.startswith("file://") and path.exists():
+            try:
+                _verify(path, sha256)
+                log.info("%s: in the cache as %s", url, path)
+                return path
+            except _MirrorFailed as reason:
+                log.warning("%s: removed from the cache: %s", path, reason)
+                reasons.append(f"the cached file {path.name}: {reason}")
+                path.unlink()
+    for url in urls:
+        try:
+            if url.startswith("file://"):
+                return _local(url, sha256)
+            return _download(url, sha256, cache / cache_name(url, sha256))
+        except _MirrorFailed as reason:
+            log.info("%s: %s", url, reason)
+            reasons.append(f"{url}: {reason}")
+    by_hand = [url for url in urls if not url.startswith("file://")]
+    raise FacefillError(
+        f"nothing could be downloaded ({'; '.join(reasons)}); "
+        + (
+            f"run again later, or get the file yourself and save it as"
+            f" {(cache / cache_name(by_hand[0], sha256)).resolve()}"
+            if by_hand
+            else "correct the dataset's urls or sha256"
+        )
+    )
+
+
+def cache_name(url: str, sha256: str | None) -> str:
+    """Return the file name under which `url` is kept in the cache."""
+    key = sha256 or hashlib.sha256(url.encode()).hexdigest()
+    base = unquote(urlsplit(url).path).rstrip("/").rpartition("/")[2]
+    return f"{key[:12]}-{re.sub(r'[^A-Za-z0-9._-]', '_', base)[-100:] or 'file'}"
+
+
+def _local(url: str, sha256: str | None) -> Path:
+    path = Path(unquote(url.removeprefix("file://").removeprefix("localhost")))
+    if not path.is_absolute():
+        raise _MirrorFailed("not a full path; write file:///folder/file")
+    if not path.is_file():
+        raise _MirrorFailed("no such file")
+    _verify(path, sha256)
+    return path
+
+
+def _verify(path: Path, sha256: str | None) -> None:
+    try:
+        actual = sha256_file(path)
+        with open(path, "rb") as file:
+            start = file.read(1024)
+    except OSError as error:
+        raise _MirrorFailed(f"cannot be read ({error.strerror})") from error
+    if actual == sha256:
+        return
+    if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head)\b", start, re.IGNORECASE):
+        raise _MirrorFailed("a web page instead of the file")
+    if sha256 is not None:
+        raise _MirrorFailed(f"wrong checksum: sha256 {actual}, expected {sha256}")
+    log.warning("%s: not checked; to pin this very file, set sha256: %s", path, actual)
+
+
+def _download(url: str, sha256: str | None, path: Path) -> Path:
+    """Download to `path`, in several attempts; raises _MirrorFailed."""
+    transfer = _from_drive if url.startswith("gdrive:") else _from_web
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for wait in (*WAITS, None):
+            log.info("downloading %s to %s", url, path)
+            try:
+                _attempt(transfer, url, sha256, partial)
+                partial.replace(path)
+                return path
+            except _TryAgain as reason:
+                if wait is None:
+                    raise
+                log.info("%s: %s; trying again in %s s", url, reason, wait)
+                time.sleep(wait)
+    except OSError as error:
+        raise FacefillError(
+            f"{path}: cannot be written ({error.strerror}); free space there or set `cache` in"
+            " config.yaml to another folder"
+        ) from error
+
+
+def _attempt(transfer: Callable, url: str, sha256: str | None, partial: Path) -> None:
+    if sha256 is None:  # nothing would tell that pieces of two versions had been joined
+        partial.unlink(missing_ok=True)
+    resumed = partial.exists()
+    with _failures(), progress(0, "download", "B") as bar:
+        bar.unit_scale = True
+        transfer(url, partial, bar)
+    try:
+        _verify(partial, sha256)
+    except _MirrorFailed as reason:
+        partial.unlink()
+        raise (_TryAgain if resumed else _MirrorFailed)(str(reason)) from reason
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Sort what can go wrong into what may pass and what will not."""
+    try:
+        yield
+    except requests.HTTPError as error:
+        status = error.response.status_code
+        kind = _TryAgain if status in PASSING else _MirrorFailed
+        raise kind(f"HTTP {status} {error.response.reason}") from error
+    except (
+        requests.ConnectionError,
+        requests.Timeout,
+        requests.exceptions.ChunkedEncodingError,
+    ) as error:
+        raise _TryAgain(_innermost(error)) from error
+    # gdown reads headers of an answer without asking whether they are there.
+    except (requests.RequestException, DownloadError, KeyError) as error:
+        raise _MirrorFailed(_innermost(error)) from error
+
+
+def _innermost(error: BaseException) -> str:
+    """Return the cause at the bottom, which says in a few words what the others wrap."""
+    while error.__context__:
+        error = error.__context__
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _from_web(url: str, partial: Path, bar: tqdm) -> None:
+    """Append to `partial` what it lacks, or write it anew where the server sends all of it."""
+    with open(partial, "ab") as file:
+        start = file.tell()
+
+        def look(response: requests.Response, **_) -> None:
+            if response.status_code == 416:  # the server's file is no longer than ours
+                file.truncate(0)
+                raise _TryAgain("nothing follows on the part that was here")
+            if response.status_code == 200:
+                file.truncate(0)
+
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        get = HTTPDownloader(
+            progressbar=bar,
+            chunk_size=1 << 20,
+            timeout=TIMEOUT,
+            headers=headers,
+            hooks={"response": look},
+        )
+        get(url, file, None)
+
+
+def _from_drive(url: str, partial: Path, bar: tqdm) -> None:
+    """Let gdown get past Google Drive's questions; it resumes and retries by itself."""
+
+    def show(done: int, total: int | None) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    # gdown leaves its unfinished files behind, under names of its own.
+    with TemporaryDirectory(dir=partial.parent, prefix=f"{partial.name}-") as folder:
+        file = Path(folder) / "file"
+        gdown.download(
+            id=url.removeprefix("gdrive:"),
+            output=str(file),
+            quiet=True,
+            use_cookies=False,
+            progress=show,
+            timeout=TIMEOUT,
+            retries=len(WAITS),
+        )
+        file.replace(partial)

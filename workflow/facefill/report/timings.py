@@ -1,0 +1,82 @@
+"""How long the stages took, from the timings that their jobs left behind."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from facefill.errors import FacefillError
+
+COLUMNS = [
+    "stage", "name", "jobs", "seconds", "items", "unit", "items_per_second", "seconds_per_item",
+]  # fmt: skip
+# Stages whose single jobs are worth a row: models and methods are compared, shards are not.
+BY_JOB = ("train", "complete")
+
+
+def busy(intervals: Iterable[tuple[float, float]]) -> float:
+    """Return the length of the union of `intervals` (start, end), in seconds.
+
+    Jobs that ran side by side count once, pauses between them not at all.
+    """
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(intervals):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def combine(files: Sequence[Path | str]) -> pd.DataFrame:
+    """Return COLUMNS with a row per stage (`name` empty), in the order in which the stages began.
+
+    Each of `files` is a JSON object with rule, start, end, items, unit, as every job writes one;
+    files that do not exist are left out. Rows of single jobs follow their stage's row where the
+    stage trains or completes and had several. `seconds` is the time in which at least one of the
+    stage's jobs was running, so items_per_second is that of all its processes together.
+    """
+    jobs = [_read(Path(file)) for file in files if Path(file).is_file()]
+    if not jobs:
+        return pd.DataFrame(columns=COLUMNS)
+    rows = []
+    table = pd.DataFrame(jobs)
+    begun = table.groupby("rule")["start"].min().sort_values(kind="stable")
+    for rule in begun.index:
+        of_rule = table[table["rule"] == rule]
+        rows.append(_row(rule, "", of_rule))
+        if rule.startswith(BY_JOB) and len(of_rule) > 1:
+            rows += [_row(rule, name, part) for name, part in of_rule.groupby("name")]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _read(file: Path) -> dict:
+    try:
+        timing = json.loads(file.read_text(encoding="utf-8"))
+        timing = {key: timing[key] for key in ("rule", "start", "end", "items", "unit")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise FacefillError(f"{file}: not a timing of a job; delete it and run again") from error
+    return {**timing, "name": _job_name(file, timing["rule"])}
+
+
+def _job_name(file: Path, rule: str) -> str:
+    """What tells a job from others of its rule: its path below the folder named like the rule."""
+    parts = [*file.parts[:-1], file.name.split(".")[0]]
+    if rule in parts:
+        parts = parts[len(parts) - parts[::-1].index(rule) :]
+        return "/".join(parts)
+    return parts[-1]
+
+
+def _row(rule: str, name: str, jobs: pd.DataFrame) -> dict:
+    seconds = busy(zip(jobs["start"], jobs["end"], strict=True))
+    items = int(jobs["items"].sum())
+    return {
+        "stage": rule,
+        "name": name,
+        "jobs": len(jobs),
+        "seconds": round(seconds, 3),
+        "items": items,
+        "unit": next((unit for unit in jobs["unit"] if unit), ""),
+        "items_per_second": round(items / seconds, 3) if seconds and items else None,
+        "seconds_per_item": round(seconds / items, 6) if items else None,
+    }

@@ -1,0 +1,154 @@
+"""Split: divide the faces into training, validation and test, nobody in two of them."""
+
+import hashlib
+import io
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from facefill.errors import FacefillError
+from facefill.files import atomic, read_table, sha256_bytes, write_table
+from facefill.progress import progress
+
+SPLITS = ("train", "val", "test")
+UNUSED = ""
+COLUMNS = ["face", "identity", "source"]
+
+log = logging.getLogger(__name__)
+
+
+def split(
+    manifest: Path,
+    faces: Path,
+    train: int | None,
+    val: float,
+    test: float,
+    seed: int,
+    arrays: Mapping[str, Path],
+    tables: Mapping[str, Path],
+) -> int:
+    """Write every split as an array and a table; return the number of faces in them.
+
+    `manifest` and the folder `faces` are flatten's; `train`, `val`, `test` and `seed` as in
+    `assign`. `arrays` and `tables` hold a path for each of SPLITS: .npy of uint8
+    [N, size, size, 3], RGB, and .csv with COLUMNS, both sorted by face. Raises FacefillError when
+    a split is empty, or when a face is missing or not the one in the manifest.
+    """
+    columns = [*COLUMNS, "status", "sha256"]
+    rows = read_table(manifest, columns, text=columns)
+    rows = rows[rows["status"] == "aligned"].sort_values("face", kind="stable")
+    people = Counter(rows["identity"])
+    of_person = assign(people, train, val, test, seed)
+    rows = rows.assign(split=rows["identity"].map(of_person))
+    for name in SPLITS:
+        if not (rows["split"] == name).any():
+            raise _empty(name, people, train, val, test)
+    used = rows[rows["split"] != UNUSED]
+    log.info(
+        "%d faces of %d people, %d faces unused", len(rows), len(people), len(rows) - len(used)
+    )
+    with progress(len(used), "split", "faces") as bar:
+        for name in SPLITS:
+            part = used[used["split"] == name]
+            log.info("%s: %d faces of %d people", name, len(part), part["identity"].nunique())
+            _write_array(arrays[name], faces, part, bar)
+            write_table(tables[name], part[COLUMNS])
+    return len(used)
+
+
+def assign(
+    people: Mapping[str, int], train: int | None, val: float, test: float, seed: int
+) -> dict[str, str]:
+    """Return the split of every person, or UNUSED, given how many faces each has.
+
+    People are put in the order of a hash of `seed` and identity. Shares, `val` and `test` below 1:
+    the hash as a number in [0, 1) decides, so nobody moves when others come or go; `train` is then
+    only an upper limit of faces. Counts, 1 and above: each person in turn goes whole to the first
+    of test, val and train with room for all their faces, or to none. `train` None is no limit.
+    Raises FacefillError naming the key when the settings contradict each other.
+    """
+    if (val < 1) != (test < 1):
+        raise FacefillError(
+            f"split: val is {val} and test {test}; give both as shares of the people (below 1) "
+            "or both as counts of faces (1 and above)"
+        )
+    if val < 1:
+        if val + test >= 1:
+            raise FacefillError(
+                f"split: val {val} and test {test} leave nobody to train on; lower them"
+            )
+        room = {"test": np.inf, "val": np.inf}
+    else:
+        for name, count in (("val", val), ("test", test)):
+            if count != int(count):
+                raise FacefillError(
+                    f"split.{name}: {count} is neither a share (below 1) nor a whole number"
+                )
+        room = {"test": test, "val": val}
+    room["train"] = np.inf if train is None else train
+
+    of_person = {}
+    for place, person in sorted((_place(person, seed), person) for person in people):
+        if val < 1:
+            candidates = ["test" if place < test else "val" if place < test + val else "train"]
+        else:
+            candidates = ["test", "val", "train"]
+        chosen = next((name for name in candidates if people[person] <= room[name]), UNUSED)
+        if chosen != UNUSED:
+            room[chosen] -= people[person]
+        of_person[person] = chosen
+    return of_person
+
+
+def _place(person: str, seed: int) -> float:
+    """A number in [0, 1) that depends on nothing else."""
+    text = f"{seed}:{person}".encode("utf-8", "surrogateescape")
+    return int(hashlib.sha256(text).hexdigest(), 16) / 2**256
+
+
+def _empty(name: str, people: Counter, train: int | None, val: float, test: float) -> FacefillError:
+    wanted = {"train": train, "val": val, "test": test}[name]
+    if wanted is None:
+        remedy = "lower split.val and split.test or add people"
+    elif wanted < 1:
+        remedy = f"raise split.{name}, try another split.seed or add people"
+    else:
+        remedy = f"raise split.{name} or add people with fewer photos each"
+    return FacefillError(
+        f"split: with train {train}, val {val} and test {test} the {name} split is empty "
+        f"({people.total()} faces of {len(people)} people, up to {max(people.values())} of one); "
+        f"{remedy}"
+    )
+
+
+def _write_array(path: Path, faces: Path, part: pd.DataFrame, bar) -> None:
+    """Write the faces of `part` in its order, straight into the file: it may exceed the memory."""
+    array = None
+    with atomic(path) as partial:
+        for row, (face, sha256) in enumerate(zip(part["face"], part["sha256"], strict=True)):
+            pixels = _read_face(faces / f"{face}.png", sha256, faces)
+            if array is None:
+                shape = (len(part), *pixels.shape)
+                array = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+            array[row] = pixels
+            bar.update()
+        array.flush()
+        del array  # Windows renames no file that is mapped
+
+
+def _read_face(path: Path, sha256: str, faces: Path) -> np.ndarray:
+    remedy = f"delete {faces} and run again"
+    try:
+        png = path.read_bytes()
+    except OSError as error:
+        raise FacefillError(
+            f"{path}: the face cannot be read ({error.strerror}); {remedy}"
+        ) from error
+    if sha256_bytes(png) != sha256:
+        raise FacefillError(f"{path}: not the face that was aligned; {remedy}")
+    return np.asarray(Image.open(io.BytesIO(png)))

@@ -1,0 +1,1 @@
+"""Training: one module per kind of model."""

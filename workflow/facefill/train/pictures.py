@@ -1,0 +1,43 @@
+"""What a person looks at after a training."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+from facefill.files import atomic
+from facefill.images import write_gif, write_png
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+GIF_FRAMES = 60
+
+
+def write_samples(png: Path, gif: Path, sheets: list[np.ndarray]) -> None:
+    """Write the last contact sheet, and how it came about as at most 61 frames."""
+    write_png(png, sheets[-1])
+    chosen = np.unique(np.linspace(0, len(sheets) - 1, GIF_FRAMES + 1).round().astype(int))
+    write_gif(gif, np.stack([sheets[number] for number in chosen]), 0.15)
+
+
+def write_losses(path: Path, history: pd.DataFrame) -> None:
+    """Plot losses, D's verdicts and the samples' diversity over epochs."""
+    figure, (losses, verdicts, diversity) = plt.subplots(1, 3, figsize=(12, 3.4), dpi=100)
+    marker = "o" if len(history) < 3 else None  # a line needs two points
+    losses.plot(history["epoch"], history["d_loss"], label="D", marker=marker)
+    losses.plot(history["epoch"], history["g_loss"], label="G", marker=marker)
+    losses.set(title="loss", xlabel="epoch", ylim=(0, None))
+    losses.legend()
+    verdicts.plot(history["epoch"], history["d_real"], label="real faces", marker=marker)
+    verdicts.plot(history["epoch"], history["d_fake"], label="samples", marker=marker)
+    verdicts.set(title="D's probability of being real", xlabel="epoch", ylim=(0, 1))
+    verdicts.legend()
+    diversity.plot(history["epoch"], history["diversity"], marker=marker)
+    diversity.axhline(1, color="grey", linestyle=":")
+    diversity.set(title="variety of samples (real faces = 1)", xlabel="epoch", ylim=(0, None))
+    figure.tight_layout()
+    with atomic(path) as partial:
+        figure.savefig(partial, metadata={"Software": None})
+    plt.close(figure)

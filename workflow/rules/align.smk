@@ -1,0 +1,39 @@
+"""align: find the face in every photo of a shard and bring it into OpenFace's pose."""
+
+
+rule align:
+    input:
+        # A folder's shard depends on the digest of its own photos alone: one photo more, and one
+        # shard is aligned again.
+        index=lambda wildcards: (
+            []
+            if photo_digest(wildcards) is not None
+            else f"results/{wildcards.dataset}/index.csv"
+        ),
+        predictor=config["align"]["predictor"] or [],
+        code=code("align"),
+    output:
+        zip="results/{dataset}/aligned/shard-{shard}-of-{shards}.zip",
+        csv="results/{dataset}/aligned/shard-{shard}-of-{shards}.csv",
+    log:
+        text="results/logs/{dataset}/align/shard-{shard}-of-{shards}.log",
+        timing="results/logs/{dataset}/align/shard-{shard}-of-{shards}.json",
+    benchmark:
+        "results/benchmarks/{dataset}/align/shard-{shard}-of-{shards}.tsv"
+    wildcard_constraints:
+        shards=config["align"]["shards"],
+    params:
+        root=photo_root,
+        shard=lambda wildcards: int(wildcards.shard),
+        shards=config["align"]["shards"],
+        digest=photo_digest,
+        size=config["align"]["size"],
+        landmarks=config["align"]["landmarks"],
+        zoom=config["align"]["zoom"],
+        several_faces=config["align"]["several_faces"],
+        predictor=config["align"]["predictor"],
+        max_pixels=config["align"]["max_pixels"],
+    conda:
+        "../../envs/facefill.yaml"
+    script:
+        "../scripts/align.py"

@@ -1,0 +1,111 @@
+"""What the rules share: the checked configuration, and functions that name inputs and params."""
+
+import os
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+WORKFLOW = Path(workflow.basedir) / "workflow"
+sys.path.insert(0, str(WORKFLOW))
+os.environ["PYTHONPATH"] = str(WORKFLOW)  # where scripts find facefill, whatever their environment
+
+from facefill import photos
+from facefill.config import load
+from facefill.errors import FacefillError
+from facefill.sources import closure
+
+try:
+    complete = load(config, WORKFLOW / "schemas" / "config.schema.yaml")
+except FacefillError as error:
+    sys.exit(f"facefill: {error}")
+config.clear()
+config.update(complete)
+
+
+def one_of(names):
+    """A regular expression for a wildcard that may be any of `names`, or nothing at all."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def of_kind(table, *kinds):
+    """The names in a table of the configuration whose entry is of one of `kinds`."""
+    return [name for name, entry in config[table].items() if entry["kind"] in kinds]
+
+
+wildcard_constraints:
+    dataset=one_of(config["datasets"]),
+    model=one_of(config["models"]),
+    mask=one_of(config["masks"]),
+    method=one_of(config["methods"]),
+    shard=r"\d+",
+
+
+def code(script):
+    """A rule's code is its input: its script, the modules that one imports, its .smk file.
+
+    Relative to the project, so that results/ and .snakemake/ can move with it.
+    """
+    files = closure(WORKFLOW / "scripts" / f"{script}.py", [WORKFLOW / "scripts", WORKFLOW])
+    files.append(WORKFLOW / "rules" / f"{script}.smk")
+    return [os.path.relpath(file) for file in files]
+
+
+# -- photos ------------------------------------------------------------------------------------
+
+
+def photo_root(wildcards):
+    """The folder of a dataset's photos."""
+    dataset = config["datasets"][wildcards.dataset]
+    return dataset["path"] if dataset["kind"] == "folder" else f"results/{wildcards.dataset}/raw"
+
+
+@cache
+def photo_hashes(dataset):
+    """SHA-256 of every photo of a folder dataset by source: its photos are no Snakemake files."""
+    try:
+        return photos.cached_digests(
+            Path(config["datasets"][dataset]["path"]), Path(".snakemake/facefill-photos.json")
+        )
+    except FacefillError as error:
+        sys.exit(f"facefill: config: datasets.{dataset}.path: {error}")
+
+
+def photo_digest(wildcards):
+    """A digest of a folder dataset's photos, or of those of one shard; None for other kinds."""
+    if config["datasets"][wildcards.dataset]["kind"] != "folder":
+        return None
+    shards = config["align"]["shards"]
+    return photos.digest(
+        (source, sha256)
+        for source, sha256 in photo_hashes(wildcards.dataset).items()
+        if "shard" not in wildcards.keys()
+        or photos.shard_of(source, shards) == int(wildcards.shard)
+    )
+
+
+def identity_table(wildcards):
+    """The table of a folder dataset that says who is in a photo, if there is one."""
+    dataset = config["datasets"][wildcards.dataset]
+    identity = dataset.get("identity")
+    if dataset["kind"] == "folder" and isinstance(identity, dict):
+        return os.path.join(dataset["path"], identity["table"])
+    return []
+
+
+# -- the report --------------------------------------------------------------------------------
+
+
+def compared():
+    """The (mask, method) pairs of the report, in its order."""
+    return [
+        (mask, method)
+        for mask in config["compare"]["masks"]
+        for method in config["compare"]["methods"]
+    ]
+
+
+def compared_models():
+    """The models that the compared methods use, each once."""
+    methods = [config["methods"][method] for method in config["compare"]["methods"]]
+    return list(dict.fromkeys(method["model"] for method in methods if "model" in method))

@@ -1,0 +1,54 @@
+"""complete_latent: fill the test faces' holes by searching a generator's z."""
+
+
+rule complete_latent:
+    input:
+        npy="results/{dataset}/splits/test.npy",
+        csv="results/{dataset}/splits/test.csv",
+        weights=lambda wildcards: (
+            f"results/{wildcards.dataset}/models/"
+            f"{config['methods'][wildcards.method]['model']}/weights.safetensors"
+        ),
+        settings=lambda wildcards: (
+            f"results/{wildcards.dataset}/models/"
+            f"{config['methods'][wildcards.method]['model']}/settings.json"
+        ),
+        code=code("complete_latent"),
+    output:
+        faces=directory("results/{dataset}/completions/{mask}/{method}/faces"),
+        grid=report(
+            "results/{dataset}/completions/{mask}/{method}/grid.png",
+            caption="../report/grid.rst",
+            category="Completions",
+            subcategory="{mask}",
+            labels={"mask": "{mask}", "method": "{method}", "what": "faces"},
+        ),
+        progress=report(
+            "results/{dataset}/completions/{mask}/{method}/progress.gif",
+            caption="../report/progress.rst",
+            category="Completions",
+            subcategory="{mask}",
+            labels={"mask": "{mask}", "method": "{method}", "what": "search"},
+        ),
+        search="results/{dataset}/completions/{mask}/{method}/search.csv",
+        z="results/{dataset}/completions/{mask}/{method}/z.npy",
+    log:
+        text="results/logs/{dataset}/complete_latent/{mask}-{method}.log",
+        timing="results/logs/{dataset}/complete_latent/{mask}-{method}.json",
+    benchmark:
+        "results/benchmarks/{dataset}/complete_latent/{mask}-{method}.tsv"
+    wildcard_constraints:
+        method=one_of(of_kind("methods", "latent")),
+    params:
+        mask=lambda wildcards: config["masks"][wildcards.mask],
+        method=lambda wildcards: config["methods"][wildcards.method],
+        faces=config["compare"]["faces"],
+        seed=config["seed"],
+        device=config["device"],
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    conda:
+        "../../envs/facefill.yaml"
+    script:
+        "../scripts/complete_latent.py"

@@ -1,0 +1,25 @@
+"""index: list every photo with its person and checksum."""
+
+
+rule index:
+    input:
+        raw=lambda wildcards: (
+            [] if photo_digest(wildcards) is not None else f"results/{wildcards.dataset}/raw"
+        ),
+        table=identity_table,
+        code=code("index"),
+    output:
+        csv="results/{dataset}/index.csv",
+    log:
+        text="results/logs/{dataset}/index.log",
+        timing="results/logs/{dataset}/index.json",
+    benchmark:
+        "results/benchmarks/{dataset}/index.tsv"
+    params:
+        root=photo_root,
+        identity=lambda wildcards: config["datasets"][wildcards.dataset].get("identity", "folder"),
+        digest=photo_digest,
+    conda:
+        "../../envs/facefill.yaml"
+    script:
+        "../scripts/index.py"

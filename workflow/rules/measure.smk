@@ -1,0 +1,24 @@
+"""measure: how near one method's completions come to the originals."""
+
+
+rule measure:
+    input:
+        test_npy="results/{dataset}/splits/test.npy",
+        test_csv="results/{dataset}/splits/test.csv",
+        faces="results/{dataset}/completions/{mask}/{method}/faces",
+        code=code("measure"),
+    output:
+        metrics="results/{dataset}/completions/{mask}/{method}/metrics.csv",
+        set_metrics="results/{dataset}/completions/{mask}/{method}/set_metrics.csv",
+    log:
+        text="results/logs/{dataset}/measure/{mask}-{method}.log",
+        timing="results/logs/{dataset}/measure/{mask}-{method}.json",
+    benchmark:
+        "results/benchmarks/{dataset}/measure/{mask}-{method}.tsv"
+    params:
+        mask=lambda wildcards: config["masks"][wildcards.mask],
+        zoom=config["align"]["zoom"],
+    conda:
+        "../../envs/facefill.yaml"
+    script:
+        "../scripts/measure.py"

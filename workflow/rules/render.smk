@@ -1,0 +1,25 @@
+"""render: make the photos of a synthetic dataset."""
+
+
+rule render:
+    input:
+        code=code("render"),
+    output:
+        raw=directory("results/{dataset}/raw"),
+        truth="results/{dataset}/truth.csv",
+    log:
+        text="results/logs/{dataset}/render.log",
+        timing="results/logs/{dataset}/render.json",
+    benchmark:
+        "results/benchmarks/{dataset}/render.tsv"
+    wildcard_constraints:
+        dataset=one_of(of_kind("datasets", "synthetic")),
+    params:
+        faces=lambda wildcards: config["datasets"][wildcards.dataset]["faces"],
+        people=lambda wildcards: config["datasets"][wildcards.dataset]["people"],
+        seed=lambda wildcards: config["datasets"][wildcards.dataset]["seed"],
+    threads: workflow.cores
+    conda:
+        "../../envs/facefill.yaml"
+    script:
+        "../scripts/render.py"

@@ -1,0 +1,103 @@
+"""report: tables, figures and the page, from what all stages left."""
+
+
+def completions(file, kinds=("latent", "telea", "mean")):
+    """`file` of every compared completion whose method is of one of `kinds`."""
+    return [
+        f"results/{{dataset}}/completions/{mask}/{method}/{file}"
+        for mask, method in compared()
+        if config["methods"][method]["kind"] in kinds
+    ]
+
+
+def timings(wildcards):
+    """Where the jobs behind the report noted how long they took."""
+    dataset = config["datasets"][wildcards.dataset]
+    shards = config["align"]["shards"]
+    first = {"synthetic": ["render"], "archive": ["download"], "folder": []}[dataset["kind"]]
+    jobs = [*first, "index"]
+    jobs += [f"align/shard-{shard}-of-{shards}" for shard in range(shards)]
+    jobs += ["flatten", "split"]
+    jobs += [f"train_dcgan/{model}" for model in compared_models()]
+    for mask, method in compared():
+        kind = config["methods"][method]["kind"]
+        completed_by = "complete_latent" if kind == "latent" else "complete_classical"
+        jobs += [f"{completed_by}/{mask}-{method}", f"measure/{mask}-{method}"]
+    return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
+
+
+rule report:
+    input:
+        metrics=completions("metrics.csv"),
+        set_metrics=completions("set_metrics.csv"),
+        completions=completions("faces"),
+        progress=completions("progress.gif", kinds=["latent"]),
+        histories=expand(
+            "results/{{dataset}}/models/{model}/history.csv", model=compared_models()
+        ),
+        losses=expand("results/{{dataset}}/models/{model}/losses.png", model=compared_models()),
+        samples=expand("results/{{dataset}}/models/{model}/samples.png", model=compared_models()),
+        samples_gif=expand(
+            "results/{{dataset}}/models/{model}/samples.gif", model=compared_models()
+        ),
+        settings=expand(
+            "results/{{dataset}}/models/{model}/settings.json", model=compared_models()
+        ),
+        manifest="results/{dataset}/manifest.csv",
+        faces_sheet="results/{dataset}/faces.png",
+        train_csv="results/{dataset}/splits/train.csv",
+        val_csv="results/{dataset}/splits/val.csv",
+        test_csv="results/{dataset}/splits/test.csv",
+        test_npy="results/{dataset}/splits/test.npy",
+        template="workflow/report/page.html.j2",
+        code=code("report"),
+    output:
+        metrics="results/{dataset}/report/metrics.csv",
+        summary=report(
+            "results/{dataset}/report/summary.csv",
+            caption="../report/summary.rst",
+            category="Summary",
+            labels={"dataset": "{dataset}", "what": "summary"},
+        ),
+        set_metrics="results/{dataset}/report/set_metrics.csv",
+        completion=report(
+            "results/{dataset}/report/completion.gif",
+            caption="../report/completion.rst",
+            category="Summary",
+            labels={"dataset": "{dataset}", "what": "completion"},
+        ),
+        masks="results/{dataset}/report/masks.png",
+        best="results/{dataset}/report/best.png",
+        median="results/{dataset}/report/median.png",
+        worst="results/{dataset}/report/worst.png",
+        metrics_png="results/{dataset}/report/metrics.png",
+        timings="results/{dataset}/report/timings.csv",
+        timings_png="results/{dataset}/report/timings.png",
+        provenance="results/{dataset}/report/provenance.json",
+        index=report(
+            "results/{dataset}/report/index.html",
+            caption="../report/page.rst",
+            category="Summary",
+            labels={"dataset": "{dataset}", "what": "the page"},
+        ),
+    log:
+        text="results/logs/{dataset}/report.log",
+        timing="results/logs/{dataset}/report.json",
+    benchmark:
+        "results/benchmarks/{dataset}/report.tsv"
+    params:
+        dataset=lambda wildcards: wildcards.dataset,
+        runs=[list(pair) for pair in compared()],
+        iterative=[
+            [mask, method]
+            for mask, method in compared()
+            if config["methods"][method]["kind"] == "latent"
+        ],
+        models=compared_models(),
+        masks={mask: config["masks"][mask] for mask in config["compare"]["masks"]},
+        config=config,
+        timings=timings,
+    conda:
+        "../../envs/facefill.yaml"
+    script:
+        "../scripts/report.py"

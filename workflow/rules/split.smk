@@ -1,0 +1,29 @@
+"""split: faces of different people for training, validation and test, as arrays."""
+
+
+rule split:
+    input:
+        faces="results/{dataset}/faces",
+        manifest="results/{dataset}/manifest.csv",
+        code=code("split"),
+    output:
+        train="results/{dataset}/splits/train.npy",
+        val="results/{dataset}/splits/val.npy",
+        test="results/{dataset}/splits/test.npy",
+        train_table="results/{dataset}/splits/train.csv",
+        val_table="results/{dataset}/splits/val.csv",
+        test_table="results/{dataset}/splits/test.csv",
+    log:
+        text="results/logs/{dataset}/split.log",
+        timing="results/logs/{dataset}/split.json",
+    benchmark:
+        "results/benchmarks/{dataset}/split.tsv"
+    params:
+        train=config["split"]["train"],
+        val=config["split"]["val"],
+        test=config["split"]["test"],
+        seed=config["split"]["seed"],
+    conda:
+        "../../envs/facefill.yaml"
+    script:
+        "../scripts/split.py"

@@ -1,0 +1,47 @@
+"""train_dcgan: train one DCGAN on the train split."""
+
+
+rule train_dcgan:
+    input:
+        faces="results/{dataset}/splits/train.npy",
+        code=code("train_dcgan"),
+    output:
+        weights="results/{dataset}/models/{model}/weights.safetensors",
+        settings="results/{dataset}/models/{model}/settings.json",
+        history="results/{dataset}/models/{model}/history.csv",
+        losses=report(
+            "results/{dataset}/models/{model}/losses.png",
+            caption="../report/losses.rst",
+            category="Models",
+            subcategory="{model}",
+            labels={"model": "{model}", "what": "losses"},
+        ),
+        samples=report(
+            "results/{dataset}/models/{model}/samples.png",
+            caption="../report/samples.rst",
+            category="Models",
+            subcategory="{model}",
+            labels={"model": "{model}", "what": "samples"},
+        ),
+        samples_gif="results/{dataset}/models/{model}/samples.gif",
+        events=directory("results/{dataset}/models/{model}/events"),
+    log:
+        text="results/logs/{dataset}/train_dcgan/{model}.log",
+        timing="results/logs/{dataset}/train_dcgan/{model}.json",
+    benchmark:
+        "results/benchmarks/{dataset}/train_dcgan/{model}.tsv"
+    wildcard_constraints:
+        model=one_of(of_kind("models", "dcgan")),
+    params:
+        settings=lambda wildcards: config["models"][wildcards.model],
+        seed=config["seed"],
+        device=config["device"],
+        # Unknown to Snakemake, so that a training that was killed finds its checkpoint again.
+        checkpoints="results/{dataset}/checkpoints/{model}",
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    conda:
+        "../../envs/facefill.yaml"
+    script:
+        "../scripts/train_dcgan.py"

@@ -1,0 +1,41 @@
+"""Complete the test faces under one mask by searching one model's z."""
+
+from pathlib import Path
+
+import numpy as np
+
+from facefill.complete.latent import search
+from facefill.complete.faces import (
+    GIF_FACES,
+    choose_faces,
+    fill,
+    write_completions,
+    write_progress,
+)
+from facefill.files import atomic, write_table
+from facefill.masks import make_mask
+from stage import stage
+
+with stage(snakemake) as work:
+    source, params, output = snakemake.input, snakemake.params, snakemake.output
+    names, faces = choose_faces(Path(source.npy), Path(source.csv), params.faces)
+    mask = make_mask(params.mask, faces.shape[1])
+    found = search(
+        names,
+        faces,
+        mask,
+        Path(source.weights),
+        Path(source.settings),
+        params.method,
+        params.seed,
+        params.device,
+        GIF_FACES,
+    )
+    completed = fill(faces, mask, found.filled)
+    frames = [fill(faces[: len(frame)], mask, frame) for frame in found.frames]
+    write_table(output.search, found.losses, float_format="%.5f")
+    with atomic(output.z) as partial:
+        np.save(partial, found.z)
+    write_progress(Path(output.progress), faces, mask, frames)
+    write_completions(Path(output.faces), Path(output.grid), names, faces, mask, completed)
+    work.items, work.unit = len(names), "faces"

@@ -1,0 +1,15 @@
+"""Rule download: an archive and its extras -> raw/."""
+
+from stage import stage
+
+from facefill.download import download
+
+with stage(snakemake) as work:
+    work.items = download(
+        snakemake.params.urls,
+        snakemake.params.sha256,
+        snakemake.params.extras,
+        snakemake.params.cache,
+        snakemake.output.raw,
+    )
+    work.unit = "files"

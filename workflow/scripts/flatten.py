@@ -1,0 +1,19 @@
+"""Bring the shards of aligned faces together in one folder, with a manifest."""
+
+from pathlib import Path
+
+from stage import stage
+
+from facefill.flatten import flatten
+
+with stage(snakemake) as work:
+    work.items = flatten(
+        Path(snakemake.input.index),
+        [Path(table) for table in snakemake.input.tables],
+        [Path(archive) for archive in snakemake.input.archives],
+        Path(snakemake.output.faces),
+        Path(snakemake.output.manifest),
+        Path(snakemake.output.geometry),
+        Path(snakemake.output.sheet),
+    )
+    work.unit = "faces"

@@ -1,0 +1,17 @@
+"""Measure the completions of one mask by one method."""
+
+from stage import stage
+
+from facefill.measure import measure
+
+with stage(snakemake) as work:
+    work.unit = "faces"
+    work.items = measure(
+        test_npy=snakemake.input.test_npy,
+        test_csv=snakemake.input.test_csv,
+        faces=snakemake.input.faces,
+        mask=snakemake.params.mask,
+        zoom=snakemake.params.zoom,
+        metrics=snakemake.output.metrics,
+        set_metrics=snakemake.output.set_metrics,
+    )

@@ -1,0 +1,13 @@
+"""Put tables, pictures and the page together."""
+
+from stage import stage
+
+from facefill.report.write import Choice, Products, Sources, write_report
+
+with stage(snakemake) as work:
+    work.unit = "completions"
+    work.items = write_report(
+        Sources.of(snakemake.input),
+        Products.of(snakemake.output),
+        Choice.of(snakemake.params),
+    )

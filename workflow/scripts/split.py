@@ -1,0 +1,21 @@
+"""Divide the faces into training, validation and test."""
+
+from pathlib import Path
+
+from stage import stage
+
+from facefill.split import SPLITS, split
+
+with stage(snakemake) as work:
+    settings, output = snakemake.params, snakemake.output
+    work.items = split(
+        Path(snakemake.input.manifest),
+        Path(snakemake.input.faces),
+        settings.train,
+        settings.val,
+        settings.test,
+        settings.seed,
+        arrays={name: Path(output[name]) for name in SPLITS},
+        tables={name: Path(output[f"{name}_table"]) for name in SPLITS},
+    )
+    work.unit = "faces"
