@@ -58,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, data: bytes, status: int = 200, **headers: str) -> None:
         self.send_response(status)
-        for key, value in {"Content-Length": str(len(data)), **headers}.items():
+        for key, value in {"Content_Length": str(len(data)), **headers}.items():
             self.send_header(key.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(data)
@@ -196,15 +196,30 @@ def test_next_run_resumes(server, cache):
 @pytest.mark.parametrize("rest", [DATA[:5000][::-1], DATA + b"more"])
 def test_a_rest_that_does_not_fit_is_fetched_anew(server, cache, rest):
     cache.mkdir()
-    (cache / (cache_name(server.url("a"), sha(DATA)) + ".partial")).write_bytes(rest)
+    (cache / f"{sha(DATA)[:12]}.partial").write_bytes(rest)
     server.pages["a"] = with_ranges(DATA)
     assert fetch([server.url("a")], sha(DATA), cache).read_bytes() == DATA
+    assert server.requests == [("a", f"bytes={len(rest)}-"), ("a", None)]
+
+
+def test_a_mirror_continues_what_another_began(server, cache):
+    server.pages = {"one": breaks(DATA, 2_000_000), "two": with_ranges(DATA)}
+    path = fetch([server.url("one"), server.url("two")], sha(DATA), cache)
+    assert path.read_bytes() == DATA
+    assert server.requests[-1][0] == "two" and server.requests[-1][1] is not None
+    assert os.listdir(cache) == [path.name]
 
 
 def test_without_checksum_nothing_is_joined(server, cache):
+    cache.mkdir()
+    (cache / (cache_name(server.url("a"), None) + ".partial")).write_bytes(b"of a killed run")
     server.pages["a"] = in_turn(breaks(DATA[::-1], 2_000_000), with_ranges(DATA))
     assert fetch([server.url("a")], None, cache).read_bytes() == DATA
     assert server.requests == [("a", None), ("a", None)]
+    server.pages["b"] = breaks(DATA, 2_000_000)
+    with pytest.raises(FacefillError, match="IncompleteRead"):
+        fetch([server.url("b")], None, cache)
+    assert os.listdir(cache) == [cache_name(server.url("a"), None)]
 
 
 def test_without_checksum_it_is_told_once(server, cache, caplog):

@@ -50,6 +50,7 @@ rule report:
         test_csv="results/{dataset}/splits/test.csv",
         test_npy="results/{dataset}/splits/test.npy",
         template="workflow/report/page.html.j2",
+        captions=[os.path.relpath(file) for file in sorted((WORKFLOW / "report").glob("*.rst"))],
         code=code("report"),
     output:
         metrics="results/{dataset}/report/metrics.csv",

@@ -77,6 +77,7 @@ def search(
     weights = torch.from_numpy(weights).to(compute.device)
 
     found, rows, frames = [], [], []
+    frames_of = min(frames_of, len(faces), BATCH)
     batches = [range(first, min(first + BATCH, len(faces))) for first in range(0, len(faces), BATCH)]
     with progress(settings["steps"] * len(batches), "searching", "step") as bar:
         for batch in batches:
@@ -97,10 +98,9 @@ def search(
             )
             with torch.no_grad(), compute.autocast():
                 pixels = _pixels(generator(best))
-            record.frames.append(pixels[:frames_of])
             found.append((best[: len(batch)].cpu().numpy(), pixels[: len(batch)]))
             rows += record.rows
-            frames = frames or record.frames
+            frames = frames or [*record.frames, pixels[:frames_of]]
     table = pd.DataFrame(rows, columns=["face", "step", "loss", "contextual", "prior"])
     return Search(
         filled=np.concatenate([pixels for _, pixels in found]),

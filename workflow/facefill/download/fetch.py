@@ -113,7 +113,8 @@ def _verify(path: Path, sha256: str | None) -> None:
 def _download(url: str, sha256: str | None, path: Path) -> Path:
     """Download to `path`, in several attempts; raises _MirrorFailed."""
     transfer = _from_drive if url.startswith("gdrive:") else _from_web
-    partial = path.with_name(f"{path.name}.partial")
+    # Mirrors of one checksum continue each other's file.
+    partial = path.with_name(f"{path.name if sha256 is None else sha256[:12]}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for wait in (*WAITS, None):
@@ -138,9 +139,14 @@ def _attempt(transfer: Callable, url: str, sha256: str | None, partial: Path) ->
     if sha256 is None:  # nothing would tell that pieces of two versions had been joined
         partial.unlink(missing_ok=True)
     resumed = partial.exists()
-    with _failures(), progress(0, "download", "B") as bar:
-        bar.unit_scale = True
-        transfer(url, partial, bar)
+    try:
+        with _failures(), progress(0, "download", "B") as bar:
+            bar.unit_scale = True
+            transfer(url, partial, bar)
+    except _MirrorFailed:
+        if partial.exists() and (sha256 is None or partial.stat().st_size == 0):
+            partial.unlink()
+        raise
     try:
         _verify(partial, sha256)
     except _MirrorFailed as reason:

@@ -94,7 +94,7 @@ def torso(person, scene, chin):
     lean = float(14 * np.sin(scene.yaw))
     off = x - lean * smoothstep(40, 120, y)
     s = off / half_width
-    cover = np.clip((half_width - np.abs(off)) * scale + 0.5, 0, 1)
+    cover = np.clip((half_width - np.abs(off)) * scale * 0.6 + 0.5, 0, 1)
     bulge = np.sqrt(np.clip(1 - s**2, 0.02, 1))
     slope = smoothstep(100, 150, y) * smoothstep(260, 180, y)
     chest = smoothstep(95, 200, y)
@@ -107,7 +107,7 @@ def torso(person, scene, chin):
     depth = {"crew": 14, "vneck": 62, "shirt": 42, "suit": 8}[style]
     collar_y = 118 + depth * np.clip(1 - np.abs(off) / (neck + 8), 0, 1) ** (0.6 if style == "crew" else 1)
     collar_y = collar_y - 12 * smoothstep(neck - 20, neck + 10, np.abs(off))
-    cloth = smoothstep(-0.8, 0.8, y - collar_y)
+    cloth = smoothstep(-2.2, 2.2, y - collar_y)
     folds = cv2.GaussianBlur(rng.standard_normal((len(rows), x.shape[1]), np.float32), (0, 0), 8, sigmaY=13)
     folds = (folds / folds.std()).astype(np.float32)
     normal[..., 0] += cloth * 0.28 * cv2.Sobel(folds, cv2.CV_32F, 1, 0, scale=1.2)
@@ -137,7 +137,7 @@ def torso(person, scene, chin):
     elif style == "crew":
         hem = np.exp(-0.5 * ((yy - collar_y - 9) / 1.2) ** 2)[..., None]
         fabric = fabric * (1 - 0.3 * hem)
-    skin = person.skin * np.array([0.95, 0.91, 0.90], np.float32)
+    skin = person.skin * np.array([0.98, 0.92, 0.93], np.float32)
     pore = 1 + 0.03 * folds
     edge_shadow = 1 - 0.45 * np.exp(-np.clip(collar_y - y, 0, None) / 5.0)
     albedo = skin * (pore * edge_shadow)[..., None]

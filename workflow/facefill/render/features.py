@@ -12,8 +12,8 @@ def _lids(inner, outer, opening):
     base = outer[1] + (inner[1] - outer[1]) * t
     arch = np.clip(4 * t * (1 - t), 0, 1) ** 0.72
     skewed = arch * (1 + 0.10 * (t - 0.5))
-    upper = base - 6.1 * opening * skewed + 1.2 * (1 - opening) * skewed
-    lower = base + 2.35 * arch * (1 - 0.25 * (t - 0.5)) * (0.55 + 0.45 * opening)
+    upper = base - 6.9 * opening * skewed + 1.2 * (1 - opening) * skewed
+    lower = base + 2.8 * arch * (1 - 0.25 * (t - 0.5)) * (0.55 + 0.45 * opening)
     return t, upper, np.maximum(lower, upper + 0.15)
 
 
@@ -87,7 +87,7 @@ def _eye(albedo, gloss, person, scene, opening, inner, outer, rng):
     under = np.exp(-0.5 * ((y - lower - 0.15) / 0.45) ** 2) * wing * smoothstep(0.9, 0.4, t)
     image = image * (1 - (0.4 + 0.4 * person.makeup) * under[..., None])
     albedo[patch] = image
-    gloss[patch] = gloss[patch] * (1 - inside) + 1.1 * inside
+    gloss[patch] = gloss[patch] * (1 - inside) + 0.12 * inside
 
 
 def _mouth(albedo, gloss, person, gap, rng):
@@ -99,7 +99,9 @@ def _mouth(albedo, gloss, person, gap, rng):
     depth = (y - top) * scale  # real millimetres below the upper lip
     dark = np.array([0.05, 0.016, 0.014], np.float32)
     image = np.broadcast_to(dark, albedo.shape)
-    rows, columns = slice(280, 325), slice(160, 290)  # all that the mouth can cover
+    left, low = skin.to_pixels([-33, 16]).astype(int)
+    right, high = skin.to_pixels([33, 39]).astype(int)
+    rows, columns = slice(low, high), slice(left, right)  # all that the mouth can cover
     x, depth, inside = x[:, columns], depth[rows], inside[rows, columns]
     image = image[rows, columns]
     tongue = smoothstep(0.45, 0.9, depth / max(gap, 0.3)) * np.exp(-0.5 * (x / 11) ** 2)
@@ -144,10 +146,11 @@ def face_texture(person, scene, base, gap):
     smile = max(0.0, scene.expression.get("smile", 0.0))
     if smile > 0.2:
         x, y = skin.axes()
-        y = y[245:330]
-        fold = 26.5 + 0.28 * (y - 12)
+        rows = slice(*skin.to_pixels([[0, -2], [0, 41]])[:, 1].astype(int))
+        y = y[rows]
+        fold = 26.5 + 0.28 * (y - 12) + 0.012 * (y - 6) ** 2
         dark = np.exp(-0.5 * ((np.abs(x) - fold) / 2.0) ** 2) * np.exp(-0.5 * ((y - 13) / 9) ** 2)
-        albedo[245:330] *= 1 - 0.26 * min(smile, 1.2) * dark[..., None] * np.array([0.75, 1, 1], np.float32)
+        albedo[rows] *= 1 - 0.26 * min(smile, 1.2) * dark[..., None] * np.array([0.75, 1, 1], np.float32)
     return albedo, gloss, lid_landmarks(opening)
 
 

@@ -9,7 +9,7 @@ from facefill.render.head import head_width, section, smoothstep
 from facefill.render.person import sample_person
 
 COLUMNS, ROWS = 240, 170
-TOP = -152.0
+TOP = -150.3
 NOISE_SIZE = 512
 
 
@@ -189,5 +189,5 @@ def shade_hair(colour, normal, brightness, strand, scene):
     ambient = (scene.ground + (scene.sky - scene.ground) * up) * 0.85
     body = colour * brightness[..., None] * (scene.key_colour * (0.85 * facing)[..., None] + ambient)
     gleam = (0.16 * shine * facing * brightness)[..., None] * (0.35 + 0.65 * np.sqrt(colour))
-    inner = np.clip(normal[..., 2:] * 3 + 0.8, 0.25, 1)  # the far wall, seen from inside
+    inner = np.clip(normal[..., 2:] * 3 + 0.8, 0.4, 1)  # the far wall, seen from inside
     return (body + gleam * (scene.key_colour + 0.4 * scene.sky)) * inner

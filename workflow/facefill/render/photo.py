@@ -10,6 +10,7 @@ from facefill.render.scene import GAP_AT_REST, sample_scene
 
 PIVOT = np.array([0, 35, -75], np.float32)  # where the head turns on the neck, mm
 FACE_WIDTH_MM = 140.0
+BEHIND = 1000.0  # mm, a plane behind all heads
 
 
 def _encode(colour, scene):
@@ -28,8 +29,18 @@ def _gather(channels, grid):
     return cv2.remap(channels, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _head_layer(surface, albedo_and_gloss, scene, turn, window, shape):
-    """The head as linear RGB [H, W, 3], coverage [H, W] and depth [H, W] in mm.
+def _boxed(points, keep, scale, margin):
+    """The window that just holds a grid's points, and its shape and the points' pixels in it."""
+    pixels = raster.project(points, (0.0, 0.0, scale))
+    shown = pixels if keep is None else pixels[keep]
+    low = np.floor(shown.reshape(-1, 2).min(0)) - margin
+    width, height = (np.ceil(shown.reshape(-1, 2).max(0)) + margin - low).astype(int).tolist()
+    window = (float(low[0] / scale), float(low[1] / scale), scale)
+    return window, (height, width), pixels - low
+
+
+def _head_layer(surface, albedo_and_gloss, scene, turn, scale):
+    """The head as linear RGB [H, W, 3], coverage [H, W], depth [H, W] in mm, and their window.
 
     Light changes slowly, so it is computed on the grid and only the texture at every pixel.
     """
@@ -37,7 +48,8 @@ def _head_layer(surface, albedo_and_gloss, scene, turn, window, shape):
     normal = raster.normals(points)
     lit = light.cast_shadow(points, scene.key)
     diffuse, mirrored = light.on_skin(normal, light.occlusion(points, normal), lit, scene)
-    grid, cover = raster.rasterise(raster.project(points, window), points[..., 2], shape)
+    window, shape, pixels = _boxed(points, None, scale, 6)
+    grid, cover = raster.rasterise(pixels, points[..., 2], shape)
     texture_x, texture_y = np.meshgrid(
         (canvas_columns() + skin.X_HALF) * skin.PER_MM - 0.5, (canvas_rows() - skin.TOP) * skin.PER_MM - 0.5
     )
@@ -46,11 +58,20 @@ def _head_layer(surface, albedo_and_gloss, scene, turn, window, shape):
     texture = _gather(albedo_and_gloss, np.ascontiguousarray(where[..., :2]))
     colour = texture[..., :3] * seen[..., :3]
     colour += (texture[..., 3] * seen[..., 3])[..., None] * scene.key_colour
-    return colour, cover, where[..., 2]
+    return colour, cover, where[..., 2], window
 
 
-def _hair_layers(shell, person, scene, turn, window, shape, head_depth):
-    """Hair behind the neck and hair in front: a pair of (linear RGB, coverage) or None."""
+def _moved(image, window, to_window, to_shape, shift=(0.0, 0.0)):
+    """An image in one window as seen in another of the same scale; shift in mm."""
+    offset = [(window[i] + shift[i] - to_window[i]) * window[2] for i in (0, 1)]
+    return cv2.warpAffine(image, np.float32([[1, 0, offset[0]], [0, 1, offset[1]]]), to_shape[::-1])
+
+
+def _hair_layers(shell, person, scene, turn, head_depth, head_window):
+    """Hair behind the neck and in front of it, each (linear RGB, coverage, window) or None.
+
+    head_depth: mm above a plane behind everything, 0 where there is no head.
+    """
     surface, alpha, brightness, strand = shell
     points = _turned(surface, turn)
     hanging = np.clip((surface[..., 1:2] - 40) / 60, 0, 1)  # below the chin hair rests on the body
@@ -58,7 +79,6 @@ def _hair_layers(shell, person, scene, turn, window, shape, head_depth):
     normal = cv2.GaussianBlur(raster.normals(points), (0, 0), 1.0)
     colour = hair.shade_hair(person.hair, normal, brightness, strand, scene)
     attributes = cv2.merge([colour, alpha])
-    pixels = raster.project(points, window)
     in_front = np.abs(np.linspace(-180, 180, hair.COLUMNS)) < 112
     layers = []
     for part in (~in_front, in_front):
@@ -66,13 +86,15 @@ def _hair_layers(shell, person, scene, turn, window, shape, head_depth):
         if not keep.any():
             layers.append(None)
             continue
+        window, shape, pixels = _boxed(points, keep, head_window[2], 3)
         grid, cover = raster.rasterise(pixels, points[..., 2], shape, keep)
         seen = _gather(attributes, grid)
         cover = cover * seen[..., 3]
         if part is in_front:  # the cheek hides hair on the far side of a turned head
-            depth = _gather(points[..., 2], grid)
-            cover = cover * np.clip((depth - head_depth) / 3 + 1.5, 0, 1)
-        layers.append((seen[..., :3], cover))
+            above = _gather(points[..., 2] + BEHIND, grid)
+            above -= _moved(head_depth, head_window, window, shape)
+            cover = cover * np.clip(above / 3 + 1.5, 0, 1)
+        layers.append((seen[..., :3], cover, window))
     return layers
 
 
@@ -178,21 +200,19 @@ def render_photo(seed: int, person: int, shot: int) -> tuple[np.ndarray, np.ndar
     turn = raster.rotation(scene.yaw, scene.pitch)
 
     per_mm = scene.face_width / FACE_WIDTH_MM
-    scale = float(np.clip(per_mm, 0.95, 1.4))
-    window = (-135.0, -195.0, scale)
-    shell = hair.hair_surface(seed, person)
-    bottom = 115 if shell is None else max(115, min(215, float(shell[0][..., 1].max()) + 10))
-    shape = (int((bottom + 195) * scale), int(270 * scale))
+    scale = float(np.clip(per_mm, 0.9, 1.25))
     place = _placing(scene, per_mm)
 
-    face, cover, depth = _head_layer(surface, cv2.merge([albedo, gloss]), scene, turn, window, shape)
+    texture = cv2.merge([albedo, gloss])
+    face, cover, depth, window = _head_layer(surface, texture, scene, turn, scale)
     back = front = None
+    shell = hair.hair_surface(seed, person)
     if shell is not None:
-        head_depth = np.where(cover > 0.5, depth, -1000)
-        back, front = _hair_layers(shell, who, scene, turn, window, shape, head_depth)
+        head_depth = np.where(cover > 0.5, depth + BEHIND, 0).astype(np.float32)
+        back, front = _hair_layers(shell, who, scene, turn, head_depth, window)
     if front is not None:
-        shift = np.float32([[1, 0, -3 * scene.key[0] * scale], [0, 1, 5 * scale]])
-        shadow = cv2.warpAffine(cv2.GaussianBlur(front[1], (0, 0), 4 * scale), shift, shape[::-1])
+        soft = cv2.GaussianBlur(front[1], (0, 0), 4 * scale)
+        shadow = _moved(soft, front[2], window, cover.shape, (-3 * float(scene.key[0]), 5.0))
         face *= (1 - 0.5 * shadow)[..., None]
     face = _encode(face, scene)
     if who.glasses != "none":
@@ -200,13 +220,13 @@ def render_photo(seed: int, person: int, shot: int) -> tuple[np.ndarray, np.ndar
 
     photo = backdrop.backdrop(scene.width, scene.height, scene.backdrop_seed)
     if back is not None:
-        _over(photo, _encode(back[0], scene), back[1], place(window))
+        _over(photo, _encode(back[0], scene), back[1], place(back[2]))
     chin = float(_turned(marks_3d[8:9], turn)[0, 1])
     body, body_cover, body_window = backdrop.torso(who, scene, chin)
     _over(photo, _encode(body, scene), body_cover, place(body_window))
     _over(photo, face, cover, place(window))
     if front is not None:
-        _over(photo, _encode(front[0], scene), front[1], place(window))
+        _over(photo, _encode(front[0], scene), front[1], place(front[2]))
 
     flat = raster.project(_turned(marks_3d, turn), (0.0, 0.0, 1.0))
     matrix = place((0.0, 0.0, 1.0))

@@ -12,7 +12,7 @@ import numpy as np
 from facefill.render.head import canvas_landmarks, smoothstep
 from facefill.render.person import sample_person
 
-PER_MM = 2.0
+PER_MM = 1.6
 X_HALF, TOP, BOTTOM = 112.0, -124.0, 88.0
 WIDTH, HEIGHT = int(2 * X_HALF * PER_MM), int((BOTTOM - TOP) * PER_MM)
 
@@ -106,7 +106,7 @@ def _brows(person, rng):
         angle = np.interp(t, [0, 0.5, 0.85, 1], [0.25, 0.1, 0.75, 1.2]) + rng.normal(0, 0.18, count)
         angle = np.where(offset > 0, angle, angle * 0.6)
         for i in range(count):
-            start = np.array([centre_x[i], centre_y[i] + offset[i] + 0.6])
+            start = np.array([centre_x[i], centre_y[i] + offset[i] + 1.6])
             step = length[i] * np.array([side * np.cos(angle[i]), -np.sin(angle[i]) * 0.6])
             lines.append(np.array([start, start + 0.55 * step, start + step + [0, 0.35 * length[i] * 0.3]]))
     return lines
@@ -119,11 +119,11 @@ def _creases(person, rng):
     lines = []
     for side in (-1, 1):
         bend = rng.uniform(0.9, 1.1)
-        fold = [(16.5, 0), (21, 6), (25.5, 14), (28.5, 21), (30.5, 27)]
+        fold = [(17, 1), (21.5, 5), (26.5, 12), (30, 20), (31.5, 28)]
         lines.append(np.array([(side * px * bend, py) for px, py in fold]))
         bag = [(22, -33), (28, -29.5), (36, -29), (43, -31)]
         lines.append(np.array([(side * px, py + rng.normal(0, 0.5)) for px, py in bag]))
-    strong = cv2.GaussianBlur(strokes(lines, 2), (0, 0), 2.2)
+    strong = cv2.GaussianBlur(strokes(lines, 2), (0, 0), 2.6)
     fine = []
     for row in range(int(1 + 4 * old)):
         height = -75 - 8.5 * row + rng.normal(0, 1)
@@ -139,7 +139,7 @@ def _creases(person, rng):
             fine.append(np.array([(side * 5, -50), (side * 5.6, -56), (side * 5, -62)]))
             fine.append(np.array([(side * 31, 34), (side * 32, 40), (side * 30, 47)]))
     lines = cv2.GaussianBlur(strokes(fine, 1), (0, 0), 1.1)
-    return (0.32 + 0.9 * old) * strong + 1.3 * old * lines
+    return (0.22 + 0.8 * old) * strong + 1.3 * old * lines
 
 
 def beard_density(style):
@@ -151,11 +151,11 @@ def beard_density(style):
     around_mouth = smoothstep(28, 36, across) + smoothstep(39.5, 44, y)
     jaw = jaw * np.clip(around_mouth, 0, 1)
     bare = np.exp(-0.5 * ((across - 17) / 6) ** 2) * np.exp(-0.5 * ((y - 46) / 4.5) ** 2)
-    jaw = jaw * (1 - 0.55 * bare)
+    jaw = jaw * (1 - 0.3 * bare)
     lip_line = np.interp(across[0], [0, 8, 19, 30, 36], [19.5, 18.2, 21.5, 29, 36])[None]
     moustache = smoothstep(8.0, 12.5, y - 0.12 * across) * smoothstep(0.8, -1.6, y - lip_line)
     moustache = moustache * smoothstep(36, 29, across) * (1 - 0.5 * np.exp(-0.5 * (x / 2.0) ** 2))
-    chin = smoothstep(42, 48, y) * smoothstep(27, 20, across - 0.1 * (y - 50))
+    chin = smoothstep(40, 45, y) * smoothstep(30, 22, across - 0.1 * (y - 50))
     ring = smoothstep(24, 28, across) * smoothstep(36, 32, across) * smoothstep(24, 32, y)
     if style == "moustache":
         return moustache
@@ -171,8 +171,8 @@ def _beard(person, rng, albedo):
     fine, medium, coarse = _noise_bank()
     shift = int(rng.integers(WIDTH))
     grain = np.roll(fine, shift, 1)
-    patches = 1 + 0.25 * np.roll(coarse, shift, 1)
-    density = beard_density(person.beard) * np.clip(patches, 0.4, 1.3)
+    patches = 1.35 + 0.2 * np.roll(coarse, shift, 1)
+    density = beard_density(person.beard) * np.clip(patches, 0.9, 1.6)
     if person.beard in ("shadow", "stubble"):
         amount = 0.30 if person.beard == "shadow" else 0.55
         weight = np.clip(density * amount * (1 + 0.45 * grain), 0, 0.85)

@@ -9,9 +9,8 @@ from scipy import stats
 
 from facefill.errors import FacefillError
 from facefill.files import read_table
+from facefill.measure import FACE_METRICS
 
-FACE_METRICS = ["hole_psnr", "psnr", "hole_l1", "l1", "ssim", "hole_ssim", "identity_distance"]
-FLOAT_FORMAT = "%.6f"
 CONFIDENCE = 0.95
 
 Run = tuple[str, str]  # a mask's name, a method's name

@@ -14,10 +14,11 @@ import yaml
 from facefill.errors import FacefillError
 from facefill.files import atomic, read_table, write_table
 from facefill.masks import make_mask
+from facefill.measure import FLOAT_FORMAT, SET_FLOAT_FORMAT
 from facefill.report import page, pictures, plots
 from facefill.report.pictures import Completions
 from facefill.report.provenance import provenance
-from facefill.report.tables import FLOAT_FORMAT, Run, gather, gather_sets, summarise
+from facefill.report.tables import Run, gather, gather_sets, summarise
 from facefill.report.timings import combine
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
     sets = gather_sets(sources.set_metrics, runs)
     write_table(products.metrics, metrics, FLOAT_FORMAT)
     write_table(products.summary, summary, FLOAT_FORMAT)
-    write_table(products.set_metrics, sets, "%.9f")
+    write_table(products.set_metrics, sets, SET_FLOAT_FORMAT)
 
     compared = _compared(sources, choice, runs, metrics)
     _write_pictures(sources, products, choice, runs, metrics, compared)

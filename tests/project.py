@@ -1,0 +1,117 @@
+"""A copy of the project in a folder of its own, to run and to change."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ["Snakefile", "config.yaml", "workflow", "profiles", "envs"]
+
+# Small enough for seconds, large enough that every stage has work to do.
+TINY = {
+    "datasets": {"synthetic": {"faces": 40, "people": 20}},
+    "align": {"shards": 3},
+    "split": {"val": 0.2, "test": 0.2},
+    "models": {
+        "dcgan": {
+            "epochs": 2,
+            "batch": 8,
+            "generator_filters": 4,
+            "discriminator_filters": 4,
+            "z_dim": 8,
+        }
+    },
+    "methods": {"ours": {"steps": 4}},
+    "compare": {"faces": 4},
+}
+
+
+class Project:
+    """A folder with the workflow in it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @classmethod
+    def new(cls, folder: Path) -> "Project":
+        """Copy the workflow as a clone would: with new dates, without results."""
+        folder.mkdir(parents=True)
+        for part in PARTS:
+            source, target = ROOT / part, folder / part
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, target, ignore=ignored, copy_function=shutil.copy)
+            else:
+                shutil.copy(source, target)
+        return cls(folder)
+
+    def copy(self, folder: Path) -> "Project":
+        """Copy everything, with dates and results."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+    def configure(self, **changes) -> None:
+        """Merge `changes` into config.yaml."""
+        path = self.folder / "config.yaml"
+        config = yaml.safe_load(path.read_text())
+        _merge(config, changes)
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def config(self) -> dict:
+        return yaml.safe_load((self.folder / "config.yaml").read_text())
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace `old` in a file, which must hold it."""
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{path} does not hold {old!r}"
+        file.write_text(text.replace(old, new, 1))
+
+    def snakemake(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess:
+        """Run snakemake; `output` of the result is what the terminal showed."""
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        process = subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            errors="replace",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+        )
+        process.output = process.stdout
+        return process
+
+    def build(self, *arguments: str) -> str:
+        """Run snakemake, which must succeed; return what it printed."""
+        process = self.snakemake(*arguments)
+        assert process.returncode == 0, process.output[-6000:]
+        return process.output
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """What a dry run would do: rule -> number of jobs, without `all`."""
+        output = self.build("--dry-run", *arguments)
+        if "Nothing to be done" in output:
+            return {}
+        table = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.DOTALL | re.MULTILINE)
+        assert table, output[-3000:]
+        jobs = {}
+        for line in table[1].splitlines():
+            rule, count = line.split()
+            jobs[rule] = int(count)
+        jobs.pop("all", None)
+        return jobs
+
+
+def _merge(config: dict, changes: dict) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            _merge(config[key], value)
+        else:
+            config[key] = value

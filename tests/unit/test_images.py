@@ -1,0 +1,206 @@
+"""Every kind of picture people keep photos in."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facefill.images import TooLargeImage, UnreadableImage, contact_sheet, decode_photo, png_bytes
+
+LIMIT = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    """A smooth colour picture, wider than high, without any symmetry."""
+    y, x = np.mgrid[:48, :64]
+    return np.stack([4 * x, 5 * y, 2 * (x + y)], -1).astype(np.uint8)
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def difference(left: np.ndarray, right: np.ndarray) -> float:
+    assert left.shape == right.shape and left.dtype == np.uint8
+    return np.abs(left.astype(float) - right).max()
+
+
+# What a viewer must do to show a picture stored with that orientation upright, and its inverse.
+STORE = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORE)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation_is_undone(picture, kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORE[orientation](picture)))
+    options = {"lossless": True} if kind == "WEBP" else {}
+    if kind == "JPEG":
+        options = {"quality": 95, "subsampling": 0}
+    data = encoded(stored, kind, exif=exif, **options)
+    assert difference(decode_photo(data, LIMIT), picture) <= 12
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "JPEG2000"])
+def test_lossless_colour(picture, kind):
+    data = encoded(Image.fromarray(picture), kind)
+    assert difference(decode_photo(data, LIMIT), picture) == 0
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_grey(picture, kind):
+    grey = picture[..., 0]
+    decoded = decode_photo(encoded(Image.fromarray(grey), kind), LIMIT)
+    assert difference(decoded, np.repeat(grey[..., None], 3, 2)) <= 12
+
+
+def test_black_and_white():
+    bits = np.indices((50, 50)).sum(0) % 3 == 0
+    decoded = decode_photo(encoded(Image.fromarray(bits), "PNG"), LIMIT)
+    assert difference(decoded, np.repeat(bits[..., None], 3, 2) * np.uint8(255)) == 0
+
+
+def test_transparency_lies_on_white(picture):
+    alpha = np.zeros(picture.shape[:2], np.uint8)
+    alpha[:, 20:] = 255
+    alpha[:, 40:] = 128
+    decoded = decode_photo(encoded(Image.fromarray(np.dstack([picture, alpha])), "PNG"), LIMIT)
+    assert (decoded[:, :20] == 255).all()
+    assert difference(decoded[:, 20:40], picture[:, 20:40]) == 0
+    half = 255 - (255 - picture[:, 40:].astype(float)) * 128 / 255
+    assert np.abs(decoded[:, 40:] - half).max() <= 1
+
+
+def test_grey_with_transparency():
+    pixels = np.zeros((40, 40, 2), np.uint8)
+    pixels[:20] = (90, 255)
+    decoded = decode_photo(encoded(Image.fromarray(pixels), "PNG"), LIMIT)
+    assert (decoded[:20] == 90).all() and (decoded[20:] == 255).all()
+
+
+def test_cmyk(picture):
+    data = encoded(Image.fromarray(picture).convert("CMYK"), "JPEG", quality=95)
+    assert difference(decode_photo(data, LIMIT), picture) <= 24
+
+
+def test_sixteen_bits_are_scaled_not_clipped():
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))
+    for kind in ("PNG", "TIFF"):
+        decoded = decode_photo(encoded(Image.fromarray(ramp), kind), LIMIT)
+        expected = np.repeat((ramp / 257).round()[..., None], 3, 2)
+        assert np.abs(decoded - expected).max() <= 1
+
+
+def test_sixteen_bits_per_colour():
+    wide = np.zeros((8, 8, 3), ">u2")
+    wide[..., 0], wide[..., 1] = 0xFFFF, 0x8000
+    decoded = decode_photo(png(8, 8, wide.tobytes(), bits=16), LIMIT)
+    assert (decoded[..., 0] == 255).all() and (decoded[..., 1] == 128).all()
+    assert not decoded[..., 2].any()
+
+
+def test_palette(picture):
+    image = Image.fromarray(picture).quantize(256)
+    decoded = decode_photo(encoded(image, "PNG"), LIMIT)
+    assert difference(decoded, np.asarray(image.convert("RGB"))) == 0
+
+
+def test_palette_with_a_transparent_colour():
+    image = Image.fromarray(np.array([[0, 1]] * 40, np.uint8).repeat(20, 1), "P")
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    decoded = decode_photo(encoded(image, "PNG", transparency=0), LIMIT)
+    assert (decoded[:, :20] == 255).all() and (decoded[:, 20:] == (200, 100, 50)).all()
+
+
+def test_of_an_animation_the_first_frame_counts():
+    frames = [Image.new("RGB", (50, 40), colour) for colour in ("red", "lime", "blue")]
+    for kind in ("GIF", "WEBP", "PNG"):
+        options = {"lossless": True} if kind == "WEBP" else {}
+        data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+        assert (decode_photo(data, LIMIT) == (255, 0, 0)).all()
+
+
+def png(width: int, height: int, pixels: bytes, bits: int = 8) -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0)
+    stride = width * 3 * bits // 8
+    rows = b"".join(b"\0" + pixels[at : at + stride] for at in range(0, len(pixels), stride))
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.mark.parametrize("side", [5000, 30_000, 2**31 - 1])
+def test_a_huge_header_is_believed_not_decoded(side):
+    with pytest.raises(TooLargeImage):
+        decode_photo(png(side, side, b""), LIMIT)
+
+
+def test_the_limit_itself_is_allowed(picture):
+    data = png_bytes(picture)
+    assert decode_photo(data, picture.shape[0] * picture.shape[1]).shape == picture.shape
+    with pytest.raises(TooLargeImage, match="64x48 pixels"):
+        decode_photo(data, picture.shape[0] * picture.shape[1] - 1)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_truncated_photo_is_unreadable(kind, share):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), kind)
+    with pytest.raises(UnreadableImage):
+        decode_photo(data[: int(share * len(data))], LIMIT)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"<html>404</html>", b"\0" * 1000])
+def test_what_is_no_image_is_unreadable(data):
+    with pytest.raises(UnreadableImage) as caught:
+        decode_photo(data, LIMIT)
+    assert "\n" not in str(caught.value)
+
+
+def test_damage_anywhere_never_escapes():
+    noise = np.random.default_rng(1)
+    pixels = noise.integers(0, 256, (40, 40, 3), np.uint8)
+    for kind in ("JPEG", "PNG", "GIF", "TIFF", "WEBP"):
+        whole = encoded(Image.fromarray(pixels), kind)
+        for _ in range(100):
+            data = bytearray(whole)
+            for place in noise.integers(0, min(len(data), 400), 4):
+                data[place] = noise.integers(0, 256)
+            try:
+                decoded = decode_photo(bytes(data), LIMIT)
+            except (UnreadableImage, TooLargeImage):
+                continue
+            assert decoded.dtype == np.uint8 and decoded.ndim == 3 and decoded.shape[2] == 3
+
+
+def test_png_bytes_read_back(picture):
+    assert difference(decode_photo(png_bytes(picture), LIMIT), picture) == 0
+    assert png_bytes(picture) == png_bytes(picture.copy())
+
+
+def test_contact_sheet_places_every_picture():
+    images = np.stack([np.full((4, 6, 3), number, np.uint8) for number in range(5)])
+    sheet = contact_sheet(images, columns=3, scale=2, gap=1)
+    assert sheet.shape == (2 * 8 + 1, 3 * 12 + 2, 3)
+    assert (sheet[:8, 13:25] == 1).all() and (sheet[9:, 13:25] == 4).all()
+    assert (sheet[8] == 255).all() and (sheet[9:, 26:] == 255).all()

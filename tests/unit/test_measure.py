@@ -1,0 +1,205 @@
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from skimage.metrics import structural_similarity
+
+from facefill import measure
+from facefill.errors import FacefillError
+from facefill.images import write_png
+from facefill.masks import make_mask
+from facefill.render import render_photo
+from facefill.template import ANCHORS, template_points
+
+SIZE = 64
+CENTER = {"kind": "center", "scale": 0.25}
+
+
+@pytest.fixture
+def faces():
+    """Smooth random pictures: uint8 [4, 64, 64, 3]."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    return np.stack([cv2.resize(face, (SIZE, SIZE)) for face in coarse])
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    """Aligned synthetic faces by (person, shot): uint8 [64, 64, 3]."""
+    anchors = ANCHORS["innerEyesAndBottomLip"]
+    target = template_points(anchors, SIZE, 1.0)
+
+    def align(person, shot):
+        photo, landmarks = render_photo(0, person, shot)
+        source = np.asarray(landmarks, np.float32)[list(anchors)]
+        matrix = cv2.getAffineTransform(source, target)
+        return cv2.warpAffine(photo, matrix, (SIZE, SIZE), flags=cv2.INTER_AREA)
+
+    return {(person, shot): align(person, shot) for person in range(3) for shot in range(1)}
+
+
+def test_psnr_by_hand():
+    original = np.full((2, 2, 3), 100, np.uint8)
+    completed = original.copy()
+    completed[0, 0] = 110, 100, 80  # squared differences 100, 0, 400 in one of four pixels
+    hole = np.array([[True, False], [False, False]])
+    assert measure.psnr(original, completed) == pytest.approx(10 * np.log10(255**2 / (500 / 12)))
+    assert measure.psnr(original, completed, hole) == pytest.approx(
+        10 * np.log10(255**2 / (500 / 3))
+    )
+    assert measure.l1(original, completed, hole) == pytest.approx(10)
+    assert measure.l1(original, completed) == pytest.approx(2.5)
+
+
+def test_differences_of_bytes_do_not_wrap():
+    black, white = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
+    assert measure.psnr(black, white) == 0
+    assert measure.l1(black, white) == measure.l1(white, black) == 255
+
+
+def test_equal_pictures_have_the_highest_values(faces):
+    values = measure.measure_face(faces[0], faces[0], make_mask(CENTER, SIZE))
+    assert values["psnr"] == values["hole_psnr"] == measure.MAX_PSNR
+    assert values["ssim"] == pytest.approx(1) and values["hole_ssim"] == pytest.approx(1)
+    assert values["l1"] == values["hole_l1"] == 0
+
+
+def test_hole_is_measured_apart_from_the_face(faces):
+    known = make_mask(CENTER, SIZE)
+    completed = np.where(known[:, :, None], faces[0], faces[1])
+    values = measure.measure_face(faces[0], completed, known)
+    # A quarter of the pixels is hidden and the rest is equal: the face has a quarter of the error.
+    assert values["psnr"] == pytest.approx(values["hole_psnr"] + 10 * np.log10(4))
+    assert values["hole_l1"] == pytest.approx(4 * values["l1"])
+    assert values["hole_ssim"] < values["ssim"] < 1
+    assert values["ssim"] == structural_similarity(
+        faces[0], completed, channel_axis=2, data_range=255
+    )
+
+
+def test_kid_is_unbiased():
+    rng = np.random.default_rng(0)
+    dimensions = 8
+    same = [
+        measure.kid(*rng.normal(size=(2, 20, dimensions))) for _ in range(300)
+    ]  # of equal distributions
+    standard_error = np.std(same) / np.sqrt(len(same))
+    assert abs(np.mean(same)) < 3 * standard_error
+    assert min(same) < 0  # as an unbiased estimate of 0 must be half of the time
+    shifted = [
+        measure.kid(rng.normal(size=(20, dimensions)), rng.normal(1, 1, (20, dimensions)))
+        for _ in range(20)
+    ]
+    assert np.mean(shifted) > np.mean(same) + 20 * standard_error
+
+
+def test_kid_by_hand():
+    real, fake = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[2.0, 0.0], [0.0, 0.0]])
+    # kernel (x.y / 2 + 1)^3: within real 1, within fake 1, across 8, 1, 1, 1
+    assert measure.kid(real, fake) == pytest.approx(1 + 1 - 2 * 11 / 4)
+    assert np.isnan(measure.kid(real[:1], fake))
+
+
+def test_identity_distance_tells_faces_apart(rendered):
+    describe = measure.Describer(SIZE, 1.0)
+    face, other = rendered[0, 0], rendered[1, 0]
+    slightly = np.clip(face.astype(int) + 4, 0, 255).astype(np.uint8)
+    near = np.linalg.norm(describe(face) - describe(slightly))
+    far = np.linalg.norm(describe(face) - describe(other))
+    assert np.array_equal(describe(face), describe(face.copy()))
+    assert near < 0.5 * far
+
+
+def test_landmark_order_is_that_of_dlibs_five_point_model(rendered):
+    # dlib takes the eyes from the first four points: with left and right exchanged it would cut
+    # out a face upside down, far from the right one.
+    describe = measure.Describer(SIZE, 1.0)
+    points = np.array([(p.x, p.y) for p in describe._shape.parts()])
+    right_eye, left_eye, nose = points[:2], points[2:4], points[4]
+    assert right_eye[:, 0].min() > nose[0] > left_eye[:, 0].max()
+    assert right_eye[0, 0] > right_eye[1, 0] and left_eye[0, 0] < left_eye[1, 0]  # outer first
+    assert nose[1] > points[:4, 1].max()
+
+
+@pytest.fixture
+def tree(tmp_path, rendered):
+    """A test split of three faces, two of them completed with the third."""
+    faces = np.stack([rendered[person, 0] for person in range(3)])
+    np.save(tmp_path / "test.npy", faces)
+    names = ["b", "a", "NA"]
+    pd.DataFrame({"face": names, "identity": names, "source": names}).to_csv(
+        tmp_path / "test.csv", index=False
+    )
+    known = make_mask(CENTER, SIZE)[:, :, None]
+    for name, face in zip(names[:2], faces, strict=False):
+        write_png(tmp_path / "faces" / f"{name}.png", np.where(known, face, faces[2]))
+    return tmp_path
+
+
+def run(tree, mask=CENTER):
+    return measure.measure(
+        tree / "test.npy", tree / "test.csv", tree / "faces", mask, 1.0,
+        tree / "metrics.csv", tree / "set_metrics.csv",
+    )  # fmt: skip
+
+
+def test_measure_writes_both_tables(tree):
+    assert run(tree) == 2
+    header = "face,hole_psnr,psnr,hole_l1,l1,ssim,hole_ssim,identity_distance"
+    lines = (tree / "metrics.csv").read_text().splitlines()
+    assert lines[0] == header
+    assert [line.split(",")[0] for line in lines[1:]] == ["a", "b"]
+    table = pd.read_csv(tree / "metrics.csv", index_col="face")
+    faces = np.load(tree / "test.npy")
+    hole = ~make_mask(CENTER, SIZE)
+    assert table.loc["a", "hole_psnr"] == pytest.approx(
+        measure.psnr(faces[1], faces[2], hole), abs=1e-6
+    )
+    sets = pd.read_csv(tree / "set_metrics.csv")
+    assert list(sets.columns) == ["metric", "value", "faces"]
+    assert sets[["metric", "faces"]].values.tolist() == [["kid_dlib", 2]]
+
+
+def test_same_bytes_twice(tree):
+    run(tree)
+    first = [(tree / name).read_bytes() for name in ("metrics.csv", "set_metrics.csv")]
+    run(tree)
+    assert first == [(tree / name).read_bytes() for name in ("metrics.csv", "set_metrics.csv")]
+
+
+def test_hole_columns_are_empty_where_nothing_is_hidden(tree, monkeypatch):
+    for name, face in zip("ba", np.load(tree / "test.npy"), strict=False):
+        write_png(tree / "faces" / f"{name}.png", face)
+    monkeypatch.setattr(measure, "make_mask", lambda mask, size: np.ones((size, size), bool))
+    run(tree, {"kind": "full"})
+    row = (tree / "metrics.csv").read_text().splitlines()[1]
+    assert row == "a,,100.000000,,0.000000,1.000000,,0.000000"
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda folder: (folder / "a.png").write_bytes(b"no picture"), "a.png"),
+        (lambda folder: write_png(folder / "a.png", np.zeros((9, 8, 3), np.uint8)), "8x9 pixels"),
+        (lambda folder: write_png(folder / "z.png", np.zeros((64, 64, 3), np.uint8)), "z.png"),
+        (lambda folder: [file.unlink() for file in folder.iterdir()], "no completed faces"),
+    ],
+)
+def test_damaged_completions_are_named(tree, damage, words):
+    damage(tree / "faces")
+    with pytest.raises(FacefillError, match=words):
+        run(tree)
+    assert not (tree / "metrics.csv").exists()
+
+
+def test_changed_known_pixel_is_refused(tree):
+    face = measure.read_face(tree / "faces" / "a.png", SIZE).copy()
+    face[3, 5, 1] ^= 1
+    write_png(tree / "faces" / "a.png", face)
+    with pytest.raises(FacefillError, match=r"face 'a': 1 known pixels.*a\.png.*column 5, row 3"):
+        run(tree)
+
+
+def test_missing_completion_is_named(tmp_path):
+    with pytest.raises(FacefillError, match=r"gone\.png is missing"):
+        measure.read_face(tmp_path / "gone.png", SIZE)

@@ -1,0 +1,198 @@
+"""What reruns after which change: one test per row of the table in the README."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from project import Project
+
+from facefill.photos import shard_of
+
+METHODS = {"complete_latent": 1, "complete_classical": 2}
+FROM_COMPLETION = {**METHODS, "measure": 3, "report": 1}
+FROM_SPLIT = {"split": 1, "train_dcgan": 1, **FROM_COMPLETION}
+FROM_FLATTEN = {"flatten": 1, **FROM_SPLIT}
+
+
+def test_nothing_changed(folder_project):
+    assert folder_project.planned() == {}
+
+
+def test_a_touch_of_every_source_and_input(built):
+    later = time.time() + 10
+    for part in ("Snakefile", "config.yaml", "workflow", "profiles", "envs", "photos"):
+        top = built.folder / part
+        for path in [top, *top.rglob("*")]:
+            os.utime(path, (later, later))
+    assert built.planned() == {}
+
+
+def test_the_photo_cache_lost(built):
+    (built.folder / ".snakemake" / "facefill-photos.json").unlink()
+    assert built.planned() == {}
+
+
+def test_results_moved_to_a_fresh_clone(built, tmp_path):
+    clone = Project.new(tmp_path / "clone")
+    for part in ("results", ".snakemake", "photos", "config.yaml"):
+        shutil.move(built.folder / part, clone.folder / part)
+    assert clone.planned() == {}
+
+
+def test_a_value_under_one_method(built):
+    built.configure(masks={"small": {"kind": "center", "scale": 0.4}})
+    built.configure(compare={"masks": ["center", "small"]})
+    built.build()
+    built.configure(methods={"ours": {"steps": 5}})
+    assert built.planned() == {"complete_latent": 2, "measure": 2, "report": 1}
+
+
+def test_a_new_mask(built):
+    built.configure(masks={"small": {"kind": "center", "scale": 0.4}})
+    built.configure(compare={"masks": ["center", "small"]})
+    assert built.planned() == FROM_COMPLETION
+
+
+def test_a_method_removed_from_the_comparison(built):
+    built.configure(compare={"methods": ["ours", "telea"]})
+    assert built.planned() == {"report": 1}
+
+
+def test_a_mask_removed_from_the_comparison(built):
+    built.configure(masks={"small": {"kind": "center", "scale": 0.4}})
+    built.configure(compare={"masks": ["center", "small"]})
+    built.build()
+    built.configure(compare={"masks": ["center"]})
+    assert built.planned() == {"report": 1}
+
+
+def test_a_value_under_one_model(built):
+    built.configure(models={"dcgan": {"beta1": 0.6}})
+    assert built.planned() == {"train_dcgan": 1, "complete_latent": 1, "measure": 1, "report": 1}
+
+
+def test_the_number_of_compared_faces(built):
+    built.configure(compare={"faces": 3})
+    assert built.planned() == FROM_COMPLETION
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"test": 0.25}, {"train": 10}])
+def test_the_split(built, change):
+    built.configure(split=change)
+    assert built.planned() == FROM_SPLIT
+
+
+@pytest.mark.parametrize("change", [{"zoom": 0.9}, {"landmarks": "outerEyesAndNose"}])
+def test_the_alignment(built, change):
+    built.configure(align=change)
+    # The measures need the zoom, too; they rerun anyway.
+    assert built.planned() == {"align": 3, **FROM_FLATTEN}
+
+
+def test_the_number_of_shards(built):
+    built.configure(align={"shards": 2})
+    assert built.planned() == {"align": 2, **FROM_FLATTEN}
+
+
+ONE_SHARD = {"index": 1, "align": 1, **FROM_FLATTEN}
+
+
+def aligned_shards(project: Project) -> set[int]:
+    """The shards that a dry run would align."""
+    lines = project.build("--dry-run").splitlines()
+    return {
+        int(line.split("shard=")[1].split(",")[0]) for line in lines if "wildcards:" in line and "shard=" in line
+    }
+
+
+def test_a_photo_added(built):
+    source = sorted((built.folder / "photos").rglob("*.jpg"))[3]
+    added = built.folder / "photos" / "somebody-new" / "one more {photo}.jpg"
+    added.parent.mkdir()
+    pixels = np.asarray(Image.open(source))[:, ::-1]
+    Image.fromarray(pixels).save(added, quality=90)
+    split_before = {name: _identities(built, name) for name in ("train", "val", "test")}
+
+    assert built.planned() == ONE_SHARD
+    assert aligned_shards(built) == {shard_of("somebody-new/one more {photo}.jpg", 3)}
+
+    output = built.build()
+    assert output.count("rule align:") == 1
+    for name, before in split_before.items():
+        assert before - _identities(built, name) == set(), f"somebody left {name}"
+    assert built.planned() == {}
+
+
+def _identities(project: Project, name: str) -> set[str]:
+    lines = (project.folder / f"results/mine/splits/{name}.csv").read_text().splitlines()
+    return set(lines[1:])
+
+
+def test_a_photo_changed_with_an_older_date(built):
+    photo = sorted((built.folder / "photos").rglob("*.jpg"))[5]
+    before = photo.stat()
+    pixels = np.asarray(Image.open(photo))[:, ::-1]
+    Image.fromarray(pixels).save(photo, quality=90)
+    os.utime(photo, (before.st_atime - 1e6, before.st_mtime - 1e6))
+    assert built.planned() == ONE_SHARD
+    assert aligned_shards(built) == {shard_of(f"{photo.parent.name}/{photo.name}", 3)}
+
+
+def test_a_photo_removed(built):
+    photo = sorted((built.folder / "photos").rglob("*.jpg"))[7]
+    photo.unlink()
+    assert built.planned() == ONE_SHARD
+    assert aligned_shards(built) == {shard_of(f"{photo.parent.name}/{photo.name}", 3)}
+
+
+# The code of a stage or kind: a comment is content, too. Modules that a script imports count.
+CODE = {
+    "workflow/scripts/index.py": {"index": 1, **FROM_FLATTEN},
+    "workflow/facefill/align.py": {"align": 3, **FROM_FLATTEN},
+    "workflow/rules/align.smk": {"align": 3, **FROM_FLATTEN},
+    "workflow/facefill/flatten.py": FROM_FLATTEN,
+    "workflow/facefill/split.py": FROM_SPLIT,
+    "workflow/facefill/train/dcgan.py": {
+        "train_dcgan": 1,
+        "complete_latent": 1,
+        "measure": 1,
+        "report": 1,
+    },
+    "workflow/facefill/complete/latent.py": {"complete_latent": 1, "measure": 1, "report": 1},
+    "workflow/scripts/complete_latent.py": {"complete_latent": 1, "measure": 1, "report": 1},
+    "workflow/facefill/complete/classical.py": {
+        "complete_classical": 2,
+        "measure": 2,
+        "report": 1,
+    },
+    "workflow/rules/complete_classical.smk": {
+        "complete_classical": 2,
+        "measure": 2,
+        "report": 1,
+    },
+    "workflow/facefill/measure.py": {"measure": 3, "report": 1},
+    "workflow/scripts/report.py": {"report": 1},
+}
+
+
+@pytest.mark.parametrize("path", CODE)
+def test_the_code_of_one_stage(built, path):
+    with (built.folder / path).open("a") as file:
+        file.write("\n# a remark\n")
+    assert built.planned() == CODE[path]
+
+
+@pytest.mark.parametrize("path", ["workflow/report/page.html.j2", "workflow/report/grid.rst"])
+def test_a_caption_or_the_template(built, path):
+    with (built.folder / path).open("a") as file:
+        file.write("\n")
+    assert built.planned() == {"report": 1}
+
+
+def test_common_rules_are_nobodys_code(built):
+    with (built.folder / "workflow/rules/common.smk").open("a") as file:
+        file.write("\n# a remark\n")
+    assert built.planned() == {}
