@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from project import TINY, Project
 
 from facefill.render import photo_name, plan_photos, render_photo
+from project import TINY, Project
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -69,13 +70,14 @@ def write_timing(path, rule, start, end, items, unit="photos"):
 
 
 def test_timings_of_parallel_jobs_are_those_of_the_stage(tmp_path):
+    latent, align = tmp_path / "complete_latent", tmp_path / "align"
     files = [
-        write_timing(tmp_path / "complete_latent" / "center-ours.json", "complete_latent", 20, 24, 8),
-        write_timing(tmp_path / "complete_latent" / "eyes-ours.json", "complete_latent", 24, 26, 8),
-        write_timing(tmp_path / "align" / "shard-0.json", "align", 0, 10, 100),
-        write_timing(tmp_path / "align" / "shard-1.json", "align", 5, 15, 200),
+        write_timing(latent / "center-ours.json", "complete_latent", 20, 24, 8),
+        write_timing(latent / "eyes-ours.json", "complete_latent", 24, 26, 8),
+        write_timing(align / "shard-0.json", "align", 0, 10, 100),
+        write_timing(align / "shard-1.json", "align", 5, 15, 200),
         str(tmp_path / "never-ran.json"),
-    ]  # fmt: skip
+    ]
     table = timings.combine(files)
     assert table[["stage", "name", "jobs"]].values.tolist() == [
         ["align", "", 2],
@@ -83,7 +85,7 @@ def test_timings_of_parallel_jobs_are_those_of_the_stage(tmp_path):
         ["complete_latent", "center-ours", 1],
         ["complete_latent", "eyes-ours", 1],
     ]
-    assert table["items_per_second"].tolist() == [300 / 15, 16 / 6 // 0.001 / 1000, 2, 4]
+    assert table["items_per_second"].tolist() == [300 / 15, round(16 / 6, 3), 2, 4]
     assert table["seconds_per_item"].tolist() == [0.05, 0.375, 0.5, 0.25]
 
 
@@ -98,6 +100,29 @@ def test_provenance_without_git(monkeypatch):
     assert provenance.commit(Path(__file__).parent) == {
         "commit": None, "uncommitted_changes": None, "changed_files": None,
     }  # fmt: skip
+
+
+def test_provenance_tells_changed_code(tmp_path, monkeypatch):
+    def git(*words):
+        who = ["-c", "user.name=x", "-c", "user.email=x@x"]
+        return subprocess.run(
+            ["git", "-C", tmp_path, *who, *words], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    code = tmp_path / "code"
+    code.mkdir()
+    monkeypatch.setattr(provenance, "__file__", str(code / "a.py"))
+    (code / "a.py").write_text("1")
+    git("init")
+    assert provenance.commit(code)["commit"] is None  # a copy inside a foreign repository
+    git("add", ".")
+    git("commit", "-m", "x")
+    (tmp_path / "photo.jpg").write_text("no code")
+    clean = {"commit": git("rev-parse", "HEAD"), "uncommitted_changes": False, "changed_files": []}
+    assert provenance.commit(code) == clean
+    (code / "a.py").write_text("2")
+    (code / "b.py").write_text("new")
+    assert provenance.commit(code)["changed_files"] == ["code/a.py", "code/b.py"]
 
 
 def test_metrics_of_different_faces_are_refused(tmp_path):
@@ -130,7 +155,8 @@ def test_best_is_marked_by_the_metrics_direction():
     )
     first, second = page.summary_rows(summary, sets, "m")
     keys = [key for key, *_ in page.SHOWN] + ["kid"]
-    marked = {key: (a["best"], b["best"]) for key, a, b in zip(keys, first["cells"], second["cells"], strict=True)}  # fmt: skip
+    cells = zip(keys, first["cells"], second["cells"], strict=True)
+    marked = {key: (a["best"], b["best"]) for key, a, b in cells}
     assert marked["hole_psnr"] == marked["identity_distance"] == (False, True)
     assert marked["kid"] == (True, False)
     assert first["cells"][0] == {"text": "1.00", "margin": "0.50", "best": False}
@@ -151,8 +177,8 @@ def tree(tmp_path_factory):
         write_table(root / f"{split}.csv", people[part])
         np.save(root / f"{split}.npy", faces[part])
     manifest = people.assign(status="aligned", detail="", sha256="0")
-    rejects = pd.DataFrame({"source": [NASTY, *(f"{n}.jpg" for n in range(60))], "identity": "x",
-                            "status": "no_face", "detail": "<i>", "face": "", "sha256": ""})  # fmt: skip
+    rejects = pd.DataFrame({"source": [NASTY, *(f"{number}.jpg" for number in range(60))]})
+    rejects = rejects.assign(identity="x", status="no_face", detail="<i>", face="", sha256="")
     write_table(root / "manifest.csv", pd.concat([manifest, rejects]))
     write_png(root / "faces.png", contact_sheet(faces, 6))
     test_faces, test_names = faces[2 * FACES :], names[2 * FACES :]
@@ -175,9 +201,9 @@ def tree(tmp_path_factory):
         write_gif(folder / "progress.gif", np.stack(sheets), 0.1)
         folders.append(folder)
     model = root / "dcgan"
-    write_table_of = {"epoch": [1, 2], "step": [5, 10], "d_loss": [1, 0.9], "g_loss": [1, 1.1],
-                      "d_real": [0.6, 0.7], "d_fake": [0.4, 0.3]}  # fmt: skip
-    write_table(model / "history.csv", pd.DataFrame(write_table_of))
+    history = {"epoch": [1, 2], "step": [5, 10], "d_loss": [1, 0.9], "g_loss": [1, 1.1]}
+    history |= {"d_real": [0.6, 0.7], "d_fake": [0.4, 0.3]}
+    write_table(model / "history.csv", pd.DataFrame(history))
     for name in ("losses", "samples"):
         write_png(model / f"{name}.png", contact_sheet(faces[:4], 2))
     write_gif(model / "samples.gif", faces[:3], 0.1)
@@ -206,10 +232,15 @@ def tree(tmp_path_factory):
 
 def write(tree, folder, **changes):
     sources, jobs = tree
-    iterative = [run for run in RUNS if run[1] == "ours"]
-    facts = {"dataset": "<faces>", "runs": [list(run) for run in RUNS], "iterative": iterative,
-             "models": ["dcgan"], "masks": MASKS, "timings": jobs,
-             "config": {"align": {"zoom": 0.9, "landmarks": "outerEyesAndNose"}, "x": NASTY}}  # fmt: skip
+    facts = {
+        "dataset": "<faces>",
+        "runs": [list(run) for run in RUNS],
+        "iterative": [list(run) for run in RUNS if run[1] == "ours"],
+        "models": ["dcgan"],
+        "masks": MASKS,
+        "timings": jobs,
+        "config": {"align": {"zoom": 0.9, "landmarks": "outerEyesAndNose"}, "x": NASTY},
+    }
     products = Products(**{key: str(folder / name) for key, name in PRODUCTS.items()})
     new_sources = {key: value for key, value in changes.items() if key in vars(sources)}
     new_facts = {key: value for key, value in changes.items() if key in facts}
@@ -294,10 +325,13 @@ def test_same_bytes_twice(tree, products, tmp_path):
 
 
 def test_report_without_search_or_model(tree, tmp_path):
-    nothing = dict.fromkeys(("progress", "histories", "losses", "samples", "samples_gif",
-                             "settings", "iterative", "models"), [])  # fmt: skip
+    of_models = ("histories", "losses", "samples", "samples_gif", "settings", "models")
+    nothing = {key: [] for key in ("progress", "iterative", *of_models)}
     made = write(tree, tmp_path, **nothing, timings=["gone.json"])
     assert len(iio.imread(made.completion, index=None)) == 2 + len(METHODS)
+    # The faces stand still while their label changes: the first column of faces, all frames.
+    frames = iio.imread(made.completion, index=None, mode="RGB").astype(int)
+    assert np.abs(frames[0, 28:, -130:-115] - frames[-1, 28:, -130:-115]).mean() < 12
     html = Path(made.index).read_text(encoding="utf-8")
     assert "No method of this report needs a trained model" in html and "No job left" in html
 

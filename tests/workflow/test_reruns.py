@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from project import Project
 
 from facefill.photos import shard_of
+from project import Project
 
 METHODS = {"complete_latent": 1, "complete_classical": 2}
 FROM_COMPLETION = {**METHODS, "measure": 3, "report": 1}
@@ -104,7 +104,9 @@ def aligned_shards(project: Project) -> set[int]:
     """The shards that a dry run would align."""
     lines = project.build("--dry-run").splitlines()
     return {
-        int(line.split("shard=")[1].split(",")[0]) for line in lines if "wildcards:" in line and "shard=" in line
+        int(line.split("shard=")[1].split(",")[0])
+        for line in lines
+        if "wildcards:" in line and "shard=" in line
     }
 
 

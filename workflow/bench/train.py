@@ -30,7 +30,9 @@ def main() -> None:
     compute = device.choose("cpu")
     real = torch.rand(options.batch, 3, SIZE, SIZE, generator=torch.manual_seed(0)) * 2 - 1
     z = torch.randn(options.batch, 100)
-    print(f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}; {compute}")
+    print(
+        f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}; {compute}"
+    )
     runners = {
         "plain": _plain(options, real, z),
         "facefill": _ours(options, real, z, compute),

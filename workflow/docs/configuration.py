@@ -49,7 +49,9 @@ def _row(key: str, known: dict[str, Any], required: bool) -> str:
     default = "" if required else f"`{yaml.safe_dump(known['default']).split(chr(10))[0]}`"
     meaning = known["description"]
     if "enum" in known:
-        meaning += f" ({', '.join(yaml.safe_dump(item).split(chr(10))[0] for item in known['enum'])})"
+        meaning += (
+            f" ({', '.join(yaml.safe_dump(item).split(chr(10))[0] for item in known['enum'])})"
+        )
     return f"| `{key}` | {default} | {meaning} |"
 
 

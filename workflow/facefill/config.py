@@ -107,7 +107,10 @@ def _explain(error: ValidationError) -> str:
         place = "" if path == "the top level" else f"{path}."
         return f"config: {place}{missing} is missing; add it ({remedy})"
     if error.validator == "enum":
-        allowed = [str(item).lower() if isinstance(item, bool) else str(item) for item in error.validator_value]
+        allowed = [
+            str(item).lower() if isinstance(item, bool) else str(item)
+            for item in error.validator_value
+        ]
         near = difflib.get_close_matches(str(error.instance), allowed, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"config: {path} is {error.instance!r}, expected one of {', '.join(allowed)}{hint}"

@@ -82,7 +82,7 @@ def write_gif(path: Path | str, frames: np.ndarray, seconds_per_frame: float) ->
 def contact_sheet(
     images: np.ndarray, columns: int, scale: int = 1, gap: int = 2, background: int = 255
 ) -> np.ndarray:
-    """Lay out uint8 [N, height, width, 3] row by row, each pixel `scale` wide, `gap` pixels apart."""
+    """Lay out uint8 [N, height, width, 3] in rows, every pixel `scale` wide, `gap` between them."""
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     count, height, width, _ = images.shape
     rows = -(-count // columns)

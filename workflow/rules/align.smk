@@ -6,9 +6,7 @@ rule align:
         # A folder's shard depends on the digest of its own photos alone: one photo more, and one
         # shard is aligned again.
         index=lambda wildcards: (
-            []
-            if photo_digest(wildcards) is not None
-            else f"results/{wildcards.dataset}/index.csv"
+            [] if photo_digest(wildcards) is not None else f"results/{wildcards.dataset}/index.csv"
         ),
         predictor=config["align"]["predictor"] or [],
         code=code("align"),
@@ -22,6 +20,8 @@ rule align:
         "results/benchmarks/{dataset}/align/shard-{shard}-of-{shards}.tsv"
     wildcard_constraints:
         shards=config["align"]["shards"],
+    conda:
+        "../../envs/facefill.yaml"
     params:
         root=photo_root,
         shard=lambda wildcards: int(wildcards.shard),
@@ -33,7 +33,5 @@ rule align:
         several_faces=config["align"]["several_faces"],
         predictor=config["align"]["predictor"],
         max_pixels=config["align"]["max_pixels"],
-    conda:
-        "../../envs/facefill.yaml"
     script:
         "../scripts/align.py"

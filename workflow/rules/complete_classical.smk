@@ -27,11 +27,11 @@ rule complete_classical:
         "results/benchmarks/{dataset}/complete_classical/{mask}-{method}.tsv"
     wildcard_constraints:
         method=one_of(of_kind("methods", "telea", "mean")),
+    conda:
+        "../../envs/facefill.yaml"
     params:
         mask=lambda wildcards: config["masks"][wildcards.mask],
         method=lambda wildcards: config["methods"][wildcards.method],
         faces=config["compare"]["faces"],
-    conda:
-        "../../envs/facefill.yaml"
     script:
         "../scripts/complete_classical.py"

@@ -39,16 +39,16 @@ rule complete_latent:
         "results/benchmarks/{dataset}/complete_latent/{mask}-{method}.tsv"
     wildcard_constraints:
         method=one_of(of_kind("methods", "latent")),
+    conda:
+        "../../envs/facefill.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
     params:
         mask=lambda wildcards: config["masks"][wildcards.mask],
         method=lambda wildcards: config["methods"][wildcards.method],
         faces=config["compare"]["faces"],
         seed=config["seed"],
         device=config["device"],
-    threads: workflow.cores
-    resources:
-        gpu=1,
-    conda:
-        "../../envs/facefill.yaml"
     script:
         "../scripts/complete_latent.py"

@@ -13,12 +13,12 @@ rule download:
         "results/benchmarks/{dataset}/download.tsv"
     wildcard_constraints:
         dataset=one_of(of_kind("datasets", "archive")),
+    conda:
+        "../../envs/facefill.yaml"
     params:
         urls=lambda wildcards: config["datasets"][wildcards.dataset]["urls"],
         sha256=lambda wildcards: config["datasets"][wildcards.dataset]["sha256"],
         extras=lambda wildcards: config["datasets"][wildcards.dataset]["extras"],
         cache=config["cache"],
-    conda:
-        "../../envs/facefill.yaml"
     script:
         "../scripts/download.py"

@@ -15,11 +15,11 @@ rule index:
         timing="results/logs/{dataset}/index.json",
     benchmark:
         "results/benchmarks/{dataset}/index.tsv"
+    conda:
+        "../../envs/facefill.yaml"
     params:
         root=photo_root,
         identity=lambda wildcards: config["datasets"][wildcards.dataset].get("identity", "folder"),
         digest=photo_digest,
-    conda:
-        "../../envs/facefill.yaml"
     script:
         "../scripts/index.py"

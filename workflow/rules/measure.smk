@@ -15,10 +15,10 @@ rule measure:
         timing="results/logs/{dataset}/measure/{mask}-{method}.json",
     benchmark:
         "results/benchmarks/{dataset}/measure/{mask}-{method}.tsv"
+    conda:
+        "../../envs/facefill.yaml"
     params:
         mask=lambda wildcards: config["masks"][wildcards.mask],
         zoom=config["align"]["zoom"],
-    conda:
-        "../../envs/facefill.yaml"
     script:
         "../scripts/measure.py"

@@ -14,12 +14,12 @@ rule render:
         "results/benchmarks/{dataset}/render.tsv"
     wildcard_constraints:
         dataset=one_of(of_kind("datasets", "synthetic")),
+    conda:
+        "../../envs/facefill.yaml"
+    threads: workflow.cores
     params:
         faces=lambda wildcards: config["datasets"][wildcards.dataset]["faces"],
         people=lambda wildcards: config["datasets"][wildcards.dataset]["people"],
         seed=lambda wildcards: config["datasets"][wildcards.dataset]["seed"],
-    threads: workflow.cores
-    conda:
-        "../../envs/facefill.yaml"
     script:
         "../scripts/render.py"

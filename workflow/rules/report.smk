@@ -32,17 +32,13 @@ rule report:
         set_metrics=completions("set_metrics.csv"),
         completions=completions("faces"),
         progress=completions("progress.gif", kinds=["latent"]),
-        histories=expand(
-            "results/{{dataset}}/models/{model}/history.csv", model=compared_models()
-        ),
+        histories=expand("results/{{dataset}}/models/{model}/history.csv", model=compared_models()),
         losses=expand("results/{{dataset}}/models/{model}/losses.png", model=compared_models()),
         samples=expand("results/{{dataset}}/models/{model}/samples.png", model=compared_models()),
         samples_gif=expand(
             "results/{{dataset}}/models/{model}/samples.gif", model=compared_models()
         ),
-        settings=expand(
-            "results/{{dataset}}/models/{model}/settings.json", model=compared_models()
-        ),
+        settings=expand("results/{{dataset}}/models/{model}/settings.json", model=compared_models()),
         manifest="results/{dataset}/manifest.csv",
         faces_sheet="results/{dataset}/faces.png",
         train_csv="results/{dataset}/splits/train.csv",
@@ -86,6 +82,8 @@ rule report:
         timing="results/logs/{dataset}/report.json",
     benchmark:
         "results/benchmarks/{dataset}/report.tsv"
+    conda:
+        "../../envs/facefill.yaml"
     params:
         dataset=lambda wildcards: wildcards.dataset,
         runs=[list(pair) for pair in compared()],
@@ -98,7 +96,5 @@ rule report:
         masks={mask: config["masks"][mask] for mask in config["compare"]["masks"]},
         config=config,
         timings=timings,
-    conda:
-        "../../envs/facefill.yaml"
     script:
         "../scripts/report.py"

@@ -18,12 +18,12 @@ rule split:
         timing="results/logs/{dataset}/split.json",
     benchmark:
         "results/benchmarks/{dataset}/split.tsv"
+    conda:
+        "../../envs/facefill.yaml"
     params:
         train=config["split"]["train"],
         val=config["split"]["val"],
         test=config["split"]["test"],
         seed=config["split"]["seed"],
-    conda:
-        "../../envs/facefill.yaml"
     script:
         "../scripts/split.py"

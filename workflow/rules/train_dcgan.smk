@@ -32,16 +32,16 @@ rule train_dcgan:
         "results/benchmarks/{dataset}/train_dcgan/{model}.tsv"
     wildcard_constraints:
         model=one_of(of_kind("models", "dcgan")),
+    conda:
+        "../../envs/facefill.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
     params:
         settings=lambda wildcards: config["models"][wildcards.model],
         seed=config["seed"],
         device=config["device"],
         # Unknown to Snakemake, so that a training that was killed finds its checkpoint again.
         checkpoints="results/{dataset}/checkpoints/{model}",
-    threads: workflow.cores
-    resources:
-        gpu=1,
-    conda:
-        "../../envs/facefill.yaml"
     script:
         "../scripts/train_dcgan.py"

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import cv2
-from stage import stage
 
 from facefill.align import Aligner, align_shard
+from stage import stage
 
 with stage(snakemake) as work:
     settings = snakemake.params

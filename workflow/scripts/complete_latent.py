@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from facefill.complete.latent import search
 from facefill.complete.faces import (
     GIF_FACES,
     choose_faces,
@@ -12,6 +11,7 @@ from facefill.complete.faces import (
     write_completions,
     write_progress,
 )
+from facefill.complete.latent import search
 from facefill.files import atomic, write_table
 from facefill.masks import make_mask
 from stage import stage

@@ -1,8 +1,7 @@
 """Rule download: an archive and its extras -> raw/."""
 
-from stage import stage
-
 from facefill.download import download
+from stage import stage
 
 with stage(snakemake) as work:
     work.items = download(

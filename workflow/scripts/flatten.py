@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from stage import stage
-
 from facefill.flatten import flatten
+from stage import stage
 
 with stage(snakemake) as work:
     work.items = flatten(

@@ -1,9 +1,8 @@
 """Rule index: the photos -> index.csv."""
 
-from stage import stage
-
 from facefill.files import write_table
 from facefill.index import index_photos
+from stage import stage
 
 with stage(snakemake) as work:
     table = index_photos(snakemake.params.root, snakemake.params.identity, snakemake.params.digest)

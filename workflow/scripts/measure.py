@@ -1,8 +1,7 @@
 """Measure the completions of one mask by one method."""
 
-from stage import stage
-
 from facefill.measure import measure
+from stage import stage
 
 with stage(snakemake) as work:
     work.unit = "faces"

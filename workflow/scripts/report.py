@@ -1,8 +1,7 @@
 """Put tables, pictures and the page together."""
 
-from stage import stage
-
 from facefill.report.write import Choice, Products, Sources, write_report
+from stage import stage
 
 with stage(snakemake) as work:
     work.unit = "completions"

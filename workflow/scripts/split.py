@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from stage import stage
-
 from facefill.split import SPLITS, split
+from stage import stage
 
 with stage(snakemake) as work:
     settings, output = snakemake.params, snakemake.output

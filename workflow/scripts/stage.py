@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from facefill.errors import FacefillError
 
 if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake as Snakemake  # noqa: N812
+    from snakemake.iocontainers import snakemake as Snakemake
 
 
 @dataclass

@@ -31,7 +31,9 @@ def choose_faces(npy: Path, csv: Path, count: int) -> tuple[list[str], np.ndarra
         raise FacefillError(
             f"{npy} holds {len(faces)} faces, {csv} names {len(names)}; delete both and run again"
         )
-    by_hash = sorted(range(len(names)), key=lambda row: hashlib.sha256(names[row].encode()).digest())
+    by_hash = sorted(
+        range(len(names)), key=lambda row: hashlib.sha256(names[row].encode()).digest()
+    )
     rows = sorted(by_hash[:count])
     return [names[row] for row in rows], np.asarray(faces[rows])
 

@@ -8,8 +8,9 @@ from facefill.render.head import head_width, smoothstep
 from facefill.render.person import linear
 
 CLOTHES = np.array(
-    [[32, 36, 48], [225, 225, 228], [60, 62, 66], [120, 30, 36], [40, 70, 120], [150, 160, 175], [70, 90, 70],
-     [190, 170, 140], [20, 20, 22], [200, 110, 120], [90, 60, 45], [240, 236, 220], [30, 110, 120], [110, 70, 130]]
+    [[32, 36, 48], [225, 225, 228], [60, 62, 66], [120, 30, 36], [40, 70, 120], [150, 160, 175],
+     [70, 90, 70], [190, 170, 140], [20, 20, 22], [200, 110, 120], [90, 60, 45], [240, 236, 220],
+     [30, 110, 120], [110, 70, 130]]
 )  # fmt: skip
 
 
@@ -17,7 +18,9 @@ def backdrop(width, height, seed):
     """An sRGB background, float32 [height, width, 3] in 0..255: wall, room, trees, lights."""
     rng = np.random.default_rng(seed)
     small = (max(24, width // 5), max(30, height // 5))
-    x, y = np.meshgrid(np.linspace(0, 1, small[0], dtype=np.float32), np.linspace(0, 1, small[1], dtype=np.float32))
+    x, y = np.meshgrid(
+        np.linspace(0, 1, small[0], dtype=np.float32), np.linspace(0, 1, small[1], dtype=np.float32)
+    )
     base = rng.uniform(30, 215) + rng.normal(0, 12, 3)
     second = base + rng.normal(0, 45) + rng.normal(0, 8, 3)
     angle = rng.uniform(0, 2 * np.pi)
@@ -33,7 +36,9 @@ def backdrop(width, height, seed):
             cv2.rectangle(image, *corner, colour.tolist(), -1)
     elif kind == 2:  # leaves, a crowd
         for scale in (4, 9, 18):
-            cells = rng.normal(size=(small[1] // scale + 2, small[0] // scale + 2, 1)).astype(np.float32)
+            cells = rng.normal(size=(small[1] // scale + 2, small[0] // scale + 2, 1)).astype(
+                np.float32
+            )
             blotch = cv2.resize(cells, small, interpolation=cv2.INTER_CUBIC)[..., None]
             image += blotch * (rng.normal(0, 6, 3) + rng.normal(0, 18)).astype(np.float32)
     elif kind == 3:  # lights out of focus
@@ -42,13 +47,24 @@ def backdrop(width, height, seed):
             centre = (int(rng.uniform(0, small[0])), int(rng.uniform(0, small[1])))
             glow = np.zeros_like(image)
             colour = rng.uniform(40, 190) * np.array([1, rng.uniform(0.6, 1), rng.uniform(0.3, 1)])
-            cv2.circle(glow, centre, int(rng.uniform(2, 0.08 * small[0] + 3)), colour.tolist(), -1, cv2.LINE_AA)
+            cv2.circle(
+                glow,
+                centre,
+                int(rng.uniform(2, 0.08 * small[0] + 3)),
+                colour.tolist(),
+                -1,
+                cv2.LINE_AA,
+            )
             image = image + 0.6 * glow
     elif kind == 4:  # sky over land
         horizon = rng.uniform(0.3, 0.75)
-        land = smoothstep(horizon - 0.05, horizon + 0.05, y + 0.04 * np.sin(9 * x + angle))[..., None]
+        land = smoothstep(horizon - 0.05, horizon + 0.05, y + 0.04 * np.sin(9 * x + angle))[
+            ..., None
+        ]
         image = image * (1 - land) + land * (base * 0.55 + rng.normal(0, 15, 3))
-    image = cv2.GaussianBlur(np.clip(image, 4, 250).astype(np.float32), (0, 0), rng.uniform(0.8, 4.0))
+    image = cv2.GaussianBlur(
+        np.clip(image, 4, 250).astype(np.float32), (0, 0), rng.uniform(0.8, 4.0)
+    )
     mottle = rng.normal(0, 2.0, image.shape[:2]).astype(np.float32)
     image += cv2.GaussianBlur(mottle, (0, 0), 1.2)[..., None] * 2
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -64,10 +80,12 @@ def _fabric(rng, x, y):
     elif kind == 1:
         weight = smoothstep(0.6, 0.9, np.sin(x / rng.uniform(2.5, 6)))
     elif kind == 2:
-        weight = 0.5 * smoothstep(-0.3, 0.3, np.sin(x / 9)) + 0.5 * smoothstep(-0.3, 0.3, np.sin(y / 9))
+        weight = 0.5 * smoothstep(-0.3, 0.3, np.sin(x / 9)) + 0.5 * smoothstep(
+            -0.3, 0.3, np.sin(y / 9)
+        )
     else:
         weight = np.zeros_like(x)
-    return colour + (other - colour) * weight[..., None]
+    return cv2.merge([colour[c] + (other[c] - colour[c]) * weight for c in range(3)])
 
 
 def torso(person, scene, chin):
@@ -87,9 +105,22 @@ def torso(person, scene, chin):
     profile = np.interp(
         rows,
         [0, 60, 95, 112, 124, 140, 160, 185, 230, 400],
-        [neck, neck, neck + 1, neck + 8, neck + 26, neck + 70, broad - 24, broad, broad + 8, broad + 14],
+        [
+            neck,
+            neck,
+            neck + 1,
+            neck + 8,
+            neck + 26,
+            neck + 70,
+            broad - 24,
+            broad,
+            broad + 8,
+            broad + 14,
+        ],
     )
-    profile = np.convolve(np.pad(profile, 8, mode="edge"), np.hanning(17) / np.hanning(17).sum(), "valid")
+    profile = np.convolve(
+        np.pad(profile, 8, mode="edge"), np.hanning(17) / np.hanning(17).sum(), "valid"
+    )
     half_width = profile[:, None].astype(np.float32)
     lean = float(14 * np.sin(scene.yaw))
     off = x - lean * smoothstep(40, 120, y)
@@ -100,19 +131,29 @@ def torso(person, scene, chin):
     chest = smoothstep(95, 200, y)
     nx = s * (1 - 0.35 * chest)
     ny = -0.55 * slope - 0.1
-    tendon = 0.16 * np.sin(off / 7.5) * np.exp(-0.5 * ((np.abs(off) - 22) / 13) ** 2) * smoothstep(130, 90, y)
+    tendon = (
+        0.16
+        * np.sin(off / 7.5)
+        * np.exp(-0.5 * ((np.abs(off) - 22) / 13) ** 2)
+        * smoothstep(130, 90, y)
+    )
     normal = np.stack(np.broadcast_arrays(nx + tendon, ny, bulge), -1).astype(np.float32)
 
     style = rng.choice(["crew", "vneck", "shirt", "suit"], p=[0.3, 0.2, 0.22, 0.28])
     depth = {"crew": 14, "vneck": 62, "shirt": 42, "suit": 8}[style]
-    collar_y = 118 + depth * np.clip(1 - np.abs(off) / (neck + 8), 0, 1) ** (0.6 if style == "crew" else 1)
+    collar_y = 118 + depth * np.clip(1 - np.abs(off) / (neck + 8), 0, 1) ** (
+        0.6 if style == "crew" else 1
+    )
     collar_y = collar_y - 12 * smoothstep(neck - 20, neck + 10, np.abs(off))
     cloth = smoothstep(-2.2, 2.2, y - collar_y)
-    folds = cv2.GaussianBlur(rng.standard_normal((len(rows), x.shape[1]), np.float32), (0, 0), 8, sigmaY=13)
+    folds = cv2.GaussianBlur(
+        rng.standard_normal((len(rows), x.shape[1]), np.float32), (0, 0), 8, sigmaY=13
+    )
     folds = (folds / folds.std()).astype(np.float32)
     normal[..., 0] += cloth * 0.28 * cv2.Sobel(folds, cv2.CV_32F, 1, 0, scale=1.2)
     normal[..., 1] += cloth * 0.28 * cv2.Sobel(folds, cv2.CV_32F, 0, 1, scale=1.2)
-    normal /= np.sqrt((normal * normal).sum(-1, keepdims=True))
+    length = 1 / np.sqrt(light.dot(normal, normal))
+    normal = light.times(normal, length)
 
     xx, yy = np.broadcast_arrays(off, y)
     fabric = _fabric(rng, xx + 6 * folds, yy + 4 * folds)
@@ -121,31 +162,32 @@ def torso(person, scene, chin):
         if style == "suit":
             fabric = fabric * 0 + linear(CLOTHES[[0, 2, 8, 4][rng.integers(4)]])
             tie_colour = linear(np.clip(rng.uniform(20, 130) + rng.normal(0, 32, 3), 10, 220))
-            lapel = smoothstep(-1, 1, 62 - 0.40 * (yy - 118) - np.abs(xx))[..., None]
-            fabric = fabric * (1 - lapel) + shirt * lapel
-            edge = np.exp(-0.5 * ((62 - 0.40 * (yy - 118) - np.abs(xx) + 3) / 2.5) ** 2)[..., None]
-            fabric = fabric * (1 - 0.5 * edge)
+            lapel = smoothstep(-2.2, 2.2, 62 - 0.40 * (yy - 118) - np.abs(xx))
+            fabric = light.mixed(fabric, shirt, lapel)
+            edge = np.exp(-0.5 * ((62 - 0.40 * (yy - 118) - np.abs(xx) + 3) / 2.5) ** 2)
+            fabric = light.darkened(fabric, 0.5 * edge)
             if person.male:
-                tie = smoothstep(-1, 1, 11 + 0.05 * (yy - 130) - np.abs(xx)) * smoothstep(126, 129, yy)
-                fabric = fabric * (1 - tie[..., None]) + tie_colour * tie[..., None]
-        flap = smoothstep(2, -2, np.abs(yy - collar_y - 11) - 11)[..., None] * smoothstep(
-            14, 20, np.abs(xx)
-        )[..., None] * smoothstep(neck + 22, neck + 14, np.abs(xx))[..., None]
-        fabric = fabric * (1 - flap) + shirt * 1.05 * flap
-        under_flap = np.exp(-0.5 * ((yy - collar_y - 24) / 2.0) ** 2)[..., None]
-        fabric = fabric * (1 - 0.35 * under_flap)
+                tie = smoothstep(-2, 2, 11 + 0.05 * (yy - 130) - np.abs(xx)) * smoothstep(
+                    126, 129, yy
+                )
+                fabric = light.mixed(fabric, tie_colour, tie)
+        flap = smoothstep(2, -2, np.abs(yy - collar_y - 11) - 11) * smoothstep(14, 20, np.abs(xx))
+        flap *= smoothstep(neck + 22, neck + 14, np.abs(xx))
+        fabric = light.mixed(fabric, shirt * 1.05, flap)
+        fabric = light.darkened(fabric, 0.35 * np.exp(-0.5 * ((yy - collar_y - 24) / 2.0) ** 2))
     elif style == "crew":
-        hem = np.exp(-0.5 * ((yy - collar_y - 9) / 1.2) ** 2)[..., None]
-        fabric = fabric * (1 - 0.3 * hem)
+        fabric = light.darkened(fabric, 0.3 * np.exp(-0.5 * ((yy - collar_y - 9) / 1.2) ** 2))
     skin = person.skin * np.array([0.98, 0.92, 0.93], np.float32)
     pore = 1 + 0.03 * folds
     edge_shadow = 1 - 0.45 * np.exp(-np.clip(collar_y - y, 0, None) / 5.0)
-    albedo = skin * (pore * edge_shadow)[..., None]
-    albedo = albedo * (1 - cloth[..., None]) + fabric * cloth[..., None]
+    tone = pore * edge_shadow * (1 - cloth)
+    albedo = light.times(fabric, cloth) + cv2.merge([tone * level for level in skin])
 
     under_chin = 0.30 + 0.70 * smoothstep(chin + 8, chin + 66, y - 0.25 * np.abs(off))
     visible = under_chin * np.ones_like(off)
     visible = visible * (1 - 0.3 * smoothstep(0.75, 1, np.abs(s)) * (1 - chest))
     diffuse, mirrored = light.on_skin(normal, visible, visible, scene)
-    colour = albedo * diffuse + (0.35 * (1 - cloth) * mirrored)[..., None] * scene.key_colour
+    shine = (0.35 * (1 - cloth) * mirrored).astype(np.float32)
+    colour = albedo * diffuse
+    colour += cv2.merge([shine * strength for strength in scene.key_colour])
     return colour, cover, (left, top, scale)

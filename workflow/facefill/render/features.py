@@ -4,6 +4,7 @@ import numpy as np
 
 from facefill.render import skin
 from facefill.render.head import canvas_landmarks, smoothstep
+from facefill.render.light import darkened, mixed
 
 
 def _lids(inner, outer, opening):
@@ -26,6 +27,10 @@ def lid_landmarks(opening):
         for names, heights in ((top, upper), (bottom, lower)):
             for index in names:
                 marks[index, 1] = np.interp((marks[index, 0] - marks[outer, 0]) / span, t, heights)
+    # The corners that annotators see lie within the fold of skin that the lashes leave.
+    for index, inward in ((36, 2.4), (37, 1.8), (41, 1.8), (45, -2.4), (44, -1.8), (46, -1.8)):
+        marks[index, 0] += inward
+    marks[36:48, 1] -= 0.6
     return marks
 
 
@@ -33,7 +38,7 @@ def _eye(albedo, gloss, person, scene, opening, inner, outer, rng):
     """Paints one eye into its patch of the texture."""
     centre = (inner + outer) / 2
     low = np.floor(skin.to_pixels(centre - [19, 15])).astype(int)
-    high = np.ceil(skin.to_pixels(centre + [19, 11])).astype(int)
+    high = np.ceil(skin.to_pixels(centre + np.array([19, 11]))).astype(int)
     patch = (slice(low[1], high[1]), slice(low[0], high[0]))
     x, y = skin.axes()
     x, y = x[:, patch[1]], y[patch[0]]
@@ -50,10 +55,12 @@ def _eye(albedo, gloss, person, scene, opening, inner, outer, rng):
     radius = np.sqrt((x - eye_x) ** 2 + (y - eye_y) ** 2)
     iris_radius = person.iris_size
     ball = np.clip(1 - (((x - centre[0]) / 15.5) ** 2 + ((y - eye_y) / 11) ** 2), 0, 1) ** 0.5
-    white = np.array([0.50, 0.45, 0.42], np.float32) * (0.8 + 0.2 * float(person.skin.mean()) ** 0.5)
+    white = np.array([0.50, 0.45, 0.42], np.float32) * (
+        0.8 + 0.2 * float(person.skin.mean()) ** 0.5
+    )
     image = white * (0.45 + 0.62 * ball[..., None])
     pink = np.exp(-(((x - inner[0]) / 3.6) ** 2)) + 0.35 * np.exp(-(((x - outer[0]) / 3.5) ** 2))
-    image = skin.mixed(image, [0.45, 0.20, 0.17], np.clip(0.6 * pink * np.ones_like(y), 0, 0.75))
+    image = mixed(image, [0.45, 0.20, 0.17], np.clip(0.6 * pink * np.ones_like(y), 0, 0.75))
 
     angle = np.arctan2(y - eye_y, x - eye_x)
     rays = np.interp(angle, np.linspace(-np.pi, np.pi, 64), rng.uniform(0.75, 1.25, 64))
@@ -62,7 +69,10 @@ def _eye(albedo, gloss, person, scene, opening, inner, outer, rng):
     lower_glow = 1 + 0.45 * (y - eye_y) / iris_radius
     iris = person.iris * (rays * (1 - 0.72 * ring) * lower_glow)[..., None]
     iris = iris * (1 + collar[..., None] * np.array([0.35, 0.2, 0.05]))
-    image = image + (iris - image) * smoothstep(iris_radius + 0.45, iris_radius - 0.45, radius)[..., None]
+    image = (
+        image
+        + (iris - image) * smoothstep(iris_radius + 0.45, iris_radius - 0.45, radius)[..., None]
+    )
     pupil = 2.0 + 0.7 * (0.5 - scene.exposure * 0.3)
     image = image * (1 - 0.97 * smoothstep(pupil + 0.4, pupil - 0.4, radius)[..., None])
     lid_shadow = 0.72 * np.exp(-np.clip(y - upper, 0, None) / 2.0)
@@ -70,11 +80,16 @@ def _eye(albedo, gloss, person, scene, opening, inner, outer, rng):
     catch_x = eye_x + 2.6 * np.clip(scene.key[0], -0.8, 0.8)
     catch_y = eye_y - 1.3 + 1.0 * scene.key[1]
     catch = np.exp(-0.5 * (((x - catch_x) / 0.85) ** 2 + ((y - catch_y) / 0.85) ** 2))
-    image = image + 0.6 * catch[..., None]
+    image = image + 0.45 * catch[..., None]
 
     skin_here = albedo[patch]
     fold = upper - 2.1 - 1.2 * (1 - np.abs(2 * t - 0.9)) - 1.2 * max(0.0, 1 - opening)
-    crease = 0.42 * np.exp(-0.5 * ((y - fold) / 0.8) ** 2) * smoothstep(-0.12, 0.15, t) * smoothstep(1.05, 0.85, t)
+    crease = (
+        0.42
+        * np.exp(-0.5 * ((y - fold) / 0.8) ** 2)
+        * smoothstep(-0.12, 0.15, t)
+        * smoothstep(1.05, 0.85, t)
+    )
     skin_here = skin_here * (1 - crease[..., None] * np.array([0.65, 0.8, 0.8]))
     rim = 0.45 * np.exp(-0.5 * ((y - lower - 0.5) / 0.55) ** 2) * along
     skin_here = skin_here * (1 - rim[..., None] * np.array([0.35, 0.55, 0.5]))
@@ -105,11 +120,15 @@ def _mouth(albedo, gloss, person, gap, rng):
     x, depth, inside = x[:, columns], depth[rows], inside[rows, columns]
     image = image[rows, columns]
     tongue = smoothstep(0.45, 0.9, depth / max(gap, 0.3)) * np.exp(-0.5 * (x / 11) ** 2)
-    image = skin.mixed(image, [0.30, 0.085, 0.08], 0.75 * tongue)
+    image = mixed(image, [0.30, 0.085, 0.08], 0.75 * tongue)
     edges = np.cumsum([0, 8.4, 6.8, 7.4, 6.6, 6.4, 6.0])
     number = np.clip(np.searchsorted(edges, np.abs(x[0])) - 1, 0, 5)
     within = (np.abs(x[0]) - edges[number]) / np.diff(edges)[number]
-    seam = 1 - 0.35 * np.exp(-(((within - 0.0) / 0.07) ** 2)) - 0.35 * np.exp(-(((within - 1) / 0.07) ** 2))
+    seam = (
+        1
+        - 0.35 * np.exp(-(((within - 0.0) / 0.07) ** 2))
+        - 0.35 * np.exp(-(((within - 1) / 0.07) ** 2))
+    )
     length = 7.2 + 0.9 * (np.sin(np.pi * within) - 0.7) - 0.05 * np.abs(x[0])
     teeth = smoothstep(0.4, -0.4, depth - length[None]) * smoothstep(27, 22, np.abs(x))
     round_off = np.sqrt(np.clip(1 - (x / 31) ** 2, 0, 1))
@@ -122,7 +141,9 @@ def _mouth(albedo, gloss, person, gap, rng):
     albedo[patch] = albedo[patch] * (1 - weight[..., None]) + image * weight[..., None]
     gloss[patch] = gloss[patch] * (1 - weight) + 0.5 * weight * teeth
     # the line where closed lips meet
-    line = np.exp(-0.5 * ((skin.axes()[1][rows] - 28.3) / 1.7) ** 2) * smoothstep(30.5, 27, np.abs(x))
+    line = np.exp(-0.5 * ((skin.axes()[1][rows] - 28.3) / 1.7) ** 2) * smoothstep(
+        30.5, 27, np.abs(x)
+    )
     albedo[patch] *= 1 - 0.8 * (1 - shut) * line[..., None]
     corner = np.exp(-0.5 * (((np.abs(x) - 27.5) / 1.8) ** 2)) * np.exp(
         -0.5 * ((skin.axes()[1][rows] - 28.3) / 1.3) ** 2
@@ -150,7 +171,7 @@ def face_texture(person, scene, base, gap):
         y = y[rows]
         fold = 26.5 + 0.28 * (y - 12) + 0.012 * (y - 6) ** 2
         dark = np.exp(-0.5 * ((np.abs(x) - fold) / 2.0) ** 2) * np.exp(-0.5 * ((y - 13) / 9) ** 2)
-        albedo[rows] *= 1 - 0.26 * min(smile, 1.2) * dark[..., None] * np.array([0.75, 1, 1], np.float32)
+        albedo[rows] = darkened(albedo[rows], 0.26 * min(smile, 1.2) * dark, (0.75, 1.0, 1.0))
     return albedo, gloss, lid_landmarks(opening)
 
 
@@ -159,8 +180,13 @@ def glasses_lines(person, marks_3d):
     left, right = marks_3d[36:42].mean(0), marks_3d[42:48].mean(0)
     front = max(marks_3d[27][2] + 5, marks_3d[19][2] + 6, marks_3d[24][2] + 6)
     size = person.glasses_size
-    thick = {"round": 2.2, "square": 3.2, "wire": 1.0, "half": 2.6}[person.glasses]
-    half_w, half_h = {"round": (22.5, 20), "square": (25.5, 18), "wire": (24, 16.5), "half": (25, 17)}[person.glasses]
+    thick = {"round": 1.7, "square": 2.3, "wire": 0.9, "half": 2.0}[person.glasses]
+    half_w, half_h = {
+        "round": (22.5, 20),
+        "square": (25.5, 18),
+        "wire": (24, 16.5),
+        "half": (25, 17),
+    }[person.glasses]
     power = {"round": 2.2, "square": 4.5, "wire": 2.9, "half": 3.6}[person.glasses]
     turn = np.linspace(0, 2 * np.pi, 49)
     cx = np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** (2 / power)
@@ -177,14 +203,33 @@ def glasses_lines(person, marks_3d):
         else:
             lines.append((rim, thick))
         outer = rim[0] if side > 0 else rim[24]
-        hinge = outer + [side * 4, -5, -6]
+        hinge = outer + np.array([side * 4, -5, -6])
         ear = np.array([side * abs(marks_3d[0][0]) * 1.06, hinge[1] + 2, -72])
-        lines.append((np.stack([outer + [0, -4, 0], hinge, 0.5 * (hinge + ear) + [side * 3, 0, 0], ear]), thick))
+        lines.append(
+            (
+                np.stack(
+                    [
+                        outer + np.array([0, -4, 0]),
+                        hinge,
+                        0.5 * (hinge + ear) + [side * 3, 0, 0],
+                        ear,
+                    ]
+                ),
+                thick,
+            )
+        )
         eye_edge = rim[24] if side > 0 else rim[0]
         lenses[-1] = rim
         if side < 0:
             bridge_start = eye_edge
         else:
             mid = 0.5 * (bridge_start + eye_edge) + [0, -3.5, 2]
-            lines.append((np.stack([bridge_start + [0, -3, 0], mid, eye_edge + [0, -3, 0]]), thick))
+            lines.append(
+                (
+                    np.stack(
+                        [bridge_start + np.array([0, -3, 0]), mid, eye_edge + np.array([0, -3, 0])]
+                    ),
+                    thick,
+                )
+            )
     return lines, lenses

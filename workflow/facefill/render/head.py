@@ -21,11 +21,11 @@ TOP, BOTTOM = -150.0, 83.0
 HALF_FACE = {
     **{0: (74.5, -38), 1: (74.3, -18), 2: (73, 1.5), 3: (69.3, 21), 4: (62.3, 40), 5: (51, 56)},
     **{6: (36.5, 68.5), 7: (19, 77.3), 8: (0, 79.3)},
-    **{17: (57, -51.5), 18: (49.5, -60.5), 19: (36, -64), 20: (24, -63), 21: (11.5, -58)},
+    **{17: (57, -52.5), 18: (49.5, -61.5), 19: (35.5, -65), 20: (23.5, -63.5), 21: (11, -57.5)},
     **{27: (0, -42), 28: (0, -31), 29: (0, -20), 30: (0, -4.5)},
-    **{31: (14, 4.8), 32: (7.4, 7.0), 33: (0, 8.8)},
-    **{36: (42.8, -38.2), 37: (35.6, -43), 38: (27.0, -43), 39: (18.6, -37), 40: (27.4, -35.3)},
-    41: (35.8, -35.2),
+    **{31: (13.2, 5.5), 32: (7.2, 7.8), 33: (0, 9.6)},
+    **{36: (45.0, -38.2), 37: (37.2, -43), 38: (27.2, -43), 39: (17.8, -37), 40: (27.6, -35.3)},
+    41: (37.4, -35.2),
     **{48: (28.8, 28.4), 49: (18.2, 22.3), 50: (7.5, 19), 51: (0, 21.4)},
     **{57: (0, 40.4), 58: (8.2, 39.7), 59: (18.6, 36.5)},
     **{60: (24.4, 28.5), 61: (7.7, 25.4), 62: (0, 26), 66: (0, 31), 67: (7.8, 30.7)},
@@ -67,7 +67,9 @@ def _half_width(y):
 def _front(y):
     skull = -80 + 86 * np.sqrt(np.clip(1 - ((y + 72) / 78.5) ** 2, 0, 1))
     face = np.interp(
-        y, [-72, -55, -38, -20, 5, 18, 30, 46, 58, 68, 76, 80, 83], [6, 7, 4, 6, 9, 9, 8, 4, 5, 4, -2, -10, -24]
+        y,
+        [-72, -55, -38, -20, 5, 18, 30, 46, 58, 68, 76, 80, 83],
+        [6, 7, 4, 6, 9, 9, 8, 4, 5, 4, -2, -10, -24],
     )
     return np.where(y < -72, skull, face)
 
@@ -119,11 +121,15 @@ def canvas_landmarks():
 
 def _nose(x, y):
     """Height of the nose above the face."""
-    ridge = np.interp(y, [-62, -50, -42, -31, -20, -12, -7, -2, 3, 7, 10], [0, 3, 8, 14, 20.5, 26, 27, 24, 16, 5, 0])
-    spread = np.interp(y, [-62, -42, -30, -18, -8, 2, 10], [13, 8.5, 8.2, 8.8, 8.8, 9.0, 10])
+    ridge = np.interp(
+        y,
+        [-62, -50, -42, -31, -20, -12, -7, -2, 3, 7, 10],
+        [0, 3, 8, 14, 20.5, 26, 27, 24, 16, 5, 0],
+    )
+    spread = np.interp(y, [-62, -42, -30, -18, -8, 2, 10], [13, 8.5, 8.4, 9.4, 10.4, 10.6, 11])
     body = ridge * np.exp(-0.5 * np.abs(x / spread) ** 2.2)
-    wings = 8.5 * pair(x, y, 12.3, -0.5, 3.6, 5.0)
-    groove = -1.8 * pair(x, y, 9.0, -7, 2.2, 4)
+    wings = 8.5 * pair(x, y, 13.4, -0.5, 3.8, 5.2)
+    groove = -1.2 * pair(x, y, 9.5, -7, 2.2, 4)
     nostril = -4.5 * pair(x, y, 6.3, 4.6, 2.8, 1.8)
     return body + wings + groove + nostril
 
@@ -131,14 +137,14 @@ def _nose(x, y):
 def _features(x, y):
     """Displacement along z of the mean face's features."""
     z = _nose(x, y)
-    z += -7.5 * pair(x, y, 21, -40, 8, 8) - 4.5 * pair(x, y, 34, -43, 13, 7)  # sockets
+    z += -8.5 * pair(x, y, 21, -40, 8, 8) - 5.5 * pair(x, y, 34, -43, 13, 7)  # sockets
     z += 5.2 * pair(x, y, 32.5, -39.5, 9.5, 6.2)  # eyeballs under the lids
     z += -1.6 * pair(x, y, 33, -46.8, 12, 1.8) - 1.2 * pair(x, y, 32, -32.5, 10, 2.0)  # lid creases
     z += 3.0 * pair(x, y, 24, -57, 16, 7) + 1.6 * pair(x, y, 44, -56, 10, 6)  # brow ridge
     z += 3.0 * bump(x, y, 0, -60, 8, 6)
     z += 4.2 * pair(x, y, 46, -15, 14, 12)  # cheekbones
     z += 2.6 * pair(x, y, 32, 2, 12, 14) - 2.4 * pair(x, y, 50, 30, 11, 14)
-    z += 1.2 * pair(x, y, 24, 12, 4, 10) - 1.4 * pair(x, y, 21, 14, 3, 8)  # nasolabial fold
+    z += 1.8 * pair(x, y, 27, 10, 5, 10) - 1.7 * pair(x, y, 22, 14, 3, 8)  # nasolabial fold
     z += 6.5 * bump(x, y, 0, 27, 20, 13)  # the arch of the teeth
     z += 4.6 * bump(x, y, 0, 22.6, 14, 2.8) - 1.5 * bump(x, y, 0, 16, 2.6, 4.5)
     z += 5.2 * bump(x, y, 0, 34.8, 14, 3.8) - 2.6 * bump(x, y, 0, 28.3, 22, 1.7)
@@ -183,7 +189,9 @@ def _fields(surface):
     below_lip = front * bump(x, y, 0, 38.5, 17, 3.6)
     gap = smoothstep(25.2, 31.5, y)  # 0 on the upper inner lip, 1 on the lower
     mouth = np.clip(1 - (x / 27.0) ** 2, 0, 1) ** 0.7
-    jaw_drop = gap * (mouth + (1 - mouth) * smoothstep(24, 62, y)) * smoothstep(95, 60, np.abs(x_canvas))
+    jaw_drop = (
+        gap * (mouth + (1 - mouth) * smoothstep(24, 62, y)) * smoothstep(95, 60, np.abs(x_canvas))
+    )
     lift = front * pair(x, y, 29, 28, 9, 9)
     cheek = front * pair(x, y, 40, 0, 13, 13)
     brow = front * pair(x, y, 34, -60, 22, 10)
@@ -251,7 +259,11 @@ def _fields(surface):
         "jaw_open": (-0.012 * x * lift, jaw_drop, -0.25 * jaw_drop),
         "lips_close": (
             zero,
-            mouth * (0.5 * (1 - gap) * np.exp(-(((y - 25) / 7) ** 2)) - 0.5 * gap * np.exp(-(((y - 32) / 9) ** 2))),
+            mouth
+            * (
+                0.5 * (1 - gap) * np.exp(-(((y - 25) / 7) ** 2))
+                - 0.5 * gap * np.exp(-(((y - 32) / 9) ** 2))
+            ),
             zero,
         ),
         "smile": (
@@ -273,7 +285,9 @@ def _fields(surface):
 def _basis():
     fields = _fields(mean_surface())
     stack = np.stack([np.stack(np.broadcast_arrays(*field), -1) for field in fields.values()])
-    return {name: i for i, name in enumerate(fields)}, stack.reshape(len(fields), -1).astype(np.float32)
+    return {name: i for i, name in enumerate(fields)}, stack.reshape(len(fields), -1).astype(
+        np.float32
+    )
 
 
 def deform(weights):
@@ -282,7 +296,9 @@ def deform(weights):
     vector = np.zeros(len(names), np.float32)
     for name, value in weights.items():
         vector[names[name]] = value
-    return mean_surface() + (vector @ stack).reshape(ROWS, COLUMNS, 3)
+    # einsum and not @: BLAS may sum in another order with another number of threads
+    moved = np.einsum("k,kn->n", vector, stack, optimize=False)
+    return mean_surface() + moved.reshape(ROWS, COLUMNS, 3)
 
 
 def on_surface(surface, canvas_points):

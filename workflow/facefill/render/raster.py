@@ -1,4 +1,4 @@
-"""From a grid of points in space to pixels: camera, z-buffer, and which grid point each pixel sees."""
+"""From a grid of points in space to pixels: camera, z-buffer, what each pixel sees."""
 
 import cv2
 import numpy as np
@@ -20,9 +20,8 @@ def project(points, window):
     """Pixels [..., 2] of points in space [..., 3]; window = (left mm, top mm, pixels per mm)."""
     left, top, scale = window
     factor = CAMERA_DISTANCE / (CAMERA_DISTANCE - points[..., 2])
-    return np.stack(
-        [(points[..., 0] * factor - left) * scale, (points[..., 1] * factor - top) * scale], -1
-    ).astype(np.float32)
+    across = (points[..., 0] * factor - left) * scale
+    return np.stack([across, (points[..., 1] * factor - top) * scale], -1).astype(np.float32)
 
 
 def normals(surface):
@@ -32,8 +31,9 @@ def normals(surface):
     ax, ay, az = cv2.split(along_row)
     bx, by, bz = cv2.split(along_column)
     normal = cv2.merge([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
-    length = np.sqrt(np.einsum("ijk,ijk->ij", normal, normal))[..., None]
-    return normal / np.maximum(length, 1e-6)
+    nx, ny, nz = cv2.split(normal)
+    length = np.maximum(np.sqrt(nx * nx + ny * ny + nz * nz), 1e-6)
+    return cv2.merge([nx / length, ny / length, nz / length])
 
 
 def _splat(pixels, depth, shape, keep):
@@ -78,13 +78,13 @@ def rasterise(pixels, depth, shape, keep=None):
         empty = grid[..., 0] < 0
         grid = np.where(empty[..., None], cv2.dilate(grid, kernel), grid)
     grid = cv2.resize(grid, (half[1] * 2, half[0] * 2))[:height, :width]
-    cover = cv2.GaussianBlur(closed.astype(np.float32), (3, 3), 0.7)
+    cover = cv2.GaussianBlur(closed.astype(np.float32), (0, 0), 1.1)
     cover = cv2.resize(cover, (half[1] * 2, half[0] * 2))[:height, :width]
-    cover = np.clip((cover - 0.5) * 2.2 + 0.5, 0, 1)
+    cover = np.clip((cover - 0.5) * 2.4 + 0.5, 0, 1)
 
     step_x = cv2.Sobel(pixels, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     step_y = cv2.Sobel(pixels, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-    jacobian = cv2.remap(np.dstack([step_x, step_y]), grid, None, cv2.INTER_LINEAR)
+    jacobian = cv2.remap(cv2.merge([step_x, step_y]), grid, None, cv2.INTER_LINEAR)
     seen = cv2.remap(pixels, grid, None, cv2.INTER_LINEAR)
     across = np.arange(width, dtype=np.float32)[None] + 0.5 - seen[..., 0]
     down = np.arange(height, dtype=np.float32)[:, None] + 0.5 - seen[..., 1]

@@ -49,18 +49,26 @@ def sample_scene(seed, person, shot):
         width * 0.5 + rng.uniform(-1, 1) * max(0.0, 0.5 * width - 0.85 * face_width),
         height * rng.uniform(0.42, 0.52),
     )
-    yaw = np.radians(np.clip(rng.normal(0, 11), -25, 25))
+    yaw = np.radians(np.clip(rng.normal(0, 10), -25, 25))
     pitch = np.radians(np.clip(rng.normal(0, 4.5), -12, 12))
     roll = np.radians(np.clip(rng.normal(0, 4.5), -12, 12))
 
     mood = rng.random()
     expression = {"lips_close": GAP_AT_REST, "jaw_open": 0.0}
     if mood < 0.34:  # a smile with teeth
-        expression |= {"smile": rng.uniform(0.6, 1.4), "lips_close": 0.0, "jaw_open": rng.uniform(0.0, 4.5)}
+        expression |= {
+            "smile": rng.uniform(0.6, 1.4),
+            "lips_close": 0.0,
+            "jaw_open": rng.uniform(0.0, 4.5),
+        }
     elif mood < 0.60:  # a closed smile
         expression["smile"] = rng.uniform(0.3, 1.0)
     elif mood < 0.72:  # talking
-        expression |= {"smile": rng.uniform(-0.1, 0.5), "lips_close": rng.uniform(0, 3), "jaw_open": rng.uniform(0, 8)}
+        expression |= {
+            "smile": rng.uniform(-0.1, 0.5),
+            "lips_close": rng.uniform(0, 3),
+            "jaw_open": rng.uniform(0, 8),
+        }
     else:
         expression["smile"] = rng.uniform(-0.1, 0.3)
     if rng.random() < 0.12:
@@ -75,11 +83,15 @@ def sample_scene(seed, person, shot):
     azimuth, height_angle = rng.normal(0, 42), np.clip(rng.normal(32, 16), 0, 65)
     azimuth, height_angle = np.radians(np.clip(azimuth, -80, 80)), np.radians(height_angle)
     key = np.array(
-        [np.sin(azimuth) * np.cos(height_angle), -np.sin(height_angle), np.cos(azimuth) * np.cos(height_angle)]
+        [
+            np.sin(azimuth) * np.cos(height_angle),
+            -np.sin(height_angle),
+            np.cos(azimuth) * np.cos(height_angle),
+        ]
     )
     softness = rng.beta(2, 2)  # share of ambient light
-    key_colour = _warmth(rng.normal(0.15, 0.5)) * (1.35 - 0.95 * softness)
-    ambient = 0.30 + 0.65 * softness
+    key_colour = _warmth(rng.normal(0.15, 0.5)) * (1.55 - 1.0 * softness)
+    ambient = 0.20 + 0.62 * softness
     sky = _warmth(rng.normal(-0.1, 0.4)) * ambient
     ground = _warmth(rng.normal(0.4, 0.4)) * ambient * rng.uniform(0.3, 0.75)
     low_contrast = rng.random() < 0.06
@@ -102,7 +114,7 @@ def sample_scene(seed, person, shot):
         exposure=float(np.exp(rng.normal(0, 0.13))),
         contrast=0.6 if low_contrast else float(rng.uniform(0.92, 1.08)),
         grey=bool(rng.random() < 0.04),
-        noise=float(rng.uniform(1, 5)),
+        noise=float(rng.uniform(0.6, 3.4)),
         blur=float(rng.uniform(0, 0.9)),
         backdrop_seed=int(rng.integers(2**31)),
         clothes_seed=int(rng.integers(2**31)),

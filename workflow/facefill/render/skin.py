@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from facefill.render.head import canvas_landmarks, smoothstep
+from facefill.render.light import darkened, mixed, times
 from facefill.render.person import sample_person
 
 PER_MM = 1.6
@@ -43,7 +44,10 @@ def _curve(points, per_segment=8):
     t = np.linspace(0, 1, per_segment, endpoint=False)[None, :, None]
     p0, p1, p2, p3 = (p[:, None] for p in (before, points, after, beyond))
     curve = 0.5 * (
-        2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3
+        2 * p1
+        + (p2 - p0) * t
+        + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2
+        + (3 * p1 - p0 - 3 * p2 + p3) * t**3
     )
     return curve.reshape(-1, 2)
 
@@ -62,12 +66,6 @@ def strokes(lines, thickness=1):
     fixed = [np.round(to_pixels(line) * 16).astype(np.int32) for line in lines]
     cv2.polylines(mask, fixed, False, 255, thickness, cv2.LINE_AA, 4)
     return mask.astype(np.float32) / 255
-
-
-def mixed(image, colour, weight):
-    """`image` blended towards `colour` by `weight` [H, W]."""
-    weight = weight[..., None]
-    return image * (1 - weight) + np.asarray(colour, np.float32) * weight
 
 
 @lru_cache(1)
@@ -95,26 +93,29 @@ def _brows(person, rng):
     lines = []
     for side in (-1, 1):
         curve = marks[17:22] if side < 0 else marks[26:21:-1]  # from the temple to the nose
-        count = int(260 * person.brow_weight ** 0.7)
+        count = int(190 * person.brow_weight**0.7)
         t = rng.beta(1.25, 1.1, count)
         centre_x = np.interp(t, np.linspace(0, 1, 5), curve[:, 0])
         centre_y = np.interp(t, np.linspace(0, 1, 5), curve[:, 1])
         centre_y = centre_y - 1.6 * person.brow_arch * np.exp(-0.5 * ((t - 0.38) / 0.2) ** 2)
-        half = (1.2 + 2.6 * smoothstep(0, 0.55, t) - 0.7 * smoothstep(0.8, 1, t)) * person.brow_weight**0.6
+        half = (
+            1.2 + 2.6 * smoothstep(0, 0.55, t) - 0.7 * smoothstep(0.8, 1, t)
+        ) * person.brow_weight**0.6
         offset = np.clip(rng.normal(0, 0.55, count), -1, 1) * half
         length = rng.uniform(4.5, 8.0, count) * (0.55 + 0.45 * t)
         angle = np.interp(t, [0, 0.5, 0.85, 1], [0.25, 0.1, 0.75, 1.2]) + rng.normal(0, 0.18, count)
         angle = np.where(offset > 0, angle, angle * 0.6)
         for i in range(count):
-            start = np.array([centre_x[i], centre_y[i] + offset[i] + 1.6])
+            start = np.array([centre_x[i], centre_y[i] + offset[i] + 3.0])
             step = length[i] * np.array([side * np.cos(angle[i]), -np.sin(angle[i]) * 0.6])
-            lines.append(np.array([start, start + 0.55 * step, start + step + [0, 0.35 * length[i] * 0.3]]))
+            lines.append(
+                np.array([start, start + 0.55 * step, start + step + [0, 0.35 * length[i] * 0.3]])
+            )
     return lines
 
 
 def _creases(person, rng):
     """Darkness of wrinkles 0..1, by age."""
-    x, y = axes()
     old = float(np.clip((person.age - 24) / 45, 0, 1))
     lines = []
     for side in (-1, 1):
@@ -134,7 +135,15 @@ def _creases(person, rng):
         for k in range(int(4 * old)):
             slope = (k - 1.2) * 0.35
             start = np.array([side * 52.0, -38 + 3.0 * k])
-            fine.append(np.array([start, start + [side * 6, 6 * slope], start + [side * 11, 9 * slope]]))
+            fine.append(
+                np.array(
+                    [
+                        start,
+                        start + np.array([side * 6, 6 * slope]),
+                        start + np.array([side * 11, 9 * slope]),
+                    ]
+                )
+            )
         if old > 0.3:
             fine.append(np.array([(side * 5, -50), (side * 5.6, -56), (side * 5, -62)]))
             fine.append(np.array([(side * 31, 34), (side * 32, 40), (side * 30, 47)]))
@@ -154,7 +163,7 @@ def beard_density(style):
     jaw = jaw * (1 - 0.3 * bare)
     lip_line = np.interp(across[0], [0, 8, 19, 30, 36], [19.5, 18.2, 21.5, 29, 36])[None]
     moustache = smoothstep(8.0, 12.5, y - 0.12 * across) * smoothstep(0.8, -1.6, y - lip_line)
-    moustache = moustache * smoothstep(36, 29, across) * (1 - 0.5 * np.exp(-0.5 * (x / 2.0) ** 2))
+    moustache = moustache * smoothstep(37, 24, across) * (1 - 0.5 * np.exp(-0.5 * (x / 2.0) ** 2))
     chin = smoothstep(40, 45, y) * smoothstep(30, 22, across - 0.1 * (y - 50))
     ring = smoothstep(24, 28, across) * smoothstep(36, 32, across) * smoothstep(24, 32, y)
     if style == "moustache":
@@ -182,9 +191,8 @@ def _beard(person, rng, albedo):
     downy = downy / downy.std()
     rough = 0.16 * downy + 0.1 * np.roll(medium, shift, 1)
     edge = smoothstep(0.25, 0.75, density + rough * smoothstep(0, 0.3, density))
-    shade = np.clip(0.9 + 0.28 * downy + 0.2 * np.roll(medium, shift, 0), 0.3, 1.9)
-    colour = person.beard_colour[None, None] * shade[..., None]
-    return albedo * (1 - 0.94 * edge[..., None]) + 0.94 * edge[..., None] * colour, edge
+    shade = np.clip(0.9 + 0.2 * downy + 0.2 * np.roll(medium, shift, 0), 0.3, 1.9)
+    return times(mixed(albedo, person.beard_colour, 0.94 * edge), 1 + (shade - 1) * edge), edge
 
 
 @lru_cache(3)
@@ -196,52 +204,53 @@ def skin_texture(seed, number):
     noise = [np.roll(n, rng.integers(0, WIDTH, 2), (0, 1)) for n in _noise_bank()]
     tone = 1 + 0.025 * noise[0] + 0.03 * noise[1] + 0.035 * noise[2]
     light = float(person.skin.mean()) ** 0.45
-    albedo = person.skin[None, None] * tone[..., None].astype(np.float32)
+    albedo = cv2.merge([tone * float(level) for level in person.skin])
 
     blush = 0.9 * spot(40, 2, 17, 13) + 0.8 * np.exp(-0.5 * ((x / 11) ** 2 + ((y + 4) / 10) ** 2))
-    blush = blush + 0.4 * np.exp(-0.5 * ((x / 16) ** 2 + ((y - 66) / 10) ** 2)) + 0.6 * spot(112, -20, 16, 30)
-    blush = (blush * (0.25 + 0.75 * person.redness) * (1 + 0.25 * noise[2]))[..., None].astype(np.float32)
-    albedo = albedo * (1 - blush * np.array([0.01, 0.20, 0.17], np.float32) * (0.5 + 0.5 * light))
-    pale = (0.6 * np.exp(-0.5 * ((x / 34) ** 2 + ((y + 90) / 18) ** 2)))[..., None]
-    albedo = albedo * (1 + pale * np.array([0.02, 0.05, 0.0], np.float32))
+    blush = (
+        blush
+        + 0.4 * np.exp(-0.5 * ((x / 16) ** 2 + ((y - 66) / 10) ** 2))
+        + 0.6 * spot(112, -20, 16, 30)
+    )
+    blush = blush * (0.25 + 0.75 * person.redness) * (1 + 0.25 * noise[2]) * (0.5 + 0.5 * light)
+    albedo = darkened(albedo, blush, (0.01, 0.20, 0.17))
     under_eye = spot(30, -31, 11, 4.0) * (0.35 + 0.5 * float(np.clip((person.age - 25) / 40, 0, 1)))
     socket = 0.45 * spot(21, -43, 6, 6) + 0.22 * spot(35, -47, 12, 4)
-    shade = (under_eye + socket)[..., None].astype(np.float32)
-    albedo = albedo * (1 - shade * np.array([0.30, 0.42, 0.38], np.float32))
+    albedo = darkened(albedo, under_eye + socket, (0.30, 0.42, 0.38))
     if person.makeup > 0.3:
         lid = spot(34, -47, 11, 3.2) * 0.55 * person.makeup
         albedo = mixed(albedo, person.skin * np.array([0.35, 0.27, 0.27]), np.clip(lid, 0, 1))
 
     if person.freckles > 0:
         dots = np.clip(noise[0] - 1.35, 0, 1) * np.clip(spot(30, -5, 26, 18) + 0.25, 0, 1)
-        albedo = albedo * (1 - np.clip(0.8 * person.freckles * dots, 0, 0.6)[..., None] * np.array([0.5, 0.75, 0.85], np.float32))
+        albedo = darkened(albedo, np.clip(0.8 * person.freckles * dots, 0, 0.6), (0.5, 0.75, 0.85))
     for _ in range(rng.integers(0, 4)):  # moles
         mx, my, size = rng.uniform(-60, 60), rng.uniform(-95, 65), rng.uniform(0.6, 1.3)
         mole = np.exp(-0.5 * (((x - mx) / size) ** 2 + ((y - my) / size) ** 2))
-        albedo = albedo * (1 - 0.6 * mole[..., None])
+        albedo = darkened(albedo, 0.6 * mole)
     age_spots = np.clip(noise[1] - 1.6, 0, 1) * float(np.clip((person.age - 50) / 30, 0, 1))
-    albedo = albedo * (1 - 0.35 * age_spots[..., None] * np.array([0.6, 0.8, 0.9], np.float32))
+    albedo = darkened(albedo, 0.35 * age_spots, (0.6, 0.8, 0.9))
 
-    creases = np.clip(_creases(person, rng), 0, 1)[..., None]
-    albedo = albedo * (1 - creases * np.array([0.42, 0.55, 0.58], np.float32))
+    albedo = darkened(albedo, np.clip(_creases(person, rng), 0, 1), (0.42, 0.55, 0.58))
     nostrils = np.clip(1.5 * spot(6.6, 4.4, 2.9, 1.25), 0, 1)
     wing = 0.35 * spot(17.0, 0.5, 1.2, 4.0) + 0.4 * spot(9, 7.2, 7, 1.1)
-    albedo = albedo * (1 - np.clip(0.86 * nostrils + wing, 0, 0.93)[..., None] * np.array([0.88, 1, 1], np.float32))
+    albedo = darkened(albedo, np.clip(0.86 * nostrils + wing, 0, 0.93), (0.88, 1.0, 1.0))
 
     albedo, beard = _beard(person, rng, albedo.astype(np.float32))
 
     lips, _ = lip_masks()
     lines = 1 + 0.05 * np.roll(noise[0], 7, 0)
-    lip = person.lip_colour[None, None] * lines[..., None]
-    full = np.clip(lips * (0.72 + 0.28 * person.makeup) * (1 + 0.06 * noise[1]), 0, 1)[..., None]
-    albedo = albedo * (1 - full) + full * lip
+    full = np.clip(lips * (0.72 + 0.28 * person.makeup) * (1 + 0.06 * noise[1]), 0, 1)
+    albedo = times(mixed(albedo, person.lip_colour, full), 1 + (lines - 1) * lips)
     brow_under = cv2.GaussianBlur(brow := strokes(_brows(person, rng)), (0, 0), 2.0)
-    albedo = mixed(albedo, person.brow_colour, np.clip(0.55 * brow_under * person.brow_weight, 0, 0.7))
-    albedo = mixed(albedo, person.brow_colour * 0.75, np.clip(0.78 * brow, 0, 1))
+    albedo = mixed(
+        albedo, person.brow_colour, np.clip(0.6 * brow_under * person.brow_weight, 0, 0.6)
+    )
+    albedo = mixed(albedo, person.brow_colour * 0.75, 0.72 * brow)
 
     forehead = np.exp(-0.5 * ((x / 36) ** 2 + ((y + 84) / 16) ** 2))
     nose = np.exp(-0.5 * ((x / 9) ** 2 + ((y + 12) / 22) ** 2))
     gloss = 0.35 + 0.6 * forehead + 0.75 * nose + 0.45 * spot(44, -16, 13, 10)
-    gloss = gloss * (1 + 0.35 * noise[1]) * person.gloss
+    gloss = gloss * (1 + 0.2 * noise[1]) * person.gloss
     gloss = gloss * (1 - 0.85 * np.clip(beard + brow_under * 1.5, 0, 1)) * (1 - lips) + 1.4 * lips
     return albedo.astype(np.float32), gloss.astype(np.float32), beard.astype(np.float32)

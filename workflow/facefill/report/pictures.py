@@ -1,6 +1,6 @@
 """Pictures of faces: labelled rows, masks, and the search as a GIF."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -72,21 +72,29 @@ def stack(pictures: Sequence[np.ndarray], axis: int = 0, gap: int = PADDING) -> 
     return np.concatenate(parts, axis)
 
 
-def labelled_rows(title: str, rows: dict[str, np.ndarray], scale: int = 2) -> np.ndarray:
-    """Draw `rows` of faces, uint8 [N, size, size, 3] each, with their names at the left."""
-    margin = max(text_width(name) for name in rows) + 12
+def labelled_rows(title: str, rows: dict[str, np.ndarray], margin: int) -> np.ndarray:
+    """Draw `rows` of faces, uint8 [N, size, size, 3] each, doubled, their names at the left.
+
+    `margin` is the width of the names in pixels.
+    """
     lines = []
     for name, faces in rows.items():
-        strip = contact_sheet(faces, len(faces), scale, GAP)
+        strip = contact_sheet(faces, len(faces), 2, GAP)
         lines.append(np.hstack([text_image(name, margin, len(strip)), strip]))
     picture = stack(lines, gap=GAP)
     return stack([text_image(title, max(picture.shape[1], text_width(title, 15) + 4), 28, 15),
                   picture], gap=0)  # fmt: skip
 
 
+def _margin(names: Iterable[str]) -> int:
+    return max(text_width(name) for name in names) + 12
+
+
 def write_examples(path: Path | str, blocks: Sequence[tuple[str, dict[str, np.ndarray]]]) -> None:
     """Write titled blocks of `labelled_rows` below one another as PNG."""
-    picture = stack([labelled_rows(title, rows) for title, rows in blocks], gap=2 * PADDING)
+    margin = _margin(name for _, rows in blocks for name in rows)
+    parts = [labelled_rows(title, rows, margin) for title, rows in blocks]
+    picture = stack(parts, gap=2 * PADDING)
     write_png(path, np.pad(picture, [(PADDING, PADDING)] * 2 + [(0, 0)], constant_values=255))
 
 
@@ -133,7 +141,8 @@ def write_search(path: Path | str, gifs: dict[str, Path]) -> None:
 
 def write_steps(path: Path | str, title: str, rows: dict[str, np.ndarray]) -> None:
     """Write a GIF that shows "original", "masked" and every method in turn, where none searches."""
-    frames = [labelled_rows(title, {name: faces}) for name, faces in rows.items()]
+    margin = _margin(rows)
+    frames = [labelled_rows(title, {name: faces}, margin) for name, faces in rows.items()]
     write_gif(path, _same_size([_even(frame) for frame in frames]), 1.2)
 
 

@@ -31,16 +31,19 @@ def versions() -> dict[str, str | None]:
 def commit(folder: Path) -> dict[str, Any]:
     """Return the commit of the code in `folder` and the files that differ from it.
 
-    All values are None where git is not installed or does not track this very file: a copy that
-    lies inside another repository must not claim that repository's commit.
+    Those are tracked files that were changed, anywhere in the repository, and new files in
+    `folder`; photos lying about elsewhere are no change of the code. All values are None where
+    git is not installed or does not track this very file: a copy that lies inside another
+    repository must not claim that repository's commit.
     """
     if _git(folder, "ls-files", "--error-unmatch", __file__) is None:
         return {"commit": None, "uncommitted_changes": None, "changed_files": None}
-    changed = _git(folder, "status", "--porcelain", "--untracked-files=normal")
-    files = None if changed is None else sorted(line[3:] for line in changed.splitlines())
+    changed = _git(folder, "diff", "--name-only", "HEAD") or ""
+    new = _git(folder, "ls-files", "--others", "--exclude-standard", "--full-name") or ""
+    files = sorted({*changed.splitlines(), *new.splitlines()})
     return {
         "commit": (_git(folder, "rev-parse", "HEAD") or "").strip() or None,
-        "uncommitted_changes": None if files is None else bool(files),
+        "uncommitted_changes": bool(files),
         "changed_files": files,
     }
 
@@ -74,7 +77,7 @@ def provenance(
     return {
         "dataset": dataset,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        **commit(Path(__file__).parent),
+        **commit(Path(__file__).parents[2]),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.machine(),

@@ -10,7 +10,7 @@ from facefill.files import atomic
 from facefill.images import write_gif, write_png
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 GIF_FRAMES = 60
 

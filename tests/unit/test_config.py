@@ -1,0 +1,131 @@
+"""The configuration: coercion, defaults, and one readable line for every mistake."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from facefill.config import load
+from facefill.errors import FacefillError
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def changed(path: str, value) -> dict:
+    """The shipped configuration with one key set; `...` deletes it."""
+    config = copy.deepcopy(CONFIG)
+    table = config
+    *parents, key = path.split(".")
+    for parent in parents:
+        table = table[parent]
+    if value is ...:
+        del table[key]
+    else:
+        table[key] = value
+    return config
+
+
+def test_the_shipped_configuration_is_valid_and_left_alone():
+    before = copy.deepcopy(CONFIG)
+    complete = load(CONFIG, SCHEMA)
+    assert before == CONFIG
+    assert complete["models"]["dcgan"] == CONFIG["models"]["dcgan"]
+
+
+def test_the_shipped_configuration_spells_every_knob_out():
+    complete = load(CONFIG, SCHEMA)
+    for table in ("align", "compare"):
+        assert complete[table].keys() == CONFIG[table].keys()
+    assert complete["models"]["dcgan"].keys() == CONFIG["models"]["dcgan"].keys()
+    assert complete["methods"]["ours"].keys() == CONFIG["methods"]["ours"].keys()
+
+
+def test_absent_keys_get_their_defaults():
+    complete = load(changed("align", ...), SCHEMA)
+    assert complete["align"]["size"] == 64
+    assert complete["models"]["amos2016"]["discriminator_lr"] == 0.0002
+    assert complete["datasets"]["lfw"]["extras"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        ("models.dcgan.epochs", "3", 3),
+        ("models.dcgan.generator_lr", "2e-4", 0.0002),
+        ("models.dcgan.flips", "false", False),
+        ("models.dcgan.channels_last", "true", True),
+        ("models.dcgan.channels_last", "auto", "auto"),
+        ("split.test", "0.1", 0.1),
+        ("split.test", "10", 10),
+        ("split.train", "null", None),
+        ("align.predictor", "null", None),
+        ("align.predictor", "123", "123"),
+        ("compare.masks", "[center]", ["center"]),
+        ("datasets.celeba.identity", "{table: people.csv}", {"table": "people.csv"}),
+        ("datasets.celeba.identity", "file", "file"),
+    ],
+)
+def test_strings_become_what_the_schema_asks_for(path, text, value):
+    config = load(
+        changed(path, text) if path != "split.test" or "." in text else both(text), SCHEMA
+    )
+    for key in path.split("."):
+        config = config[key]
+    assert config == value
+    assert type(config) is type(value)
+
+
+def both(text: str) -> dict:
+    config = changed("split.test", text)
+    config["split"]["val"] = text
+    return config
+
+
+def test_a_whole_table_as_text():
+    text = "{masks: [center], methods: [telea]}"
+    assert load(changed("compare", text), SCHEMA)["compare"]["methods"] == ["telea"]
+
+
+def test_the_celeba_split_of_60000_5000_1000():
+    split = {"train": 60000, "val": 5000, "test": 1000}
+    assert load(changed("split", split), SCHEMA)["split"] == {**split, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("datset", "lfw", "did you mean 'dataset'"),
+        ("models.dcgan.epoch", 3, "models.dcgan.epoch is not a known key; did you mean 'epochs'"),
+        ("models.dcgan.epochs", "many", "models.dcgan.epochs is 'many', expected integer"),
+        ("models.dcgan.epochs", 0, "models.dcgan.epochs is 0, expected at least 1"),
+        ("models.dcgan.kernel", 3, "models.dcgan.kernel is 3, expected one of 4, 5"),
+        ("models.dcgan.kind", "gan", "models.dcgan.kind is 'gan', expected one of dcgan"),
+        ("models", None, "models is None, expected object"),
+        ("dataset", "lwf", "dataset names 'lwf', which is not in datasets; did you mean 'lfw'"),
+        ("datasets.lfw.identity", "fodler", "did you mean 'folder'"),
+        ("datasets.lfw.urls", ..., "datasets.lfw.urls is missing"),
+        ("datasets.lfw.urls", ["ftp://x/y"], "datasets.lfw.urls.0 is 'ftp://x/y', expected text"),
+        ("datasets.lfw.sha256", "abc", "datasets.lfw.sha256 is 'abc', expected text that matches"),
+        ("datasets.a/b", {"kind": "synthetic"}, "'a/b'"),
+        ("compare.methods", ["our"], "compare.methods names 'our'"),
+        ("compare.masks", [], "compare.masks is [], expected at least 1"),
+        ("compare.masks", ["center", "center"], "expected every entry once"),
+        ("methods.ours.model", "gone", "methods.ours.model names 'gone', which is not in models"),
+        ("methods.ours.window", 8, "methods.ours.window is 8, expected an odd number"),
+        ("align.size", 96, "align.size is 96, expected a power of two"),
+        ("align.landmarks", "eyes", "align.landmarks is 'eyes'"),
+        ("split.val", 3, "expected two shares below 1 or two counts"),
+        ("split.val", 0.97, "leave nothing to train on"),
+        ("split.val", 2.5, "split.val is 2.5, expected a share below 1 or a whole number"),
+        ("seed", -1, "seed is -1, expected at least 0"),
+    ],
+)
+def test_mistakes_are_refused_in_one_line(path, value, says):
+    with pytest.raises(FacefillError) as caught:
+        load(changed(path, value), SCHEMA)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("config: ")
