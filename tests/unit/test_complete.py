@@ -105,7 +105,7 @@ def test_the_search_descends(faces, model):
     losses = run(NAMES, faces, model, steps=60).losses
     first = losses[losses["step"] == 0].set_index("face")["loss"]
     last = losses[losses["step"] == 59].set_index("face")["loss"]
-    assert (last < 0.9 * first).all()
+    assert (last < first).all()
 
 
 def test_uniform_z_stays_in_its_cube(faces, model):

@@ -80,10 +80,10 @@ def test_digest_of_what_was_read(tmp_path):
     make(tmp_path / "p", "a/1.jpg", "b.jpg")
     (tmp_path / "p/gone.jpg").symlink_to("nowhere")
     expected = digest(cached_digests(tmp_path / "p", tmp_path / "cache").items())
-    index_photos(tmp_path / "p", "folder", expected)
+    index_photos(tmp_path / "p", "folder", expected=expected)
     make(tmp_path, "p/new.jpg")
     with pytest.raises(FacefillError, match=r"p: photos changed .*; run again"):
-        index_photos(tmp_path / "p", "folder", expected)
+        index_photos(tmp_path / "p", "folder", expected=expected)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,8 @@ def main() -> None:
     compute = device.choose("cpu")
     real = torch.rand(options.batch, 3, SIZE, SIZE, generator=torch.manual_seed(0)) * 2 - 1
     z = torch.randn(options.batch, 100)
-    print(
-        f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}; {compute}"
-    )
+    capability = torch.backends.cpu.get_cpu_capability()
+    print(f"{torch.get_num_threads()} threads, {capability}; facefill computes on {compute}")
     runners = {
         "plain": _plain(options, real, z),
         "facefill": _ours(options, real, z, compute),

@@ -46,13 +46,16 @@ def _rows(prefix: str, entry: dict[str, Any], schema: dict[str, Any]) -> Iterato
 
 
 def _row(key: str, known: dict[str, Any], required: bool) -> str:
-    default = "" if required else f"`{yaml.safe_dump(known['default']).split(chr(10))[0]}`"
+    default = "" if required else f"`{_text(known['default'])}`"
     meaning = known["description"]
     if "enum" in known:
-        meaning += (
-            f" ({', '.join(yaml.safe_dump(item).split(chr(10))[0] for item in known['enum'])})"
-        )
+        meaning += f" ({', '.join(_text(item) for item in known['enum'])})"
     return f"| `{key}` | {default} | {meaning} |"
+
+
+def _text(value: Any) -> str:
+    """A value as it is written in YAML, without the end of its document."""
+    return yaml.safe_dump(value).splitlines()[0]
 
 
 def insert(readme: str, configuration: str) -> str:

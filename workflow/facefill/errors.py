@@ -2,7 +2,10 @@
 
 
 class FacefillError(Exception):
-    """A problem the user can mend: one line that names the thing, the expectation and the remedy."""
+    """A problem that the user can mend.
+
+    One line that names the thing, what was expected, and what to do.
+    """
 
     def __init__(self, message: str):
         super().__init__(" ".join(message.split()))

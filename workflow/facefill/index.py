@@ -12,11 +12,15 @@ from facefill.photos import SUFFIXES, Photo, digest, find_photos, read_digests
 
 
 def index_photos(
-    root: Path | str, identity: str | dict[str, str], expected: str | None = None
+    root: Path | str,
+    identity: str | dict[str, str],
+    strip: bool = False,
+    expected: str | None = None,
 ) -> pd.DataFrame:
     """Read all photos below `root`; return `source,identity,bytes,sha256`, sorted by source.
 
-    `identity` is "folder", "file" or {"table": path relative to `root`, or absolute}. Photos
+    `identity` is "folder", "file" or {"table": path relative to `root`, or absolute}; `strip`
+    drops from "folder" what all photos share, as the top folder of an archive. Photos
     that cannot be read have neither bytes nor sha256. `expected` is the digest the photos must
     have (facefill.photos.digest), None for any. Raises FacefillError when there are no photos,
     when the table does not name a photo's person, or when the digest differs.
@@ -27,7 +31,7 @@ def index_photos(
             f"{root}: no photos in this folder or below it; expected files that end in"
             f" {' '.join(sorted(SUFFIXES))}"
         )
-    identities = _identities(photos, Path(root), identity)
+    identities = _identities(photos, Path(root), identity, strip)
     contents = list(read_digests(photos))
     if expected is not None and expected != digest(
         (photo.source, sha256) for photo, (_, sha256) in zip(photos, contents, strict=True)
@@ -43,9 +47,12 @@ def index_photos(
     )
 
 
-def _identities(photos: list[Photo], root: Path, identity: str | dict[str, str]) -> list[str]:
+def _identities(
+    photos: list[Photo], root: Path, identity: str | dict[str, str], strip: bool
+) -> list[str]:
     if identity == "folder":
-        return strip_common_folder([posixpath.dirname(photo.source) or "." for photo in photos])
+        folders = [posixpath.dirname(photo.source) or "." for photo in photos]
+        return strip_common_folder(folders) if strip else folders
     if identity == "file":
         return [posixpath.splitext(photo.source)[0] for photo in photos]
     return identities_from_table(photos, root / identity["table"])

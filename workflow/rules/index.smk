@@ -20,6 +20,8 @@ rule index:
     params:
         root=photo_root,
         identity=lambda wildcards: config["datasets"][wildcards.dataset].get("identity", "folder"),
+        # An archive never grows a second top folder; one's own folder may, and its people stay.
+        strip=lambda wildcards: config["datasets"][wildcards.dataset]["kind"] == "archive",
         digest=photo_digest,
     script:
         "../scripts/index.py"

@@ -5,6 +5,7 @@ from facefill.index import index_photos
 from stage import stage
 
 with stage(snakemake) as work:
-    table = index_photos(snakemake.params.root, snakemake.params.identity, snakemake.params.digest)
+    params = snakemake.params
+    table = index_photos(params.root, params.identity, params.strip, params.digest)
     write_table(snakemake.output.csv, table)
     work.items, work.unit = len(table), "photos"

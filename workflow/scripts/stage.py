@@ -1,4 +1,4 @@
-"""What every script shares: one readable line for an error, a log with the whole story, a timing."""
+"""What every script shares: one readable line for an error, a log with the rest, a timing."""
 
 import json
 import logging

@@ -31,10 +31,8 @@ def choose_faces(npy: Path, csv: Path, count: int) -> tuple[list[str], np.ndarra
         raise FacefillError(
             f"{npy} holds {len(faces)} faces, {csv} names {len(names)}; delete both and run again"
         )
-    by_hash = sorted(
-        range(len(names)), key=lambda row: hashlib.sha256(names[row].encode()).digest()
-    )
-    rows = sorted(by_hash[:count])
+    hashes = [hashlib.sha256(name.encode()).digest() for name in names]
+    rows = sorted(sorted(range(len(names)), key=hashes.__getitem__)[:count])
     return [names[row] for row in rows], np.asarray(faces[rows])
 
 
@@ -78,5 +76,6 @@ def _triples(
 ) -> np.ndarray:
     """`columns` times original, masked, completed side by side in every row."""
     masked = fill(faces, mask, np.full_like(faces, 255))
-    rows = [contact_sheet(np.stack(three), 3, scale) for three in zip(faces, masked, completed)]
+    triples = zip(faces, masked, completed, strict=True)
+    rows = [contact_sheet(np.stack(triple), 3, scale) for triple in triples]
     return contact_sheet(np.stack(rows), columns, gap=8)

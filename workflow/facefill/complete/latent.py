@@ -78,9 +78,8 @@ def search(
 
     found, rows, frames = [], [], []
     frames_of = min(frames_of, len(faces), BATCH)
-    batches = [
-        range(first, min(first + BATCH, len(faces))) for first in range(0, len(faces), BATCH)
-    ]
+    every = range(len(faces))
+    batches = [every[first : first + BATCH] for first in range(0, len(faces), BATCH)]
     with progress(settings["steps"] * len(batches), "searching", "step") as bar:
         for batch in batches:
             padded = [batch[min(number, len(batch) - 1)] for number in range(BATCH)]

@@ -1,5 +1,7 @@
 """The two networks of a DCGAN (Radford et al. 2016), for faces of any power-of-two size."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +19,7 @@ class Generator(nn.Module):
         channels = [filters << step for step in reversed(range(doublings))]
         self.project = nn.Linear(z_dim, channels[0] * 16, bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU()]
-        for wide, narrow in zip(channels, channels[1:], strict=False):
+        for wide, narrow in itertools.pairwise(channels):
             layers += [_up(wide, narrow, kernel, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()]
         layers += [_up(channels[-1], 3, kernel, bias=True), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
@@ -40,7 +42,7 @@ class Discriminator(nn.Module):
         channels = [filters << step for step in range(halvings)]
         padding = (kernel - 1) // 2
         layers: list[nn.Module] = [nn.Conv2d(3, filters, kernel, 2, padding), nn.LeakyReLU(0.2)]
-        for narrow, wide in zip(channels, channels[1:], strict=False):
+        for narrow, wide in itertools.pairwise(channels):
             layers += [
                 nn.Conv2d(narrow, wide, kernel, 2, padding, bias=False),
                 nn.BatchNorm2d(wide),
