@@ -26,8 +26,8 @@ def make(root: Path, *names: str) -> None:
         path.write_bytes(name.encode("utf-8", "surrogateescape"))
 
 
-def identities(root: Path, identity) -> dict[str, str]:
-    table = index_photos(root, identity)
+def identities(root: Path, identity, strip: bool = True) -> dict[str, str]:
+    table = index_photos(root, identity, strip)
     return dict(zip(table["source"], table["identity"], strict=True))
 
 
@@ -102,6 +102,15 @@ def test_digest_of_what_was_read(tmp_path):
 def test_identity_by_folder(tmp_path, names, expected):
     make(tmp_path, *names)
     assert list(identities(tmp_path, "folder").values()) == expected
+
+
+def test_without_stripping_a_second_top_folder_renames_nobody(tmp_path):
+    make(tmp_path, "friends/AJ/1.jpg")
+    before = identities(tmp_path, "folder", strip=False)
+    make(tmp_path, "family/BK/1.jpg")
+    after = identities(tmp_path, "folder", strip=False)
+    assert before == {"friends/AJ/1.jpg": "friends/AJ"}
+    assert after["friends/AJ/1.jpg"] == "friends/AJ"
 
 
 folders = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=4).map("/".join)
@@ -201,7 +210,7 @@ def test_script(tmp_path, monkeypatch):
     make(tmp_path / "p", "a.jpg")
     snakemake = SimpleNamespace(
         rule="index",
-        params=Params(root=str(tmp_path / "p"), identity="folder", digest=None),
+        params=Params(root=str(tmp_path / "p"), identity="folder", strip=True, digest=None),
         output=SimpleNamespace(csv=str(tmp_path / "index.csv")),
         log=SimpleNamespace(text=str(tmp_path / "log"), timing=str(tmp_path / "timing.json")),
     )
