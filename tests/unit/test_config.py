@@ -119,6 +119,8 @@ def test_the_celeba_split_of_60000_5000_1000():
         ("split.val", 3, "expected two shares below 1 or two counts"),
         ("split.val", 0.97, "leave nothing to train on"),
         ("split.val", 2.5, "split.val is 2.5, expected a share below 1 or a whole number"),
+        ("datasets.logs", {"kind": "synthetic"}, "results/logs/ is taken"),
+        ("datasets.synthetic.people", 9999, "people is 9999, expected at most as many"),
         ("seed", -1, "seed is -1, expected at least 0"),
     ],
 )

@@ -72,8 +72,8 @@ def write_timing(path, rule, start, end, items, unit="photos"):
 def test_timings_of_parallel_jobs_are_those_of_the_stage(tmp_path):
     latent, align = tmp_path / "complete_latent", tmp_path / "align"
     files = [
-        write_timing(latent / "center-ours.json", "complete_latent", 20, 24, 8),
-        write_timing(latent / "eyes-ours.json", "complete_latent", 24, 26, 8),
+        write_timing(latent / "center" / "ours.json", "complete_latent", 20, 24, 8),
+        write_timing(latent / "eyes" / "ours.json", "complete_latent", 24, 26, 8),
         write_timing(align / "shard-0.json", "align", 0, 10, 100),
         write_timing(align / "shard-1.json", "align", 5, 15, 200),
         str(tmp_path / "never-ran.json"),
@@ -82,8 +82,8 @@ def test_timings_of_parallel_jobs_are_those_of_the_stage(tmp_path):
     assert table[["stage", "name", "jobs"]].values.tolist() == [
         ["align", "", 2],
         ["complete_latent", "", 2],
-        ["complete_latent", "center-ours", 1],
-        ["complete_latent", "eyes-ours", 1],
+        ["complete_latent", "center/ours", 1],
+        ["complete_latent", "eyes/ours", 1],
     ]
     assert table["items_per_second"].tolist() == [300 / 15, round(16 / 6, 3), 2, 4]
     assert table["seconds_per_item"].tolist() == [0.05, 0.375, 0.5, 0.25]

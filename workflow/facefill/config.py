@@ -25,6 +25,7 @@ def load(config: dict[str, Any], schema_file: Path) -> dict[str, Any]:
     errors = list(Draft202012Validator(schema).iter_errors(complete))
     if errors:
         raise FacefillError(_explain(min(errors, key=lambda error: len(error.absolute_path))))
+    _check_datasets(complete["datasets"])
     _check_references(complete)
     _check_split(complete["split"])
     return complete
@@ -131,6 +132,20 @@ def _explain(error: ValidationError) -> str:
 
 def _one_of(kinds: str | list[str]) -> str:
     return kinds if isinstance(kinds, str) else " or ".join(kinds)
+
+
+def _check_datasets(datasets: dict[str, Any]) -> None:
+    for name, dataset in datasets.items():
+        if name in ("logs", "benchmarks"):
+            raise FacefillError(
+                f"config: datasets.{name}: results/{name}/ is taken by the workflow; rename the "
+                "dataset"
+            )
+        if dataset["kind"] == "synthetic" and dataset["people"] > dataset["faces"]:
+            raise FacefillError(
+                f"config: datasets.{name}.people is {dataset['people']}, expected at most as many "
+                f"as its faces ({dataset['faces']})"
+            )
 
 
 def _check_references(config: dict[str, Any]) -> None:

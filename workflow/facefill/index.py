@@ -29,7 +29,7 @@ def index_photos(
     if not photos:
         raise FacefillError(
             f"{root}: no photos in this folder or below it; expected files that end in"
-            f" {' '.join(sorted(SUFFIXES))}"
+            f" {' '.join(sorted(SUFFIXES))}; put photos there or correct the dataset's path"
         )
     identities = _identities(photos, Path(root), identity, strip)
     contents = list(read_digests(photos))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(WORKFLOW))
-os.environ["PYTHONPATH"] = str(WORKFLOW)  # where scripts find facefill, whatever their environment
+os.environ.update(PYTHONPATH=str(WORKFLOW))  # where scripts find facefill
 
 from facefill import photos
 from facefill.config import load
@@ -21,6 +21,16 @@ except FacefillError as error:
     sys.exit(f"facefill: {error}")
 config.clear()
 config.update(complete)
+
+
+def must_exist(key, file):
+    """Refuse a file that the configuration names and that is not there, before any job starts."""
+    if not os.path.isfile(file):
+        sys.exit(f"facefill: config: {key}: {file}: no such file; correct the path or put it there")
+
+
+if config["align"]["predictor"]:
+    must_exist("align.predictor", config["align"]["predictor"])
 
 
 def one_of(names):
@@ -89,7 +99,9 @@ def identity_table(wildcards):
     dataset = config["datasets"][wildcards.dataset]
     identity = dataset.get("identity")
     if dataset["kind"] == "folder" and isinstance(identity, dict):
-        return os.path.join(dataset["path"], identity["table"])
+        table = os.path.join(dataset["path"], identity["table"])
+        must_exist(f"datasets.{wildcards.dataset}.identity.table", table)
+        return table
     return []
 
 
@@ -109,3 +121,28 @@ def compared_models():
     """The models that the compared methods use, each once."""
     methods = [config["methods"][method] for method in config["compare"]["methods"]]
     return list(dict.fromkeys(method["model"] for method in methods if "model" in method))
+
+
+def compared_files(file, kinds=("latent", "telea", "mean")):
+    """`file` of every compared completion whose method is of one of `kinds`."""
+    return [
+        f"results/{{dataset}}/completions/{mask}/{method}/{file}"
+        for mask, method in compared()
+        if config["methods"][method]["kind"] in kinds
+    ]
+
+
+def timing_logs(wildcards):
+    """Where the jobs behind the report noted how long they took."""
+    dataset = config["datasets"][wildcards.dataset]
+    shards = config["align"]["shards"]
+    first = {"synthetic": ["render"], "archive": ["download"], "folder": []}[dataset["kind"]]
+    jobs = [*first, "index"]
+    jobs += [f"align/shard-{shard}-of-{shards}" for shard in range(shards)]
+    jobs += ["flatten", "split"]
+    jobs += [f"train_dcgan/{model}" for model in compared_models()]
+    for mask, method in compared():
+        kind = config["methods"][method]["kind"]
+        completed_by = "complete_latent" if kind == "latent" else "complete_classical"
+        jobs += [f"{completed_by}/{mask}/{method}", f"measure/{mask}/{method}"]
+    return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]

