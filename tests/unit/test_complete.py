@@ -24,7 +24,7 @@ MODEL = {
     "precision": "auto",
     "channels_last": "auto",
 }
-SEARCH = {"steps": 12, "lr": 0.05, "contextual": "weighted", "window": 7, "prior": 0.003}
+SEARCH = {"steps": 12, "lr": 0.05, "contextual": "weighted", "window": 7, "prior": 0.003, "z_prior": 0}
 
 
 @pytest.fixture
@@ -106,6 +106,12 @@ def test_the_search_descends(faces, model):
     first = losses[losses["step"] == 0].set_index("face")["loss"]
     last = losses[losses["step"] == 59].set_index("face")["loss"]
     assert (last < first).all()
+
+
+def test_the_prior_on_z_keeps_it_short(faces, model):
+    free = run(NAMES, faces, model, steps=60)
+    anchored = run(NAMES, faces, model, steps=60, z_prior=10.0)
+    assert (np.linalg.norm(anchored.z, axis=1) < 0.8 * np.linalg.norm(free.z, axis=1)).all()
 
 
 def test_uniform_z_stays_in_its_cube(faces, model):

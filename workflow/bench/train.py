@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from facefill import device
-from facefill.train.dcgan import Settings, step
+from facefill.train.dcgan import Settings, adam, step
 from facefill.train.networks import Discriminator, Generator
 
 SIZE = 64
@@ -49,19 +49,17 @@ def main() -> None:
     print(f"train ratio {rates['facefill'] / rates['plain']:.2f}")
 
 
-def _networks(options: argparse.Namespace) -> tuple[Generator, Discriminator, list]:
+def _networks(options: argparse.Namespace) -> tuple[Generator, Discriminator]:
     torch.manual_seed(0)
-    generator = Generator(SIZE, 100, options.filters, 4)
-    discriminator = Discriminator(SIZE, options.filters, 4, 0)
-    adams = [
-        torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999))
-        for network in (generator, discriminator)
-    ]
-    return generator, discriminator, adams
+    return Generator(SIZE, 100, options.filters, 4), Discriminator(SIZE, options.filters, 4, 0)
 
 
 def _plain(options: argparse.Namespace, real: torch.Tensor, z: torch.Tensor) -> Callable[[], None]:
-    generator, discriminator, (generator_adam, discriminator_adam) = _networks(options)
+    generator, discriminator = _networks(options)
+    generator_adam, discriminator_adam = (
+        torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999))
+        for network in (generator, discriminator)
+    )
     ones, zeros = torch.ones(options.batch), torch.zeros(options.batch)
 
     def run() -> None:
@@ -80,7 +78,10 @@ def _plain(options: argparse.Namespace, real: torch.Tensor, z: torch.Tensor) -> 
 def _ours(
     options: argparse.Namespace, real: torch.Tensor, z: torch.Tensor, compute: device.Compute
 ) -> Callable[[], None]:
-    generator, discriminator, (generator_adam, discriminator_adam) = _networks(options)
+    generator, discriminator = _networks(options)
+    generator_adam, discriminator_adam = (
+        adam(network, 2e-4, (0.5, 0.999)) for network in (generator, discriminator)
+    )
     for network in (generator, discriminator):
         network.to(memory_format=compute.memory_format)
     settings = Settings(
@@ -94,6 +95,7 @@ def _ours(
         prior="normal",
         generator_lr=2e-4,
         discriminator_lr=2e-4,
+        lr_decay=0.0,
         beta1=0.5,
         beta2=0.999,
         generator_steps=1,

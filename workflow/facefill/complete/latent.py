@@ -147,8 +147,10 @@ def _descend(
 ) -> Tensor:
     """Minimise Yeh et al. 2017, equations 4 to 6, over z [N, z_dim]; return the best z per face.
 
-    loss = |W * (G(z) - y)|_1 + prior * log(1 - D(G(z))), summed over the pixels and channels of
-    each face on its own, in units of [-1, 1]. `clip` keeps z in [-1, 1], the uniform prior.
+    loss = |W * (G(z) - y)|_1 + prior * log(1 - D(G(z))) + z_prior * |z|^2 / 2, summed over the
+    pixels and channels of each face on its own, in units of [-1, 1]. The last term is ours: the
+    negative log density of a normal prior, an anchor against over-fitting the known pixels.
+    `clip` keeps z in [-1, 1], the uniform prior.
     """
     z = z.clone().requires_grad_()
     adam = torch.optim.Adam([z])
@@ -162,6 +164,7 @@ def _descend(
         contextual = (weights * (faces.float() - known).abs()).sum((1, 2, 3))
         prior = -F.softplus(logits.float())  # log(1 - sigmoid(logit))
         loss = contextual + settings["prior"] * prior
+        loss = loss + settings["z_prior"] * z.square().sum(1) / 2
         with torch.no_grad():
             better = loss < best_loss
             best_loss = torch.where(better, loss, best_loss)
