@@ -24,7 +24,14 @@ MODEL = {
     "precision": "auto",
     "channels_last": "auto",
 }
-SEARCH = {"steps": 12, "lr": 0.05, "contextual": "weighted", "window": 7, "prior": 0.003, "z_prior": 0}
+SEARCH = {
+    "steps": 12,
+    "lr": 0.05,
+    "contextual": "weighted",
+    "window": 7,
+    "prior": 0.003,
+    "z_prior": 0,
+}
 
 
 @pytest.fixture

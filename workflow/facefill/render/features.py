@@ -13,7 +13,7 @@ def _lids(inner, outer, opening):
     base = outer[1] + (inner[1] - outer[1]) * t
     arch = np.clip(4 * t * (1 - t), 0, 1) ** 0.72
     skewed = arch * (1 + 0.10 * (t - 0.5))
-    upper = base - 6.9 * opening * skewed + 1.2 * (1 - opening) * skewed
+    upper = base - 7.3 * opening * skewed + 1.2 * (1 - opening) * skewed
     lower = base + 2.8 * arch * (1 - 0.25 * (t - 0.5)) * (0.55 + 0.45 * opening)
     return t, upper, np.maximum(lower, upper + 0.15)
 
@@ -55,7 +55,7 @@ def _eye(albedo, gloss, person, scene, opening, inner, outer, rng):
     radius = np.sqrt((x - eye_x) ** 2 + (y - eye_y) ** 2)
     iris_radius = person.iris_size
     ball = np.clip(1 - (((x - centre[0]) / 15.5) ** 2 + ((y - eye_y) / 11) ** 2), 0, 1) ** 0.5
-    white = np.array([0.50, 0.45, 0.42], np.float32) * (
+    white = np.array([0.39, 0.345, 0.325], np.float32) * (
         0.8 + 0.2 * float(person.skin.mean()) ** 0.5
     )
     image = white * (0.45 + 0.62 * ball[..., None])
@@ -75,7 +75,7 @@ def _eye(albedo, gloss, person, scene, opening, inner, outer, rng):
     )
     pupil = 2.0 + 0.7 * (0.5 - scene.exposure * 0.3)
     image = image * (1 - 0.97 * smoothstep(pupil + 0.4, pupil - 0.4, radius)[..., None])
-    lid_shadow = 0.72 * np.exp(-np.clip(y - upper, 0, None) / 2.0)
+    lid_shadow = 0.78 * np.exp(-np.clip(y - upper, 0, None) / 2.0)
     image = image * (1 - lid_shadow[..., None])
     catch_x = eye_x + 2.6 * np.clip(scene.key[0], -0.8, 0.8)
     catch_y = eye_y - 1.3 + 1.0 * scene.key[1]
@@ -85,16 +85,22 @@ def _eye(albedo, gloss, person, scene, opening, inner, outer, rng):
     skin_here = albedo[patch]
     fold = upper - 2.1 - 1.2 * (1 - np.abs(2 * t - 0.9)) - 1.2 * max(0.0, 1 - opening)
     crease = (
-        0.42
+        0.55
         * np.exp(-0.5 * ((y - fold) / 0.8) ** 2)
         * smoothstep(-0.12, 0.15, t)
         * smoothstep(1.05, 0.85, t)
     )
     skin_here = skin_here * (1 - crease[..., None] * np.array([0.65, 0.8, 0.8]))
+    # The socket's shade between lid and brow, and the soft shade that the lashes leave.
+    socket = np.exp(-0.5 * ((y - upper + 4.2) / 3.0) ** 2) * smoothstep(-0.35, 0.1, t)
+    socket = socket * smoothstep(1.45, 0.9, t)
+    skin_here = darkened(skin_here, 0.30 * socket, (0.75, 1.0, 1.0))
+    below = np.exp(-0.5 * ((y - lower - 2.6) / 2.0) ** 2) * along
+    skin_here = darkened(skin_here, 0.17 * below, (0.7, 1.0, 0.95))
     rim = 0.45 * np.exp(-0.5 * ((y - lower - 0.5) / 0.55) ** 2) * along
     skin_here = skin_here * (1 - rim[..., None] * np.array([0.35, 0.55, 0.5]))
     image = skin_here * (1 - inside[..., None]) + image * inside[..., None]
-    lash_width = 0.72 + 0.5 * person.makeup + (0.0 if person.male else 0.15)
+    lash_width = 0.82 + 0.5 * person.makeup + (0.0 if person.male else 0.15)
     wing = smoothstep(-0.13, 0.02, t) * smoothstep(1.03, 0.9, t)
     tilt = 11 * np.clip(-t, 0, 1)
     lash = np.exp(-0.5 * ((y - (upper - 0.25 - 0.12 * tilt)) / lash_width) ** 2) * wing
@@ -159,7 +165,7 @@ def face_texture(person, scene, base, gap):
     """
     albedo, gloss = base[0].copy(), base[1].copy()
     rng = np.random.default_rng(person.texture_seed)
-    opening = float(np.clip(scene.lids * (1 + 0.14 * person.lid_drop), 0.25, 1.35))
+    opening = float(np.clip(scene.lids * (1 + 0.14 * person.lid_drop), 0.25, 1.22))
     marks = canvas_landmarks()
     for inner, outer in ((39, 36), (42, 45)):
         _eye(albedo, gloss, person, scene, opening, marks[inner], marks[outer], rng)

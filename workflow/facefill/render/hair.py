@@ -134,10 +134,11 @@ def _depth_inside(person, spec, part, grid, lump, clump):
         line = line + 9 * sweep * (1 + 0.4 * lump[60][None])
     inside = line - y
     if spec["ends"] > 0:  # long hair opens like a curtain beside the face
-        opening = np.interp(y, [-60, -40, 0, 45, 90, 200], [72, 84, 96, 96, 90, 82])
-        inside = np.maximum(inside, np.where(y > -62, across - opening - 2.5 * lump, inside))
+        opening = np.interp(y, [-110, -64, -40, 0, 45, 90, 200], [118, 74, 84, 96, 96, 90, 82])
+        inside = np.maximum(inside, across - opening - 4.0 * lump - 2.0 * clump)
         ends = np.where(across > 150, spec["back"], spec["ends"])
-        inside = np.minimum(inside, ends - y + 9 * clump)
+        # Locks thin out over some centimetres: a cut edge looks like a helmet.
+        inside = np.minimum(inside, 0.4 * (ends - y) + 4 * clump)
     return inside
 
 
@@ -180,7 +181,7 @@ def hair_surface(seed, number):
     inside = _depth_inside(person, spec, part, grid, lump, clump)
 
     ragged = 3.2 if style in ("buzz", "fringe_of_hair", "tied") else 5.5
-    cover = smoothstep(-1.0, 4.5, inside + ragged * (0.55 * strand + 0.35 * clump))
+    cover = smoothstep(-3.0, 6.0, inside + ragged * (0.55 * strand + 0.35 * clump))
     if style == "buzz":
         cover = cover * np.clip(0.78 + 0.12 * strand, 0, 0.95)
     elif style == "fringe_of_hair":

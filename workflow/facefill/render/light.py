@@ -64,7 +64,7 @@ def cast_shadow(surface, key):
     np.maximum.at(depth, index, seen[:, 2])
     lit = 1 - np.clip((depth[index] - seen[:, 2] - 5.0) / 5.0, 0, 1)
     lit = lit.reshape(ROWS, COLUMNS).astype(np.float32)
-    return cv2.GaussianBlur(lit, (0, 0), 1.6)
+    return cv2.GaussianBlur(lit, (0, 0), 2.2)
 
 
 def on_skin(normal, visible, lit, scene):

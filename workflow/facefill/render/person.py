@@ -36,7 +36,15 @@ IRIS_COLOURS = {
     "grey": (112, 124, 130),
 }
 # Standard deviations of the identity fields of head.py that are not all one.
-SPREAD = {"skew": 0.6, "eye_skew": 0.6, "chin_cleft": 0.7, "nose_hump": 0.9, "ears": 0.8}
+SPREAD = {
+    "skew": 0.6,
+    "eye_skew": 0.6,
+    "chin_cleft": 0.7,
+    "nose_hump": 0.9,
+    "upper_lip": 1.15,
+    "lower_lip": 1.15,
+    "ears": 0.8,
+}
 IDENTITY_FIELDS = [
     "head_width",
     "head_depth",
@@ -136,9 +144,9 @@ def _shape(rng, male, age, darkness, eastern):
     for name, shift in {
         "jaw_width": 0.7, "jaw_angle": 0.7, "chin_width": 0.6, "chin_length": 0.4,
         "brow_ridge": 1.1, "nose_width": 0.5, "nose_length": 0.4, "nose_forward": 0.3,
-        "lower_length": 0.5, "eye_opening": -0.6, "upper_lip": -0.4, "lower_lip": -0.4,
+        "lower_length": 0.5, "eye_opening": -0.4, "upper_lip": -0.4, "lower_lip": -0.4,
         "cheekbones": -0.3, "head_width": 0.4, "forehead_slope": 0.5, "eye_depth": 0.4,
-        "brow_height": -0.9,
+        "brow_height": -0.6,
     }.items():  # fmt: skip
         shape[name] += sex * shift
     old = (age - 40) / 25
@@ -165,7 +173,7 @@ def sample_person(seed, number):
     """The person with this number: always the same for the same seed."""
     rng = np.random.default_rng([seed, number])
     male = bool(rng.random() < 0.56)
-    age = float(np.clip(18 + 62 * rng.beta(1.3, 1.7), 18, 80))
+    age = float(np.clip(18 + 62 * rng.beta(1.3, 2.1), 18, 80))
     tone = float(np.clip(rng.beta(1.0, 1.5) * 6.0, 0, 5.8))
     eastern = float(rng.random() < 0.22 and 0.8 < tone < 3.2)
     darkness = float(np.clip((tone - 3.2) / 2, 0, 1))
@@ -178,7 +186,7 @@ def sample_person(seed, number):
         if dark_hair
         else {"black": 1.2, "dark brown": 3, "brown": 3, "light brown": 2, "blond": 2.4, "red": 1},
     )
-    grey = np.clip((age - 38) / 30 + 0.25 * rng.normal(), 0, 1) * (1.0 if male else 0.4)
+    grey = np.clip((age - 52) / 18 + 0.2 * rng.normal(), 0, 1) * (1.0 if male else 0.35)
     own_hair = linear(HAIR_COLOURS[hair_name]) * (1 + 0.12 * rng.normal())
     hair = own_hair * (1 - grey) + grey * linear(
         HAIR_COLOURS[_choose(rng, {"grey": 2, "white": 1})]
@@ -226,12 +234,12 @@ def sample_person(seed, number):
         skin=_saturated(linear(np.clip(skin, 20, 250))),
         redness=float(np.clip(rng.normal(0.5, 0.3), 0, 1.2)),
         freckles=float(max(0, rng.normal(-0.3, 0.6))) * (tone < 1.8),
-        gloss=float(rng.uniform(0.5, 1.3)),
+        gloss=float(rng.uniform(0.6, 1.6)),
         lip_colour=lip.astype(np.float32),
         makeup=makeup,
-        iris=linear(IRIS_COLOURS[_choose(rng, eyes)]) * float(rng.uniform(0.55, 0.95)),
-        iris_size=float(rng.uniform(5.6, 6.4)),
-        lid_drop=float(rng.normal(0, 0.4)) - 0.5 * eastern,
+        iris=linear(IRIS_COLOURS[_choose(rng, eyes)]) * float(rng.uniform(0.42, 0.78)),
+        iris_size=float(rng.uniform(5.8, 6.5)),
+        lid_drop=float(rng.normal(0, 0.4)) - 0.4 * eastern,
         hair_style=style,
         hair=hair.astype(np.float32),
         hair_volume=float(np.clip(rng.normal(1.0, 0.25), 0.5, 1.6)),
@@ -239,7 +247,7 @@ def sample_person(seed, number):
         hair_seed=int(rng.integers(2**31)),
         hairline=float(rng.normal(0, 5) + (7 * np.clip((age - 30) / 30, 0, 1) if male else -2)),
         brow_colour=(0.75 * own_hair * (1 - 0.6 * grey) + 0.6 * grey * hair).astype(np.float32),
-        brow_weight=float(np.clip(rng.normal(1.3 if male else 0.95, 0.3), 0.45, 2.0)),
+        brow_weight=float(np.clip(rng.normal(1.35 if male else 1.1, 0.3), 0.6, 2.0)),
         brow_arch=float(rng.normal(0 if male else 0.7, 0.8)),
         beard=beard,
         beard_colour=(0.8 * own_hair * (1 - grey) + 0.7 * grey * hair).astype(np.float32),

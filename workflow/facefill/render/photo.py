@@ -112,7 +112,9 @@ def _hair_layers(shell, person, scene, turn, head_depth, head_window):
         if not keep.any():
             layers.append(None)
             continue
-        window, shape, pixels = _boxed(points, keep, head_window[2], 3)
+        # The margin must exceed the reach of the closing in raster.rasterise: with 3 pixels,
+        # tabs stood out wherever hair touched the border.
+        window, shape, pixels = _boxed(points, keep, head_window[2], 8)
         grid, cover = raster.rasterise(pixels, points[..., 2], shape, keep)
         seen = _gather(attributes, grid)
         cover = cover * seen[..., 3]

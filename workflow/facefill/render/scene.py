@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facefill.render.person import sample_person
+
 GAP_AT_REST = 5.0  # opening of the mean head's mouth, mm; "lips_close" takes it away
 
 
@@ -38,6 +40,17 @@ def _warmth(value):
     return np.array([1 + 0.16 * value, 1 + 0.01 * value, 1 - 0.2 * value], np.float32)
 
 
+def _metered(who, key, key_colour, sky, ground):
+    """The exposure that a camera's meter would choose for the face, though not all the way.
+
+    Without it, dark skin in soft or sidelong light leaves a photo that shows nothing.
+    """
+    facing = float(np.clip(key[2], 0, 1) / np.linalg.norm(key))
+    light = facing * key_colour.mean() + 0.5 * (sky + ground).mean()
+    meter = (0.95 / light) ** 0.6 * (0.30 / float(who.skin.mean())) ** 0.22
+    return float(np.clip(meter, 0.8, 1.75))
+
+
 def sample_scene(seed, person, shot):
     """The scene of one photo, independent of all others."""
     rng = np.random.default_rng([seed, person, shot, 1])
@@ -55,33 +68,33 @@ def sample_scene(seed, person, shot):
 
     mood = rng.random()
     expression = {"lips_close": GAP_AT_REST, "jaw_open": 0.0}
-    if mood < 0.34:  # a smile with teeth
+    if mood < 0.24:  # a smile with teeth
         expression |= {
-            "smile": rng.uniform(0.6, 1.4),
+            "smile": rng.uniform(0.4, 1.2),
             "lips_close": 0.0,
             "jaw_open": rng.uniform(0.0, 4.5),
         }
-    elif mood < 0.60:  # a closed smile
-        expression["smile"] = rng.uniform(0.3, 1.0)
-    elif mood < 0.72:  # talking
+    elif mood < 0.40:  # a closed smile
+        expression["smile"] = rng.uniform(0.2, 0.8)
+    elif mood < 0.56:  # talking
         expression |= {
-            "smile": rng.uniform(-0.1, 0.5),
-            "lips_close": rng.uniform(0, 3),
-            "jaw_open": rng.uniform(0, 8),
+            "smile": rng.uniform(-0.5, 0.4),
+            "lips_close": rng.uniform(0, 4),
+            "jaw_open": rng.uniform(0, 9),
         }
     else:
-        expression["smile"] = rng.uniform(-0.1, 0.3)
+        expression["smile"] = rng.uniform(-0.5, 0.2)
     if rng.random() < 0.12:
         expression["pucker"] = rng.uniform(0.2, 0.8)
     expression["brows_up"] = rng.normal(0, 0.45) + 0.9 * (rng.random() < 0.12)
-    expression["frown"] = max(0.0, rng.normal(-0.2, 0.5))
-    lids = np.clip(rng.normal(1.0, 0.12), 0.6, 1.3)
-    if rng.random() < 0.06:
+    expression["frown"] = max(0.0, rng.normal(-0.35, 0.45))
+    lids = np.clip(rng.normal(1.03, 0.10), 0.7, 1.22)
+    if rng.random() < 0.04:
         lids = rng.uniform(0.3, 0.6)
-    lids -= 0.12 * max(0.0, expression.get("smile", 0.0))
+    lids -= 0.10 * max(0.0, expression.get("smile", 0.0))
 
-    azimuth, height_angle = rng.normal(0, 42), np.clip(rng.normal(32, 16), 0, 65)
-    azimuth, height_angle = np.radians(np.clip(azimuth, -80, 80)), np.radians(height_angle)
+    azimuth, height_angle = rng.normal(0, 36), np.clip(rng.normal(32, 16), 0, 65)
+    azimuth, height_angle = np.radians(np.clip(azimuth, -70, 70)), np.radians(height_angle)
     key = np.array(
         [
             np.sin(azimuth) * np.cos(height_angle),
@@ -89,12 +102,12 @@ def sample_scene(seed, person, shot):
             np.cos(azimuth) * np.cos(height_angle),
         ]
     )
-    softness = rng.beta(2, 2)  # share of ambient light
+    softness = rng.beta(2.4, 2)  # share of ambient light
     key_colour = _warmth(rng.normal(0.15, 0.5)) * (1.55 - 1.0 * softness)
     ambient = 0.20 + 0.62 * softness
     sky = _warmth(rng.normal(-0.1, 0.4)) * ambient
     ground = _warmth(rng.normal(0.4, 0.4)) * ambient * rng.uniform(0.3, 0.75)
-    low_contrast = rng.random() < 0.06
+    low_contrast = rng.random() < 0.03
     return Scene(
         width=width,
         height=height,
@@ -111,8 +124,9 @@ def sample_scene(seed, person, shot):
         sky=sky.astype(np.float32),
         ground=ground.astype(np.float32),
         rim=float(max(0, rng.normal(0, 0.35))),
-        exposure=float(np.exp(rng.normal(0, 0.13))),
-        contrast=0.6 if low_contrast else float(rng.uniform(0.92, 1.08)),
+        exposure=_metered(sample_person(seed, person), key, key_colour, sky, ground)
+        * float(np.exp(rng.normal(0, 0.12))),
+        contrast=0.75 if low_contrast else float(rng.uniform(0.97, 1.15)),
         grey=bool(rng.random() < 0.04),
         noise=float(rng.uniform(0.6, 3.4)),
         blur=float(rng.uniform(0, 0.9)),

@@ -70,10 +70,10 @@ def strokes(lines, thickness=1):
 
 @lru_cache(1)
 def _noise_bank():
-    """Fixed noise images in -1..1 about: fine, medium, coarse; shifted and mirrored per person."""
+    """Fixed noise images of deviation one: fine, medium, coarse, broad; shifted per person."""
     rng = np.random.default_rng(20180)
     bank = []
-    for sigma in (0.7, 2.5, 9.0):
+    for sigma in (0.7, 2.5, 9.0, 26.0):
         noise = cv2.GaussianBlur(rng.normal(size=(HEIGHT, WIDTH)).astype(np.float32), (0, 0), sigma)
         bank.append(noise / noise.std())
     return bank
@@ -148,7 +148,7 @@ def _creases(person, rng):
             fine.append(np.array([(side * 5, -50), (side * 5.6, -56), (side * 5, -62)]))
             fine.append(np.array([(side * 31, 34), (side * 32, 40), (side * 30, 47)]))
     lines = cv2.GaussianBlur(strokes(fine, 1), (0, 0), 1.1)
-    return (0.22 + 0.8 * old) * strong + 1.3 * old * lines
+    return (0.32 + 0.75 * old) * strong + 1.3 * old * lines
 
 
 def beard_density(style):
@@ -157,15 +157,16 @@ def beard_density(style):
     across = np.abs(x)
     cheek_line = np.interp(across[0], [0, 24, 40, 62, 82, 112], [40, 33, 25, 10, -8, -30])[None]
     jaw = smoothstep(-4, 8, y - cheek_line)
-    around_mouth = smoothstep(28, 36, across) + smoothstep(39.5, 44, y)
-    jaw = jaw * np.clip(around_mouth, 0, 1)
+    around_mouth = smoothstep(0.9, 1.2, np.hypot(x / 29, (y - 29) / 12.5))
+    jaw = jaw * around_mouth
     bare = np.exp(-0.5 * ((across - 17) / 6) ** 2) * np.exp(-0.5 * ((y - 46) / 4.5) ** 2)
     jaw = jaw * (1 - 0.3 * bare)
     lip_line = np.interp(across[0], [0, 8, 19, 30, 36], [19.5, 18.2, 21.5, 29, 36])[None]
-    moustache = smoothstep(8.0, 12.5, y - 0.12 * across) * smoothstep(0.8, -1.6, y - lip_line)
-    moustache = moustache * smoothstep(37, 24, across) * (1 - 0.5 * np.exp(-0.5 * (x / 2.0) ** 2))
-    chin = smoothstep(40, 45, y) * smoothstep(30, 22, across - 0.1 * (y - 50))
-    ring = smoothstep(24, 28, across) * smoothstep(36, 32, across) * smoothstep(24, 32, y)
+    top_line = np.interp(across[0], [0, 10, 20, 36], [8.5, 8.5, 12, 22])[None]
+    moustache = smoothstep(0, 4.5, y - top_line) * smoothstep(0.8, -1.6, y - lip_line)
+    moustache = moustache * smoothstep(36, 22, across) * (1 - 0.5 * np.exp(-0.5 * (x / 2.0) ** 2))
+    chin = around_mouth * smoothstep(34, 44, y) * smoothstep(30, 20, across - 0.1 * (y - 50))
+    ring = around_mouth * smoothstep(37, 29, across) * smoothstep(22, 32, y)
     if style == "moustache":
         return moustache
     if style == "goatee":
@@ -177,7 +178,7 @@ def _beard(person, rng, albedo):
     """Paints the beard; returns the texture and how thick it lies on the skin, in mm."""
     if person.beard == "none":
         return albedo, np.zeros((HEIGHT, WIDTH), np.float32)
-    fine, medium, coarse = _noise_bank()
+    fine, medium, coarse, _ = _noise_bank()
     shift = int(rng.integers(WIDTH))
     grain = np.roll(fine, shift, 1)
     patches = 1.35 + 0.2 * np.roll(coarse, shift, 1)
@@ -190,9 +191,24 @@ def _beard(person, rng, albedo):
     downy = cv2.GaussianBlur(np.roll(fine, shift, 0), (1, 15), 0.1, sigmaY=3.5)
     downy = downy / downy.std()
     rough = 0.16 * downy + 0.1 * np.roll(medium, shift, 1)
-    edge = smoothstep(0.25, 0.75, density + rough * smoothstep(0, 0.3, density))
+    edge = smoothstep(0.12, 0.85, density + rough * smoothstep(0, 0.3, density))
     shade = np.clip(0.9 + 0.2 * downy + 0.2 * np.roll(medium, shift, 0), 0.3, 1.9)
     return times(mixed(albedo, person.beard_colour, 0.94 * edge), 1 + (shade - 1) * edge), edge
+
+
+@lru_cache(1)
+def _turned_away():
+    """Shade 0..1 that the geometry is too coarse or too flat for.
+
+    The sides of the face, the hollow of the cheek, the flanks of the nose, the dip under the lower
+    lip. Chosen by eye, next to photos.
+    """
+    x, y = axes()
+    side = 0.30 * smoothstep(50, 98, np.abs(x) + 0.25 * np.clip(y, -20, 60))
+    hollow = 0.10 * spot(58, 26, 13, 16)
+    flank = 0.10 * spot(13, -24, 6, 13) + 0.12 * spot(17, 5, 5, 4)
+    dip = 0.16 * np.exp(-0.5 * ((x / 15) ** 2 + ((y - 45) / 3.2) ** 2))
+    return side + hollow + flank + dip
 
 
 @lru_cache(3)
@@ -202,7 +218,7 @@ def skin_texture(seed, number):
     rng = np.random.default_rng(person.texture_seed)
     x, y = axes()
     noise = [np.roll(n, rng.integers(0, WIDTH, 2), (0, 1)) for n in _noise_bank()]
-    tone = 1 + 0.025 * noise[0] + 0.03 * noise[1] + 0.035 * noise[2]
+    tone = 1 + 0.025 * noise[0] + 0.03 * noise[1] + 0.045 * noise[2] + 0.04 * noise[3]
     light = float(person.skin.mean()) ** 0.45
     albedo = cv2.merge([tone * float(level) for level in person.skin])
 
@@ -212,11 +228,17 @@ def skin_texture(seed, number):
         + 0.4 * np.exp(-0.5 * ((x / 16) ** 2 + ((y - 66) / 10) ** 2))
         + 0.6 * spot(112, -20, 16, 30)
     )
-    blush = blush * (0.25 + 0.75 * person.redness) * (1 + 0.25 * noise[2]) * (0.5 + 0.5 * light)
-    albedo = darkened(albedo, blush, (0.01, 0.20, 0.17))
+    blush = (
+        blush
+        * (0.25 + 0.75 * person.redness)
+        * (1 + 0.3 * noise[2] + 0.3 * noise[3])
+        * (0.5 + 0.5 * light)
+    )
+    albedo = darkened(albedo, blush, (0.02, 0.26, 0.22))
     under_eye = spot(30, -31, 11, 4.0) * (0.35 + 0.5 * float(np.clip((person.age - 25) / 40, 0, 1)))
-    socket = 0.45 * spot(21, -43, 6, 6) + 0.22 * spot(35, -47, 12, 4)
+    socket = 0.60 * spot(20, -43, 6, 7) + 0.35 * spot(33, -49, 13, 4.5)
     albedo = darkened(albedo, under_eye + socket, (0.30, 0.42, 0.38))
+    albedo = darkened(albedo, _turned_away(), (0.8, 1.0, 1.05))
     if person.makeup > 0.3:
         lid = spot(34, -47, 11, 3.2) * 0.55 * person.makeup
         albedo = mixed(albedo, person.skin * np.array([0.35, 0.27, 0.27]), np.clip(lid, 0, 1))
@@ -233,14 +255,14 @@ def skin_texture(seed, number):
 
     albedo = darkened(albedo, np.clip(_creases(person, rng), 0, 1), (0.42, 0.55, 0.58))
     nostrils = np.clip(1.5 * spot(6.6, 4.4, 2.9, 1.25), 0, 1)
-    wing = 0.35 * spot(17.0, 0.5, 1.2, 4.0) + 0.4 * spot(9, 7.2, 7, 1.1)
+    wing = 0.30 * spot(17.0, 1.0, 1.7, 4.0) + 0.4 * spot(9, 7.2, 7, 1.1)
     albedo = darkened(albedo, np.clip(0.86 * nostrils + wing, 0, 0.93), (0.88, 1.0, 1.0))
 
     albedo, beard = _beard(person, rng, albedo.astype(np.float32))
 
     lips, _ = lip_masks()
     lines = 1 + 0.05 * np.roll(noise[0], 7, 0)
-    full = np.clip(lips * (0.72 + 0.28 * person.makeup) * (1 + 0.06 * noise[1]), 0, 1)
+    full = np.clip(lips * (0.85 + 0.15 * person.makeup) * (1 + 0.06 * noise[1]), 0, 1)
     albedo = times(mixed(albedo, person.lip_colour, full), 1 + (lines - 1) * lips)
     brow_under = cv2.GaussianBlur(brow := strokes(_brows(person, rng)), (0, 0), 2.0)
     albedo = mixed(
@@ -249,7 +271,7 @@ def skin_texture(seed, number):
     albedo = mixed(albedo, person.brow_colour * 0.75, 0.72 * brow)
 
     forehead = np.exp(-0.5 * ((x / 36) ** 2 + ((y + 84) / 16) ** 2))
-    nose = np.exp(-0.5 * ((x / 9) ** 2 + ((y + 12) / 22) ** 2))
+    nose = np.exp(-0.5 * ((x / 6.5) ** 2 + ((y + 12) / 22) ** 2))
     gloss = 0.35 + 0.6 * forehead + 0.75 * nose + 0.45 * spot(44, -16, 13, 10)
     gloss = gloss * (1 + 0.2 * noise[1]) * person.gloss
     gloss = gloss * (1 - 0.85 * np.clip(beard + brow_under * 1.5, 0, 1)) * (1 - lips) + 1.4 * lips
