@@ -21,7 +21,6 @@ SETTINGS = Settings(
     prior="uniform",
     generator_lr=2e-4,
     discriminator_lr=2e-4,
-    lr_decay=0.5,
     beta1=0.5,
     beta2=0.999,
     generator_steps=2,
@@ -158,17 +157,6 @@ def test_without_average_the_generator_itself_is_kept(tmp_path):
     list(run.epochs())
     for average, own in zip(run.average.parameters(), run.generator.parameters(), strict=True):
         assert torch.equal(average, own)
-
-
-def test_the_rates_fall_at_the_end(tmp_path):
-    from facefill.train import dcgan
-
-    run = dcgan._Run(FACES, SETTINGS, 0, device.choose("cpu"))
-    rates = []
-    for done in (0.0, 0.5, 0.75, 1.0):
-        run._set_rates(done)
-        rates.append(run.optimisers["generator"].param_groups[0]["lr"])
-    assert rates == [2e-4, 2e-4, 1e-4, 0.0]
 
 
 def test_a_device_that_is_not_there():

@@ -95,7 +95,6 @@ def _ours(
         prior="normal",
         generator_lr=2e-4,
         discriminator_lr=2e-4,
-        lr_decay=0.0,
         beta1=0.5,
         beta2=0.999,
         generator_steps=1,

@@ -45,7 +45,6 @@ class Settings:
     prior: str
     generator_lr: float
     discriminator_lr: float
-    lr_decay: float
     beta1: float
     beta2: float
     generator_steps: int
@@ -218,7 +217,6 @@ class _Run:
         order = torch.randperm(len(self.faces), generator=random)[: batches * size]
         flips = torch.rand(batches, size, generator=random) < 0.5
         for number, chosen in enumerate(order.view(batches, size)):
-            self._set_rates((self.epoch + number / batches) / self.settings.epochs)
             real = self.faces[chosen.to(self.compute.device)]
             if self.settings.flips:
                 flip = flips[number].to(self.compute.device)[:, None, None, None]
@@ -234,14 +232,6 @@ class _Run:
                 self.compute,
                 self._update_average,
             )
-
-    def _set_rates(self, done: float) -> None:
-        """Let both rates fall linearly to 0 over the last `lr_decay` of the training."""
-        left = 1 - done
-        share = min(1.0, left / self.settings.lr_decay) if self.settings.lr_decay else 1.0
-        rates = (self.settings.generator_lr, self.settings.discriminator_lr)
-        for optimiser, rate in zip(self.optimisers.values(), rates, strict=True):
-            optimiser.param_groups[0]["lr"] = rate * share
 
     @torch.no_grad()
     def _update_average(self) -> None:
