@@ -83,6 +83,22 @@ def both(text: str) -> dict:
     return config
 
 
+def test_equal_configurations_print_alike():
+    """Snakemake compares tables as they are printed: neither order nor 0 for 0.0 may matter."""
+    plain = load(CONFIG, SCHEMA)
+    config = copy.deepcopy(CONFIG)
+    model = config["models"]["amos2016"]
+    config["models"]["amos2016"] = {"generator_filters": 64, **dict(reversed(model.items()))}
+    config["models"]["amos2016"]["ema"] = 0.0
+    assert repr(load(config, SCHEMA)["models"]) == repr(plain["models"])
+
+
+def test_home_folders_are_found(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    complete = load(changed("datasets.mine.path", "~/photos"), SCHEMA)
+    assert complete["datasets"]["mine"]["path"] == "/home/somebody/photos"
+
+
 def test_a_whole_table_as_text():
     text = "{masks: [center], methods: [telea]}"
     assert load(changed("compare", text), SCHEMA)["compare"]["methods"] == ["telea"]
@@ -119,6 +135,8 @@ def test_the_celeba_split_of_60000_5000_1000():
         ("split.val", 3, "expected two shares below 1 or two counts"),
         ("split.val", 0.97, "leave nothing to train on"),
         ("split.val", 2.5, "split.val is 2.5, expected a share below 1 or a whole number"),
+        ("masks.center.scale", 0, "masks.center hides the whole face at 64 pixels"),
+        ("masks", {2: {"kind": "center"}}, "masks.2 is not read as text; put the name in quotes"),
         ("datasets.logs", {"kind": "synthetic"}, "results/logs/ is taken"),
         ("datasets.synthetic.people", 9999, "people is 9999, expected at most as many"),
         ("seed", -1, "seed is -1, expected at least 0"),

@@ -221,10 +221,11 @@ def tree(tmp_path_factory):
         samples=[str(model / "samples.png")],
         samples_gif=[str(model / "samples.gif")],
         settings=[str(model / "settings.json")],
+        weights=[str(model / "weights.safetensors")],
         manifest=str(root / "manifest.csv"),
         faces_sheet=str(root / "faces.png"),
         **{f"{split}_csv": str(root / f"{split}.csv") for split in ("train", "val", "test")},
-        test_npy=str(root / "test.npy"),
+        **{f"{split}_npy": str(root / f"{split}.npy") for split in ("train", "val", "test")},
         template=str(TEMPLATE),
     )
     return sources, [write_timing(root / "log" / "align" / "0.json", "align", 0, 4, 84)]
@@ -325,7 +326,7 @@ def test_same_bytes_twice(tree, products, tmp_path):
 
 
 def test_report_without_search_or_model(tree, tmp_path):
-    of_models = ("histories", "losses", "samples", "samples_gif", "settings", "models")
+    of_models = ("histories", "losses", "samples", "samples_gif", "settings", "weights", "models")
     nothing = {key: [] for key in ("progress", "iterative", *of_models)}
     made = write(tree, tmp_path, **nothing, timings=["gone.json"])
     assert len(iio.imread(made.completion, index=None)) == 2 + len(METHODS)

@@ -85,6 +85,13 @@ def test_the_split(built, change):
     assert built.planned() == FROM_SPLIT
 
 
+def test_val_and_test_exchanged(built):
+    built.configure(split={"val": 0.2, "test": 0.25})
+    built.build("--until", "split")
+    built.configure(split={"val": 0.25, "test": 0.2})
+    assert built.planned()["split"] == 1
+
+
 @pytest.mark.parametrize("change", [{"zoom": 0.9}, {"landmarks": "outerEyesAndNose"}])
 def test_the_alignment(built, change):
     built.configure(align=change)

@@ -100,7 +100,6 @@ def _ours(
         generator_steps=1,
         label_smoothing=0.0,
         flips=False,
-        loss="bce",
         ema=0.0,
         channels_last="auto",
         precision="auto",

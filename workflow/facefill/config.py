@@ -1,7 +1,7 @@
 """The configuration: text values coerced, defaults filled in, mistakes refused in one line."""
 
 import difflib
-from collections.abc import Iterator
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from facefill.errors import FacefillError
+from facefill.masks import make_mask
 
 Schema = dict[str, Any]
 
@@ -22,12 +23,15 @@ def load(config: dict[str, Any], schema_file: Path) -> dict[str, Any]:
     """
     schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
     complete = _complete(config, schema, schema)
+    _check_names(complete)
     errors = list(Draft202012Validator(schema).iter_errors(complete))
     if errors:
         raise FacefillError(_explain(min(errors, key=lambda error: len(error.absolute_path))))
     _check_datasets(complete["datasets"])
+    _expand_homes(complete)
     _check_references(complete)
     _check_split(complete["split"])
+    _check_masks(complete)
     return complete
 
 
@@ -63,7 +67,9 @@ def _complete(value: Any, schema: Schema, root: Schema) -> Any:
             known = _effective(known, None, root)
             if key not in result and "default" in known:
                 result[key] = _complete(known["default"], known, root)
-        return result
+        # In the schema's order: Snakemake compares tables as they are printed.
+        known = [key for key in properties if key in result]
+        return {key: result[key] for key in [*known, *(key for key in result if key not in known)]}
     if isinstance(value, list) and isinstance(schema.get("items"), dict):
         return [_complete(item, schema["items"], root) for item in value]
     return value
@@ -88,8 +94,10 @@ def _coerce(value: Any, schema: Schema) -> Any:
             return float(value)
         except ValueError:
             return value
-    if kinds & {"integer"} and isinstance(value, float) and value.is_integer():
+    if "integer" in kinds and isinstance(value, float) and value.is_integer():
         return int(value)
+    if "number" in kinds and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
     return value
 
 
@@ -134,6 +142,34 @@ def _one_of(kinds: str | list[str]) -> str:
     return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
 
+def _expand_homes(config: dict[str, Any]) -> None:
+    """Turn the ~ of paths into the user's home folder."""
+    tables = [(config, "cache"), (config["align"], "predictor")]
+    tables += [(dataset, "path") for dataset in config["datasets"].values() if "path" in dataset]
+    for table, key in tables:
+        if table[key]:
+            table[key] = os.path.expanduser(table[key])
+
+
+def _check_names(config: dict[str, Any]) -> None:
+    """Refuse names like 2 or off, which YAML does not read as text."""
+    for table in ("datasets", "models", "methods", "masks"):
+        for name in config.get(table) or {}:
+            if not isinstance(name, str):
+                raise FacefillError(
+                    f"config: {table}.{name} is not read as text; put the name in quotes"
+                )
+
+
+def _check_masks(config: dict[str, Any]) -> None:
+    for name in config["compare"]["masks"]:
+        mask = make_mask(config["masks"][name], config["align"]["size"])
+        if not mask.any():
+            raise FacefillError(
+                f"config: masks.{name} hides the whole face at {len(mask)} pixels; leave some known"
+            )
+
+
 def _check_datasets(datasets: dict[str, Any]) -> None:
     for name, dataset in datasets.items():
         if name in ("logs", "benchmarks"):
@@ -164,17 +200,12 @@ def _check_references(config: dict[str, Any]) -> None:
                 "pixels so that the window has a middle"
             )
     size = config["align"]["size"]
-    for _, method in _compared(config):
+    for method in (config["methods"][name] for name in config["compare"]["methods"]):
         if "model" in method and size & (size - 1):
             raise FacefillError(
                 f"config: align.size is {size}, expected a power of two (32, 64, 128, ...), since "
                 f"the method compared uses the DCGAN {method['model']!r}"
             )
-
-
-def _compared(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name in config["compare"]["methods"]:
-        yield name, config["methods"][name]
 
 
 def _known(key: str, name: str, table: dict[str, Any], where: str) -> None:
@@ -186,10 +217,13 @@ def _known(key: str, name: str, table: dict[str, Any], where: str) -> None:
 
 def _check_split(split: dict[str, Any]) -> None:
     for key in ("val", "test"):
-        if split[key] >= 1 and split[key] != int(split[key]):
-            raise FacefillError(
-                f"config: split.{key} is {split[key]}, expected a share below 1 or a whole number"
-            )
+        if split[key] >= 1:
+            if split[key] != int(split[key]):
+                raise FacefillError(
+                    f"config: split.{key} is {split[key]}, expected a share below 1 or a whole "
+                    "number"
+                )
+            split[key] = int(split[key])
     if (split["val"] < 1) != (split["test"] < 1):
         raise FacefillError(
             f"config: split.val is {split['val']} and split.test is {split['test']}, expected two "

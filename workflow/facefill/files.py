@@ -23,7 +23,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` (same suffix) that replaces it if all goes well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield partial
         os.replace(partial, path)

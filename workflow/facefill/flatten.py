@@ -212,11 +212,12 @@ def _listed(counts: Counter) -> str:
 
 def _write_faces(faces: Path, kept: Mapping[str, _Row], names: Mapping[str, str]) -> dict[str, str]:
     """Write {face}.png for every kept row; return the checksums by name. The folder comes whole."""
-    partial = faces.with_name(f".{faces.name}.partial-{os.getpid()}")
+    partial = faces.with_name(f".{faces.name}.partial")
     by_archive = defaultdict(list)
     for row in kept.values():
         by_archive[row.archive].append(row.source)
     checksums = {}
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
     partial.mkdir(parents=True)
     try:
         for path, sources in by_archive.items():

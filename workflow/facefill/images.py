@@ -1,7 +1,6 @@
 """Pictures in and out: photos of any kind to RGB, faces to PNG, sheets and GIFs to look at."""
 
 import io
-import warnings
 import zlib
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from PIL import Image, ImageOps
 
 from facefill.errors import FacefillError
 from facefill.files import atomic
+
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit: decode_photo's max_pixels decides
 
 
 class UnreadableImage(FacefillError):
@@ -29,17 +30,13 @@ def decode_photo(data: bytes, max_pixels: int) -> np.ndarray:
     header announces more than `max_pixels` pixels (nothing is decoded then).
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own size warning: max_pixels decides here
-            with Image.open(io.BytesIO(data)) as image:
-                if image.width * image.height > max_pixels:
-                    raise TooLargeImage(f"{image.width}x{image.height} pixels")
-                image.load()
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > max_pixels:
+                raise TooLargeImage(f"{image.width}x{image.height} pixels")
+            image.load()
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
     except TooLargeImage:
         raise
-    except Image.DecompressionBombError as error:
-        raise TooLargeImage(str(error)) from error
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged data
         raise UnreadableImage(f"{type(error).__name__}: {error}") from error
 

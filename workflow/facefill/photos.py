@@ -220,7 +220,7 @@ def _load(cache_file: Path | str) -> dict[str, tuple[str, str]]:
 
 
 def _save(cache_file: Path | str, cache: dict[str, tuple[str, str]]) -> None:
-    # Not facefill.files.atomic, which would import pandas.
+    # Not facefill.files.atomic: two workflows may write this file at the same time.
     partial = f"{cache_file}.partial-{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(os.path.abspath(cache_file)), exist_ok=True)

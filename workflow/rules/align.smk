@@ -25,13 +25,7 @@ rule align:
     params:
         root=photo_root,
         shard=lambda wildcards: int(wildcards.shard),
-        shards=config["align"]["shards"],
         digest=photo_digest,
-        size=config["align"]["size"],
-        landmarks=config["align"]["landmarks"],
-        zoom=config["align"]["zoom"],
-        several_faces=config["align"]["several_faces"],
-        predictor=config["align"]["predictor"],
-        max_pixels=config["align"]["max_pixels"],
+        settings=config["align"],
     script:
         "../scripts/align.py"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(WORKFLOW))
-os.environ.update(PYTHONPATH=str(WORKFLOW))  # where scripts find facefill
+# Where scripts find facefill, and how their threads behave: see facefill/__init__.py.
+os.environ.update(PYTHONPATH=str(WORKFLOW), OMP_WAIT_POLICY="PASSIVE", OPENBLAS_NUM_THREADS="1")
 
 from facefill import photos
 from facefill.config import load
@@ -61,6 +62,16 @@ def code(script):
     return [os.path.relpath(file) for file in files]
 
 
+# -- archives ----------------------------------------------------------------------------------
+
+
+def archive_content(dataset):
+    """What decides the content of an archive dataset: checksums, or addresses without one."""
+    archive = config["datasets"][dataset]
+    extras = {extra["name"]: extra["sha256"] or extra["urls"] for extra in archive["extras"]}
+    return [archive["sha256"] or archive["urls"], extras]
+
+
 # -- photos ------------------------------------------------------------------------------------
 
 
@@ -81,17 +92,22 @@ def photo_hashes(dataset):
         sys.exit(f"facefill: config: datasets.{dataset}.path: {error}")
 
 
+@cache
+def photo_digests(dataset):
+    """The digest of all photos of a folder dataset, and those of its shards."""
+    shards = [[] for _ in range(config["align"]["shards"])]
+    for pair in photo_hashes(dataset).items():
+        shards[photos.shard_of(pair[0], len(shards))].append(pair)
+    everything = photos.digest(pair for shard in shards for pair in shard)
+    return everything, [photos.digest(shard) for shard in shards]
+
+
 def photo_digest(wildcards):
     """A digest of a folder dataset's photos, or of those of one shard; None for other kinds."""
     if config["datasets"][wildcards.dataset]["kind"] != "folder":
         return None
-    shards = config["align"]["shards"]
-    return photos.digest(
-        (source, sha256)
-        for source, sha256 in photo_hashes(wildcards.dataset).items()
-        if "shard" not in wildcards.keys()
-        or photos.shard_of(source, shards) == int(wildcards.shard)
-    )
+    everything, shards = photo_digests(wildcards.dataset)
+    return shards[int(wildcards.shard)] if "shard" in wildcards.keys() else everything
 
 
 def identity_table(wildcards):
@@ -123,13 +139,24 @@ def compared_models():
     return list(dict.fromkeys(method["model"] for method in methods if "model" in method))
 
 
-def compared_files(file, kinds=("latent", "telea", "mean")):
-    """`file` of every compared completion whose method is of one of `kinds`."""
+def compared_files(file, kinds=None):
+    """`file` of every compared completion, or of those whose method is of one of `kinds`."""
     return [
         f"results/{{dataset}}/completions/{mask}/{method}/{file}"
         for mask, method in compared()
-        if config["methods"][method]["kind"] in kinds
+        if kinds is None or config["methods"][method]["kind"] in kinds
     ]
+
+
+def reported_config(wildcards):
+    """The part of the configuration that made this report, for its provenance."""
+    part = {key: config[key] for key in ("align", "split", "compare", "device", "seed")}
+    part["dataset"] = wildcards.dataset
+    part["datasets"] = {wildcards.dataset: config["datasets"][wildcards.dataset]}
+    part["masks"] = {mask: config["masks"][mask] for mask in config["compare"]["masks"]}
+    part["methods"] = {name: config["methods"][name] for name in config["compare"]["methods"]}
+    part["models"] = {model: config["models"][model] for model in compared_models()}
+    return part
 
 
 def timing_logs(wildcards):

@@ -18,8 +18,6 @@ rule render:
         "../../envs/facefill.yaml"
     threads: workflow.cores
     params:
-        faces=lambda wildcards: config["datasets"][wildcards.dataset]["faces"],
-        people=lambda wildcards: config["datasets"][wildcards.dataset]["people"],
-        seed=lambda wildcards: config["datasets"][wildcards.dataset]["seed"],
+        settings=lambda wildcards: config["datasets"][wildcards.dataset],
     script:
         "../scripts/render.py"

@@ -14,11 +14,16 @@ rule report:
             "results/{{dataset}}/models/{model}/samples.gif", model=compared_models()
         ),
         settings=expand("results/{{dataset}}/models/{model}/settings.json", model=compared_models()),
+        weights=expand(
+            "results/{{dataset}}/models/{model}/weights.safetensors", model=compared_models()
+        ),
         manifest="results/{dataset}/manifest.csv",
         faces_sheet="results/{dataset}/faces.png",
         train_csv="results/{dataset}/splits/train.csv",
         val_csv="results/{dataset}/splits/val.csv",
         test_csv="results/{dataset}/splits/test.csv",
+        train_npy="results/{dataset}/splits/train.npy",
+        val_npy="results/{dataset}/splits/val.npy",
         test_npy="results/{dataset}/splits/test.npy",
         template="workflow/report/page.html.j2",
         captions=[os.path.relpath(file) for file in sorted((WORKFLOW / "report").glob("*.rst"))],
@@ -119,7 +124,7 @@ rule report:
         ],
         models=compared_models(),
         masks={mask: config["masks"][mask] for mask in config["compare"]["masks"]},
-        config=config,
+        config=reported_config,
         timings=timing_logs,
     script:
         "../scripts/report.py"

@@ -21,9 +21,8 @@ rule split:
     conda:
         "../../envs/facefill.yaml"
     params:
-        train=config["split"]["train"],
-        val=config["split"]["val"],
-        test=config["split"]["test"],
-        seed=config["split"]["seed"],
+        # One dict: Snakemake compares params without their names, so that two would be swapped
+        # unnoticed.
+        settings=config["split"],
     script:
         "../scripts/split.py"

@@ -8,28 +8,28 @@ from facefill.align import Aligner, align_shard
 from stage import stage
 
 with stage(snakemake) as work:
-    settings = snakemake.params
+    params, settings = snakemake.params, snakemake.params.settings
     cv2.setNumThreads(1)  # the shards run in parallel, one process each
     archive, table = Path(snakemake.output.zip), Path(snakemake.output.csv)
     for old in archive.parent.glob("shard-*-of-*"):
-        if not old.stem.endswith(f"-of-{settings.shards}"):
+        if not old.stem.endswith(f"-of-{settings['shards']}"):
             old.unlink(missing_ok=True)  # another shard may have been faster
     aligner = Aligner(
-        settings.predictor,
-        settings.size,
-        settings.landmarks,
-        settings.zoom,
-        settings.several_faces,
-        settings.max_pixels,
+        settings["predictor"],
+        settings["size"],
+        settings["landmarks"],
+        settings["zoom"],
+        settings["several_faces"],
+        settings["max_pixels"],
     )
     work.items = align_shard(
         aligner,
-        Path(settings.root),
-        settings.shard,
-        settings.shards,
+        Path(params.root),
+        params.shard,
+        settings["shards"],
         archive,
         table,
         index=snakemake.input.index or None,
-        content=settings.digest,
+        content=params.digest,
     )
     work.unit = "photos"

@@ -5,14 +5,15 @@ from pathlib import Path
 from facefill.render.dataset import render_dataset
 from stage import stage
 
-with stage(snakemake) as work:
-    params, output = snakemake.params, snakemake.output
-    work.items = render_dataset(
-        Path(output.raw),
-        Path(output.truth),
-        params.faces,
-        params.people,
-        params.seed,
-        snakemake.threads,
-    )
-    work.unit = "photos"
+if __name__ == "__main__":  # worker processes may import this file anew
+    with stage(snakemake) as work:
+        settings, output = snakemake.params.settings, snakemake.output
+        work.items = render_dataset(
+            Path(output.raw),
+            Path(output.truth),
+            settings["faces"],
+            settings["people"],
+            settings["seed"],
+            snakemake.threads,
+        )
+        work.unit = "photos"

@@ -6,14 +6,14 @@ from facefill.split import SPLITS, split
 from stage import stage
 
 with stage(snakemake) as work:
-    settings, output = snakemake.params, snakemake.output
+    settings, output = snakemake.params.settings, snakemake.output
     work.items = split(
         Path(snakemake.input.manifest),
         Path(snakemake.input.faces),
-        settings.train,
-        settings.val,
-        settings.test,
-        settings.seed,
+        settings["train"],
+        settings["val"],
+        settings["test"],
+        settings["seed"],
         arrays={name: Path(output[name]) for name in SPLITS},
         tables={name: Path(output[f"{name}_table"]) for name in SPLITS},
     )

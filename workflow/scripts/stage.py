@@ -53,6 +53,8 @@ def stage(snakemake: "Snakemake") -> Iterator[Work]:
         yield work
     except FacefillError as error:
         _fail(file, str(error))
+    except KeyboardInterrupt:
+        _fail(file, f"interrupted in rule {snakemake.rule}; run again to go on")
     except Exception as error:
         _fail(file, f"{type(error).__name__} in rule {snakemake.rule}: {error}; see {text}")
     end = time.time()

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from facefill import device
 from facefill.device import Compute
+from facefill.errors import FacefillError
 from facefill.progress import progress
-from facefill.train.networks import Discriminator, Generator, sample_z
+from facefill.train.networks import Discriminator, Generator, from_unit, sample_z, to_unit
 from facefill.train.weights import load, load_settings
 
 log = logging.getLogger("facefill.complete")
@@ -89,7 +90,7 @@ def search(
                 generator,
                 discriminator,
                 torch.stack([_start(names[row], seed, model) for row in padded]).to(compute.device),
-                known.float().div(127.5).sub(1),
+                to_unit(known),
                 weights,
                 settings,
                 model["prior"] == "uniform",
@@ -157,7 +158,7 @@ def _descend(
     best_loss = torch.full((len(z),), math.inf, device=z.device)
     best_z = z.detach().clone()
     steps = settings["steps"]
-    for step in range(steps):
+    for step in range(steps + 1):
         with compute.autocast():
             faces = generator(z)
             logits = discriminator(faces)
@@ -169,8 +170,10 @@ def _descend(
             better = loss < best_loss
             best_loss = torch.where(better, loss, best_loss)
             best_z = torch.where(better[:, None], z, best_z)
-            if step % RECORD_EVERY == 0 or step == steps - 1:
+            if step % RECORD_EVERY == 0 or step == steps:
                 record.add(step, loss, contextual, prior, faces)
+        if step == steps:  # the last step's z is judged, too
+            break
         adam.zero_grad()
         loss.sum().backward()
         adam.param_groups[0]["lr"] = settings["lr"] * _schedule(step, steps)
@@ -179,6 +182,11 @@ def _descend(
             with torch.no_grad():
                 z.clamp_(-1, 1)
         tick()
+    if not torch.isfinite(best_loss).all():
+        raise FacefillError(
+            "the search found no z with a finite loss; lower the method's lr, or train its model "
+            "anew with lower rates"
+        )
     return best_z
 
 
@@ -214,5 +222,4 @@ def _start(name: str, seed: int, model: dict[str, Any]) -> Tensor:
 
 def _pixels(faces: Tensor) -> np.ndarray:
     """Float [N, 3, size, size] in [-1, 1] -> uint8 [N, size, size, 3]."""
-    pixels = faces.detach().float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return from_unit(faces.detach()).permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -84,6 +84,6 @@ def provenance(
         "packages": versions(),
         "devices": devices,
         "counts": counts,
-        "sha256": {str(file): sha256_file(file) for file in files if Path(file).is_file()},
+        "sha256": {str(file): sha256_file(file) for file in files},
         "config": config,
     }

@@ -43,16 +43,19 @@ class Sources(_Named):
     set_metrics: Sequence[str]  # of runs
     completions: Sequence[str]  # of runs: folders of {face}.png
     progress: Sequence[str]  # of iterative: GIFs of the search
-    histories: Sequence[str]  # of models, as the next four
+    histories: Sequence[str]  # of models, as the next five
     losses: Sequence[str]
     samples: Sequence[str]
     samples_gif: Sequence[str]
-    settings: Sequence[str]  # the weights lie beside them
+    settings: Sequence[str]
+    weights: Sequence[str]
     manifest: str
     faces_sheet: str
-    train_csv: str  # the splits' arrays lie beside the tables
+    train_csv: str
     val_csv: str
     test_csv: str
+    train_npy: str
+    val_npy: str
     test_npy: str
     template: str  # Jinja2
 
@@ -277,7 +280,6 @@ def _read_settings(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _checked_files(sources: Sources) -> list[Path]:
-    tables = [Path(sources.train_csv), Path(sources.val_csv), Path(sources.test_csv)]
-    weights = [Path(file).with_name("weights.safetensors") for file in sources.settings]
-    return [*tables, *(table.with_suffix(".npy") for table in tables), *weights]
+def _checked_files(sources: Sources) -> list[str]:
+    tables = [sources.train_csv, sources.val_csv, sources.test_csv]
+    return [*tables, sources.train_npy, sources.val_npy, sources.test_npy, *sources.weights]

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import logging
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from facefill.errors import FacefillError
 from facefill.files import atomic
 from facefill.images import contact_sheet
 from facefill.progress import progress
-from facefill.train.networks import Discriminator, Generator, sample_z
+from facefill.train.networks import Discriminator, Generator, from_unit, sample_z, to_unit
 
 log = logging.getLogger("facefill.train")
 
@@ -50,7 +52,6 @@ class Settings:
     generator_steps: int
     label_smoothing: float
     flips: bool
-    loss: str
     ema: float
     channels_last: str | bool
     precision: str
@@ -94,7 +95,8 @@ def train(
             "lower the model's batch or add photos"
         )
     compute = device.choose(device_name, settings.precision, settings.channels_last)
-    key = json.dumps([str(settings), seed, str(compute), torch.__version__, fingerprint])
+    parts = [str(settings), seed, str(compute), torch.get_num_threads(), torch.__version__]
+    key = json.dumps([*parts, fingerprint])
     run = _Run(faces, settings, seed, compute)
     checkpoint = workdir / hashlib.sha256(key.encode()).hexdigest()[:16] / "checkpoint.pt"
     run.resume(checkpoint)
@@ -261,23 +263,31 @@ class _Run:
     def _sample(self) -> tuple[np.ndarray, float]:
         """The fixed z as a contact sheet, and how varied its faces are (real faces: about 1)."""
         self._recalibrate()
-        self.average.eval()
         with torch.no_grad(), self.compute.autocast():
             faces = from_unit(self.average(self.fixed_z))
         sheet = contact_sheet(faces.permute(0, 2, 3, 1).cpu().numpy(), columns=8)
         return sheet, (_spread(faces) / self.spread).item()
 
+    @torch.no_grad()
     def _recalibrate(self) -> None:
         """Give the averaged generator BatchNorm statistics of its own: its weights are new."""
         random = self._random(-1)
-        norms = [module for module in self.average.modules() if isinstance(module, nn.BatchNorm2d)]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over the batches
-        self.average.train()
-        with torch.no_grad(), self.compute.autocast():
+        with _fresh_statistics(self.average), self.compute.autocast():
             for _ in range(RECALIBRATION_BATCHES):
                 self.average(self._z(SAMPLES, random))
+
+    @torch.no_grad()
+    def _recalibrate_discriminator(self) -> None:
+        """Give D statistics of as many real faces as samples: in training it saw more samples."""
+        random = self._random(-2)
+        order = torch.randperm(len(self.faces), generator=random)
+        with _fresh_statistics(self.discriminator), self.compute.autocast():
+            for chosen in order.split(SAMPLES)[:RECALIBRATION_BATCHES]:
+                real = self.faces[chosen.to(self.compute.device)]
+                self.discriminator(
+                    to_unit(real).contiguous(memory_format=self.compute.memory_format)
+                )
+                self.discriminator(self.average(self._z(len(chosen), random)))
 
     def _z(self, count: int, random: torch.Generator) -> Tensor:
         return sample_z(count, self.settings.z_dim, self.settings.prior, random).to(
@@ -289,12 +299,13 @@ class _Run:
         return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
     def finish(self, events: Path) -> Trained:
-        warnings = health(self.history)
+        warnings = health(self.history, self.settings.label_smoothing)
         for warning in warnings:
             log.warning("%s", warning)
+        self._recalibrate_discriminator()
         return Trained(
-            self.average.eval(),
-            self.discriminator.eval(),
+            self.average,
+            self.discriminator,
             pd.DataFrame(self.history),
             self.sheets,
             warnings,
@@ -355,19 +366,21 @@ def step(
     )
 
 
+@contextmanager
+def _fresh_statistics(network: nn.Module) -> Iterator[None]:
+    """Let BatchNorm take plain means over the batches of the block; end in evaluation mode."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # a plain mean instead of a decaying one
+    network.train()
+    yield
+    network.eval()
+
+
 def _bce(logits: Tensor, target: float) -> Tensor:
     logits = logits.float()
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
-
-
-def to_unit(faces: Tensor) -> Tensor:
-    """uint8 0..255 -> float32 in [-1, 1]."""
-    return faces.float().div_(127.5).sub_(1)
-
-
-def from_unit(faces: Tensor) -> Tensor:
-    """Float in [-1, 1] -> uint8 0..255, rounded."""
-    return faces.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def _spread(faces: Tensor) -> Tensor:
@@ -375,11 +388,14 @@ def _spread(faces: Tensor) -> Tensor:
     return faces.float().std(0).mean()
 
 
-def health(history: list[dict[str, float]]) -> list[str]:
+def health(history: list[dict[str, float]], label_smoothing: float) -> list[str]:
     """Say in plain words what looks sick in the last fifth of a training; empty when nothing."""
     last = pd.DataFrame(history).tail(max(1, len(history) // 5)).mean()
+    # A perfect D still pays the entropy of its smoothed labels.
+    shares = (label_smoothing, 1 - label_smoothing)
+    least = -sum(share * math.log(share) for share in shares if share)
     warnings = []
-    if last["d_loss"] < 0.1:
+    if last["d_loss"] < least + 0.1:
         warnings.append(
             f"D's loss fell to {last['d_loss']:.3f}: D tells all fakes apart and G learns nothing "
             "from it; lower discriminator_lr, raise generator_steps or label_smoothing"

@@ -84,3 +84,13 @@ def sample_z(count: int, z_dim: int, prior: str, random: torch.Generator) -> Ten
     if prior == "uniform":
         return torch.rand(count, z_dim, generator=random) * 2 - 1
     return torch.randn(count, z_dim, generator=random)
+
+
+def to_unit(faces: Tensor) -> Tensor:
+    """uint8 0..255 -> float32 in [-1, 1]."""
+    return faces.float().div_(127.5).sub_(1)
+
+
+def from_unit(faces: Tensor) -> Tensor:
+    """Float in [-1, 1] -> uint8 0..255, rounded."""
+    return faces.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
