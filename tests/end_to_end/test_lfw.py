@@ -138,3 +138,14 @@ def test_a_second_run_has_nothing_to_do(project, photos):
     archive, _ = photos
     archive.rename(archive.with_suffix(".away"))
     assert "Nothing to be done" in project.build("--configfile", "small.yaml")
+
+
+def test_a_mirror_more_is_only_for_the_report_another_archive_for_all(project):
+    path = project.folder / "small.yaml"
+    small = yaml.safe_load(path.read_text())
+    small["datasets"]["lfw"]["urls"].append("https://example.org/mirror.tgz")
+    path.write_text(yaml.safe_dump(small))
+    assert project.planned("--configfile", "small.yaml") == {"report": 1}
+    small["datasets"]["lfw"]["sha256"] = "0" * 64
+    path.write_text(yaml.safe_dump(small))
+    assert project.planned("--configfile", "small.yaml")["download"] == 1
