@@ -20,7 +20,7 @@ lint: .venv/installed
 # Speed as ratios within one run; needs a folder of photos: make bench PHOTOS=results/synthetic/raw
 PHOTOS ?= results/synthetic/raw
 bench: .venv/installed
-	PYTHONPATH=workflow python workflow/bench/train.py
+	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=workflow python workflow/bench/train.py
 	PYTHONPATH=workflow python workflow/bench/align.py $(PHOTOS)
 
 # The README's table of the configuration, written anew from the schema.
