@@ -64,7 +64,7 @@ def noise_in_the_hole(faces):
 
 
 def run(names, faces, model, **settings):
-    return search(names, faces, MASK, *model, SEARCH | settings, 0, "cpu", 2)
+    return search(names, faces, MASK, *model, SEARCH | settings, 0, "cpu", [0, len(names) - 1])
 
 
 NAMES = list("abcdef")
@@ -90,6 +90,8 @@ def test_more_faces_than_a_batch(faces, model):
     found = run(names, many, model, steps=2)
     assert found.filled.shape == (BATCH + 2, 64, 64, 3)
     assert found.z.shape == (BATCH + 2, 12)
+    # One watched face in either batch; the last frame shows the result.
+    assert (found.frames[-1] == found.filled[[0, -1]]).all()
     alone = run(names[-1:], many[-1:], model, steps=2)
     assert (found.filled[-1] == alone.filled[0]).all()
 

@@ -8,6 +8,7 @@ from facefill.complete.faces import (
     GIF_FACES,
     choose_faces,
     fill,
+    spread,
     write_completions,
     write_progress,
 )
@@ -20,6 +21,7 @@ with stage(snakemake) as work:
     source, params, output = snakemake.input, snakemake.params, snakemake.output
     names, faces = choose_faces(Path(source.npy), Path(source.csv), params.faces)
     mask = make_mask(params.mask, faces.shape[1])
+    watched = spread(len(faces), GIF_FACES)
     found = search(
         names,
         faces,
@@ -29,13 +31,13 @@ with stage(snakemake) as work:
         params.method,
         params.seed,
         params.device,
-        GIF_FACES,
+        watched,
     )
     completed = fill(faces, mask, found.filled)
-    frames = [fill(faces[: len(frame)], mask, frame) for frame in found.frames]
+    frames = [fill(faces[watched], mask, frame) for frame in found.frames]
     write_table(output.search, found.losses, float_format="%.5f")
     with atomic(output.z) as partial:
         np.save(partial, found.z)
-    write_progress(Path(output.progress), faces, mask, frames)
+    write_progress(Path(output.progress), faces[watched], mask, frames)
     write_completions(Path(output.faces), Path(output.grid), names, faces, mask, completed)
     work.items, work.unit = len(names), "faces"

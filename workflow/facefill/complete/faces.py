@@ -36,6 +36,11 @@ def choose_faces(npy: Path, csv: Path, count: int) -> tuple[list[str], np.ndarra
     return [names[row] for row in rows], np.asarray(faces[rows])
 
 
+def spread(total: int, count: int) -> list[int]:
+    """At most `count` of `total` numbers, evenly spaced: neighbours often show one person."""
+    return np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist()
+
+
 def fill(faces: np.ndarray, mask: np.ndarray, filled: np.ndarray) -> np.ndarray:
     """Known pixels of `faces` where `mask` is True, the method's pixels in the hole."""
     return np.where(mask[:, :, None], faces, filled)
@@ -57,7 +62,8 @@ def write_completions(
         (partial / f"{name}.png").write_bytes(png_bytes(face))
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
-    write_png(grid, _triples(faces[:GRID_FACES], mask, completed[:GRID_FACES], columns=4, scale=2))
+    shown = spread(len(faces), GRID_FACES)
+    write_png(grid, _triples(faces[shown], mask, completed[shown], columns=4, scale=2))
 
 
 def write_progress(
@@ -65,9 +71,9 @@ def write_progress(
 ) -> None:
     """Write the search as a GIF: each frame the sheet original | masked | completed so far.
 
-    `frames` are uint8 [faces, size, size, 3], completions of the first faces at rising steps.
+    `frames` hold completions of `faces`, uint8 [faces, size, size, 3], at rising steps.
     """
-    sheets = [_triples(faces[: len(frame)], mask, frame, columns=2, scale=2) for frame in frames]
+    sheets = [_triples(faces, mask, frame, columns=2, scale=2) for frame in frames]
     write_gif(gif, np.stack(sheets), 0.1)
 
 

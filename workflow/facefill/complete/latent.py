@@ -37,7 +37,7 @@ class Search:
     filled: np.ndarray  # G(best z): uint8 [N, size, size, 3]
     z: np.ndarray  # float32 [N, z_dim]
     losses: pd.DataFrame  # face, step, loss, contextual, prior
-    frames: list[np.ndarray]  # G(z so far) of the first faces, uint8 [n, size, size, 3]
+    frames: list[np.ndarray]  # G(z so far) of the watched faces, uint8 [n, size, size, 3]
 
 
 def contextual_weights(mask: np.ndarray, window: int) -> np.ndarray:
@@ -61,12 +61,12 @@ def search(
     settings: dict[str, Any],
     seed: int,
     device_name: str,
-    frames_of: int,
+    watched: list[int],
 ) -> Search:
     """Search z for every face, uint8 [N, size, size, 3], whose pixels are known where `mask` is.
 
-    The first `frames_of` faces are recorded on their way for a GIF. Raises FacefillError when the
-    weights do not fit.
+    The faces with the numbers in `watched` are recorded on their way, for a GIF. Raises
+    FacefillError when the weights do not fit, or a face has no z with a finite loss.
     """
     model = load_settings(model_settings)
     compute = device.choose(device_name, model["precision"], model["channels_last"])
@@ -77,15 +77,17 @@ def search(
         weights = contextual_weights(mask, settings["window"])
     weights = torch.from_numpy(weights).to(compute.device)
 
-    found, rows, frames = [], [], []
-    frames_of = min(frames_of, len(faces), BATCH)
+    found, records = [], []
     every = range(len(faces))
     batches = [every[first : first + BATCH] for first in range(0, len(faces), BATCH)]
     with progress(settings["steps"] * len(batches), "searching", "step") as bar:
         for batch in batches:
             padded = [batch[min(number, len(batch) - 1)] for number in range(BATCH)]
             known = torch.from_numpy(faces[padded]).permute(0, 3, 1, 2).to(compute.device)
-            record = _Record([names[row] for row in batch], 0 if found else frames_of)
+            record = _Record(
+                [names[row] for row in batch],
+                [batch.index(row) for row in watched if row in batch],
+            )
             best = _descend(
                 generator,
                 discriminator,
@@ -100,15 +102,19 @@ def search(
             )
             with torch.no_grad(), compute.autocast():
                 pixels = _pixels(generator(best))
+            record.frames.append(pixels[record.watched])
             found.append((best[: len(batch)].cpu().numpy(), pixels[: len(batch)]))
-            rows += record.rows
-            frames = frames or [*record.frames, pixels[:frames_of]]
+            records.append(record)
+    rows = [row for record in records for row in record.rows]
     table = pd.DataFrame(rows, columns=["face", "step", "loss", "contextual", "prior"])
     return Search(
         filled=np.concatenate([pixels for _, pixels in found]),
         z=np.concatenate([z for z, _ in found]),
         losses=table.sort_values(["face", "step"], kind="stable"),
-        frames=frames,
+        frames=[
+            np.concatenate(parts)
+            for parts in zip(*(record.frames for record in records), strict=True)
+        ],
     )
 
 
@@ -117,7 +123,7 @@ class _Record:
     """What is kept of a search on its way."""
 
     names: list[str]
-    frames_of: int
+    watched: list[int]  # places in the batch
 
     def __post_init__(self) -> None:
         self.rows: list[tuple] = []
@@ -130,8 +136,7 @@ class _Record:
         self.rows += [
             (name, step, *row) for name, row in zip(self.names, values, strict=False)
         ]  # the padding has no name
-        if self.frames_of:
-            self.frames.append(_pixels(faces[: self.frames_of]))
+        self.frames.append(_pixels(faces[self.watched]))
 
 
 def _descend(
