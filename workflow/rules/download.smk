@@ -16,9 +16,12 @@ rule download:
     conda:
         "../../envs/facefill.yaml"
     params:
-        urls=lambda wildcards: config["datasets"][wildcards.dataset]["urls"],
-        sha256=lambda wildcards: config["datasets"][wildcards.dataset]["sha256"],
-        extras=lambda wildcards: config["datasets"][wildcards.dataset]["extras"],
-        cache=config["cache"],
+        # What the archives contain is what counts: neither a mirror more nor another cache folder
+        # is a reason to run again (params that take `input` are none).
+        content=lambda wildcards: archive_content(wildcards.dataset),
+        urls=lambda wildcards, input: config["datasets"][wildcards.dataset]["urls"],
+        sha256=lambda wildcards, input: config["datasets"][wildcards.dataset]["sha256"],
+        extras=lambda wildcards, input: config["datasets"][wildcards.dataset]["extras"],
+        cache=lambda wildcards, input: config["cache"],
     script:
         "../scripts/download.py"
