@@ -358,7 +358,7 @@ def test_the_search_ends_with_the_z_of_every_face(results):
     search = table(results / "completions/center/ours/search.csv")
     z = np.load(results / "completions/center/ours/z.npy")
     assert search["face"].nunique() == COMPARED
-    assert search["step"].max() == TINY["methods"]["ours"]["steps"] - 1
+    assert search["step"].max() == TINY["methods"]["ours"]["steps"]
     assert z.shape == (COMPARED, TINY["models"]["dcgan"]["z_dim"]) and np.isfinite(z).all()
 
 

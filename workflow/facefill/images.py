@@ -1,6 +1,7 @@
 """Pictures in and out: photos of any kind to RGB, faces to PNG, sheets and GIFs to look at."""
 
 import io
+import warnings
 import zlib
 from pathlib import Path
 
@@ -30,11 +31,13 @@ def decode_photo(data: bytes, max_pixels: int) -> np.ndarray:
     header announces more than `max_pixels` pixels (nothing is decoded then).
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > max_pixels:
-                raise TooLargeImage(f"{image.width}x{image.height} pixels")
-            image.load()
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata is common and harms nothing
+            with Image.open(io.BytesIO(data)) as image:
+                if image.width * image.height > max_pixels:
+                    raise TooLargeImage(f"{image.width}x{image.height} pixels")
+                image.load()
+                return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
     except TooLargeImage:
         raise
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged data
