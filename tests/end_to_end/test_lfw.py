@@ -10,25 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from project import Project
+from project import TINY, Project
 
 PEOPLE, PHOTOS = 60, 150
-SMALL = {
-    "dataset": "lfw",
-    "align": {"shards": 2},
-    "split": {"val": 0.2, "test": 0.2},
-    "models": {
-        "dcgan": {
-            "epochs": 2,
-            "batch": 8,
-            "generator_filters": 4,
-            "discriminator_filters": 4,
-            "z_dim": 8,
-        }
-    },
-    "methods": {"ours": {"steps": 4}},
-    "compare": {"faces": 4},
-}
+SMALL = TINY | {"dataset": "lfw", "align": {"shards": 2}}
 
 
 def first_people(archive: Path, target: Path) -> list[str]:
