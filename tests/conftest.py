@@ -8,6 +8,20 @@ from PIL import Image
 
 from facefill.render import photo_name, plan_photos, render_photo
 from project import TINY, Project
+from told import Told
+
+
+def pytest_addoption(parser):
+    parser.addoption("--write-docs", action="store_true", help="write docs/hostile-input.md anew")
+
+
+@pytest.fixture(scope="session")
+def told(request):
+    """Says what the user of a hostile case sees: told(part, case, line)."""
+    table = Told(request.config.getoption("--write-docs"))
+    yield table
+    if table.writing:
+        table.write()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,11 @@
 """Completion: what lies in the hole must not matter, known pixels stay, alone as in a batch."""
 
+import os
+import pickle
+
 import numpy as np
 import pytest
+import torch
 
 from facefill.complete.classical import mean_face, telea
 from facefill.complete.faces import choose_faces, fill, write_completions
@@ -12,6 +16,7 @@ from facefill.images import decode_photo
 from facefill.masks import make_mask
 from facefill.train import weights
 from facefill.train.networks import Discriminator, Generator
+from trap import Trap
 
 MASK = make_mask({"kind": "center", "scale": 0.25}, 64)
 MODEL = {
@@ -42,20 +47,23 @@ def faces():
     return coarse.repeat(16, axis=1).repeat(16, axis=2).astype(np.uint8)
 
 
+def networks():
+    torch.manual_seed(0)
+    generator = Generator(64, 12, 4, 4)
+    for parameter in generator.parameters():
+        parameter.data *= 8  # untrained, but with something to see
+    return {"generator": generator, "discriminator": Discriminator(64, 4, 4, 0)}
+
+
 @pytest.fixture
 def model(tmp_path):
-    import torch
+    return save(tmp_path, networks(), MODEL)
 
-    torch.manual_seed(0)
-    networks = {
-        "generator": Generator(64, 12, 4, 4),
-        "discriminator": Discriminator(64, 4, 4, 0),
-    }
-    for parameter in networks["generator"].parameters():
-        parameter.data *= 8  # untrained, but with something to see
-    weights.save(tmp_path / "weights.safetensors", networks)
-    weights.save_settings(tmp_path / "settings.json", MODEL)
-    return tmp_path / "weights.safetensors", tmp_path / "settings.json"
+
+def save(folder, networks, settings):
+    paths = folder / "weights.safetensors", folder / "settings.json"
+    weights.save(*paths, networks, settings)
+    return paths
 
 
 def noise_in_the_hole(faces):
@@ -82,6 +90,25 @@ def test_a_face_alone_is_completed_as_in_a_batch(faces, model):
     alone = run(NAMES[3:4], faces[3:4], model)
     assert (many.filled[3] == alone.filled[0]).all()
     assert (many.z[3] == alone.z[0]).all()
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_a_face_alone_is_completed_as_among_63_others(tmp_path, precision):
+    """With networks as wide as the default model's, and wherever in the batch the face stands."""
+    torch.manual_seed(0)
+    networks = {
+        "generator": Generator(64, 100, 32, 4),
+        "discriminator": Discriminator(64, 16, 4, 0),
+    }
+    settings = MODEL | {"z_dim": 100, "generator_filters": 32, "discriminator_filters": 16}
+    paths = save(tmp_path, wide, settings | {"precision": precision})
+    names = [f"{number:02}" for number in range(64)]
+    faces = np.random.default_rng(2).integers(0, 256, (64, 64, 64, 3)).astype(np.uint8)
+    many = run(names, faces, paths, steps=2)
+    for place in (0, 31, 63):
+        alone = run(names[place : place + 1], faces[place : place + 1], paths, steps=2)
+        assert (many.filled[place] == alone.filled[0]).all()
+        assert (many.z[place] == alone.z[0]).all()
 
 
 def test_more_faces_than_a_batch(faces, model):
@@ -128,16 +155,36 @@ def test_the_prior_on_z_keeps_it_short(faces, model):
     assert (np.linalg.norm(anchored.z, axis=1) < 0.8 * np.linalg.norm(free.z, axis=1)).all()
 
 
-def test_uniform_z_stays_in_its_cube(faces, model):
-    settings = weights.load_settings(model[1]) | {"prior": "uniform"}
-    weights.save_settings(model[1], settings)
-    z = run(NAMES, faces, model, steps=40, lr=1.0).z
+def test_uniform_z_stays_in_its_cube(tmp_path, faces):
+    paths = save(tmp_path, networks(), MODEL | {"prior": "uniform"})
+    z = run(NAMES, faces, paths, steps=40, lr=1.0).z
     assert np.abs(z).max() == 1.0
 
 
-def test_weights_of_other_settings_are_refused(faces, model):
-    weights.save_settings(model[1], MODEL | {"generator_filters": 8})
+def test_weights_of_other_settings_are_refused(tmp_path, faces):
+    paths = save(tmp_path, networks(), MODEL | {"generator_filters": 8})
     with pytest.raises(FacefillError, match="do not fit the settings"):
+        run(NAMES, faces, paths)
+
+
+def test_foreign_weights_that_would_fit_are_refused(tmp_path, faces, model):
+    foreign = tmp_path / "foreign"
+    save(foreign, networks(), MODEL | {"seed": 1})
+    (foreign / "weights.safetensors").replace(model[0])
+    with pytest.raises(FacefillError, match=r"not the weights that settings\.json"):
+        run(NAMES, faces, model)
+
+
+def test_settings_of_another_version_are_refused(tmp_path, faces):
+    old = {key: value for key, value in MODEL.items() if key != "precision"}
+    with pytest.raises(FacefillError, match="lacks 'precision', so it comes from another version"):
+        run(NAMES, faces, save(tmp_path, networks(), old))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '"x"'])
+def test_damaged_settings_are_refused(faces, model, text):
+    model[1].write_text(text)
+    with pytest.raises(FacefillError, match=r"settings\.json: not readable settings"):
         run(NAMES, faces, model)
 
 
@@ -145,6 +192,24 @@ def test_damaged_weights_are_refused(faces, model):
     model[0].write_bytes(model[0].read_bytes()[:1000])
     with pytest.raises(FacefillError, match="not readable weights"):
         run(NAMES, faces, model)
+
+
+def test_weights_are_loaded_without_executing_anything(tmp_path, faces, model):
+    model[0].write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    with pytest.raises(FacefillError, match="not readable weights"):
+        run(NAMES, faces, model)
+    torch.save({"generator": Trap(tmp_path / "sprung")}, model[0])
+    with pytest.raises(FacefillError, match="not readable weights"):
+        run(NAMES, faces, model)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_splits_are_loaded_without_executing_anything(tmp_path):
+    np.save(tmp_path / "test.npy", np.array([Trap(tmp_path / "sprung")]), allow_pickle=True)
+    (tmp_path / "test.csv").write_text("face\na\n")
+    with pytest.raises(FacefillError, match="not a readable array"):
+        choose_faces(tmp_path / "test.npy", tmp_path / "test.csv", 1)
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_contextual_weights_by_hand():
@@ -191,8 +256,17 @@ def test_the_chosen_faces_do_not_depend_on_the_others(tmp_path):
 def test_a_split_whose_parts_disagree_is_refused(tmp_path):
     np.save(tmp_path / "test.npy", np.zeros((3, 64, 64, 3), np.uint8))
     (tmp_path / "test.csv").write_text("face\na\nb\n")
-    with pytest.raises(FacefillError, match="holds 3 faces"):
+    with pytest.raises(FacefillError, match=r"\[3, 64, 64, 3\] does not fit the 2 faces"):
         choose_faces(tmp_path / "test.npy", tmp_path / "test.csv", 10)
+
+
+@pytest.mark.parametrize("size", [0, 50, 128, 5000])
+def test_a_truncated_split_is_refused(tmp_path, size):
+    np.save(tmp_path / "test.npy", np.zeros((3, 64, 64, 3), np.uint8))
+    (tmp_path / "test.csv").write_text("face\na\nb\nc\n")
+    os.truncate(tmp_path / "test.npy", size)
+    with pytest.raises(FacefillError, match=r"test\.npy: not a readable array"):
+        choose_faces(tmp_path / "test.npy", tmp_path / "test.csv", 3)
 
 
 def test_written_completions_read_back(faces, tmp_path):

@@ -9,6 +9,7 @@ from facefill.errors import FacefillError
 from facefill.train import weights
 from facefill.train.dcgan import Settings, discard, health, train
 from facefill.train.networks import Discriminator, Generator, from_unit, sample_z, to_unit
+from trap import Trap
 
 SETTINGS = Settings(
     epochs=3,
@@ -127,13 +128,33 @@ def test_a_foreign_checkpoint_is_never_taken_up(tmp_path, other):
     assert same(anew, fit(tmp_path / "b", **other))
 
 
-def test_a_damaged_checkpoint_is_put_away(tmp_path, caplog):
+def damaged(checkpoint, how):
+    state = torch.load(checkpoint, weights_only=True)
+    if how == "truncated":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+    elif how == "empty":
+        checkpoint.write_bytes(b"")
+    elif how == "without D":
+        torch.save(
+            {key: value for key, value in state.items() if key != "discriminator"}, checkpoint
+        )
+    elif how == "another shape":
+        state["discriminator"] = Discriminator(64, 8, 4, 0).state_dict()
+        torch.save(state, checkpoint)
+    else:
+        torch.save({"generator": Trap(checkpoint.with_name("sprung"))}, checkpoint)
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "without D", "another shape", "trap"])
+def test_a_damaged_checkpoint_is_put_away(tmp_path, caplog, how):
     one = fit(tmp_path / "a")
     checkpoint = next((tmp_path / "a").rglob("checkpoint.pt"))
-    checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+    damaged(checkpoint, how)
     two = fit(tmp_path / "a")
     assert "damaged" in caplog.text
     assert same(one, two)
+    assert one.history.equals(two.history)
+    assert not list((tmp_path / "a").rglob("sprung"))
     discard(tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
@@ -188,7 +209,9 @@ def test_a_sick_training_is_named(sick, says):
 def test_weights_read_back(tmp_path):
     torch.manual_seed(0)
     one, two = Generator(64, 8, 4, 4), Generator(64, 8, 4, 4)
-    weights.save(tmp_path / "w.safetensors", {"generator": one})
-    weights.load(tmp_path / "w.safetensors", {"generator": two})
+    paths = tmp_path / "w.safetensors", tmp_path / "settings.json"
+    weights.save(*paths, {"generator": one}, {"z_dim": 8})
+    settings = weights.load_settings(paths[1], ["z_dim"])
+    weights.load(paths[0], settings, {"generator": two})
     pairs = zip(one.state_dict().values(), two.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import os
+import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,9 +27,38 @@ def atomic(path: Path | str) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield partial
+        # On the disk before it has its name: a power cut must not leave an empty file there.
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path | str) -> Iterator[Path]:
+    """Yield an empty folder beside `folder` that replaces it if all goes well."""
+    folder = Path(folder)
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def copy_folder(source: Path | str, folder: Path | str) -> None:
+    with atomic_folder(folder) as partial:
+        shutil.copytree(source, partial, dirs_exist_ok=True)
+
+
+def write_bytes(path: Path | str, data: bytes | memoryview) -> None:
+    """Write a file that appears whole or not at all."""
+    with atomic(path) as partial:
+        partial.write_bytes(data)
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -3,9 +3,7 @@
 import csv
 import io
 import logging
-import os
 import re
-import shutil
 import unicodedata
 import zipfile
 from collections import Counter, defaultdict
@@ -18,7 +16,7 @@ from PIL import Image
 
 from facefill.align import COLUMNS, GEOMETRY_COLUMNS, member
 from facefill.errors import FacefillError
-from facefill.files import csv_rows, read_table, sha256_bytes
+from facefill.files import atomic_folder, csv_rows, read_table, sha256_bytes
 from facefill.images import contact_sheet, write_png
 
 MANIFEST_COLUMNS = ["source", "identity", "status", "detail", "face", "sha256"]
@@ -212,29 +210,22 @@ def _listed(counts: Counter) -> str:
 
 def _write_faces(faces: Path, kept: Mapping[str, _Row], names: Mapping[str, str]) -> dict[str, str]:
     """Write {face}.png for every kept row; return the checksums by name. The folder comes whole."""
-    partial = faces.with_name(f".{faces.name}.partial")
     by_archive = defaultdict(list)
     for row in kept.values():
         by_archive[row.archive].append(row.source)
     checksums = {}
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-    partial.mkdir(parents=True)
-    try:
+    with atomic_folder(faces) as folder:
         for path, sources in by_archive.items():
             try:
                 with zipfile.ZipFile(path) as archive:
                     for source in sources:
                         png = archive.read(member(source))
                         checksums[names[source]] = sha256_bytes(png)
-                        (partial / f"{names[source]}.png").write_bytes(png)
+                        (folder / f"{names[source]}.png").write_bytes(png)
             except (zipfile.BadZipFile, KeyError) as error:
                 raise FacefillError(
                     f"{path}: damaged ({error}); delete the file and run again"
                 ) from error
-        shutil.rmtree(faces, ignore_errors=True)
-        os.replace(partial, faces)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return checksums
 
 

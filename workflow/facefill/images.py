@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from facefill.errors import FacefillError
-from facefill.files import atomic
+from facefill.files import atomic, write_bytes
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit: decode_photo's max_pixels decides
 
@@ -68,8 +68,7 @@ def png_bytes(rgb: np.ndarray) -> bytes:
 
 
 def write_png(path: Path | str, rgb: np.ndarray) -> None:
-    with atomic(path) as partial:
-        partial.write_bytes(png_bytes(rgb))
+    write_bytes(path, png_bytes(rgb))
 
 
 def write_gif(path: Path | str, frames: np.ndarray, seconds_per_frame: float) -> None:

@@ -18,9 +18,10 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from facefill.errors import FacefillError
-from facefill.files import read_table, write_table
+from facefill.files import write_table
 from facefill.masks import make_mask
 from facefill.progress import progress
+from facefill.split import read_split
 from facefill.template import template_points
 
 log = logging.getLogger(__name__)
@@ -167,13 +168,7 @@ def measure(
     Raises FacefillError when a completion cannot be read, belongs to no test face, or differs
     from its original where the mask says that the pixel is known.
     """
-    names = read_table(test_csv, ["face"], text=["face"])["face"].tolist()
-    originals = np.load(test_npy, mmap_mode="r")
-    if len(names) != len(originals):
-        raise FacefillError(
-            f"{test_npy} has {len(originals)} faces, {test_csv} {len(names)}; delete the folder "
-            "and run again"
-        )
+    names, originals = read_split(test_npy, test_csv)
     rows = {name: row for row, name in enumerate(names)}
     size = originals.shape[1]
     known = make_mask(mask, size)

@@ -126,19 +126,39 @@ def _empty(name: str, people: Counter, train: int | None, val: float, test: floa
     )
 
 
+def read_split(npy: Path | str, csv: Path | str) -> tuple[list[str], np.ndarray]:
+    """Return the names and the faces of one split, uint8 [N, size, size, 3], mapped from the file.
+
+    Raises FacefillError when the array is damaged or does not belong to the table.
+    """
+    names = read_table(csv, ["face"], text=["face"])["face"].tolist()
+    remedy = f"delete {Path(npy).parent} and run again"
+    try:
+        faces = np.load(npy, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise FacefillError(f"{npy}: not a readable array ({error}); {remedy}") from error
+    if faces.dtype != np.uint8 or faces.ndim != 4 or len(faces) != len(names):
+        raise FacefillError(
+            f"{npy}: {faces.dtype} {list(faces.shape)} does not fit the {len(names)} faces of "
+            f"{csv}; {remedy}"
+        )
+    return names, faces
+
+
 def _write_array(path: Path, faces: Path, part: pd.DataFrame, bar) -> None:
-    """Write the faces of `part` in its order, straight into the file: it may exceed the memory."""
-    array = None
-    with atomic(path) as partial:
+    """Write the faces of `part` in its order, one by one: they may exceed the memory.
+
+    Not through a memory map, which ends the process without a word when the disk is full.
+    """
+    with atomic(path) as partial, open(partial, "wb") as file:
         for row, (face, sha256) in enumerate(zip(part["face"], part["sha256"], strict=True)):
             pixels = _read_face(faces / f"{face}.png", sha256, faces)
-            if array is None:
+            if row == 0:
                 shape = (len(part), *pixels.shape)
-                array = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
-            array[row] = pixels
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(pixels.tobytes())
             bar.update()
-        array.flush()
-        del array  # Windows renames no file that is mapped
 
 
 def _read_face(path: Path, sha256: str, faces: Path) -> np.ndarray:

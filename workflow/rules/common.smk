@@ -2,14 +2,23 @@
 
 import os
 import re
+import shlex
 import sys
 from functools import cache
 from pathlib import Path
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(WORKFLOW))
-# Where scripts find facefill, and how their threads behave: see facefill/__init__.py.
-os.environ.update(PYTHONPATH=str(WORKFLOW), OMP_WAIT_POLICY="PASSIVE", OPENBLAS_NUM_THREADS="1")
+# Where scripts find facefill, how their threads behave (see facefill/__init__.py), and whose end
+# is theirs.
+os.environ.update(
+    PYTHONPATH=str(WORKFLOW),
+    OMP_WAIT_POLICY="PASSIVE",
+    OPENBLAS_NUM_THREADS="1",
+    FACEFILL_SNAKEMAKE=str(os.getpid()),
+)
+# Snakemake puts the path of Python into a command line as it is.
+sys.executable = shlex.quote(sys.executable)
 
 from facefill import photos
 from facefill.config import load

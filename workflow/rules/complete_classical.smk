@@ -6,7 +6,7 @@ rule complete_classical:
         npy="results/{dataset}/splits/test.npy",
         csv="results/{dataset}/splits/test.csv",
         train=lambda wildcards: (
-            f"results/{wildcards.dataset}/splits/train.npy"
+            [f"results/{wildcards.dataset}/splits/train.{kind}" for kind in ("npy", "csv")]
             if config["methods"][wildcards.method]["kind"] == "mean"
             else []
         ),

@@ -4,9 +4,12 @@
 rule train_dcgan:
     input:
         faces="results/{dataset}/splits/train.npy",
+        table="results/{dataset}/splits/train.csv",
         code=code("train_dcgan"),
     output:
-        weights="results/{dataset}/models/{model}/weights.safetensors",
+        # Until a training has ended well, the weights of the last good one stay. Not so their
+        # settings: Snakemake would take what it restores for what it was asked to make.
+        weights=update("results/{dataset}/models/{model}/weights.safetensors"),
         settings="results/{dataset}/models/{model}/settings.json",
         history="results/{dataset}/models/{model}/history.csv",
         losses=report(

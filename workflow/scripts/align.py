@@ -1,13 +1,14 @@
 """Align the photos of one shard."""
 
-from pathlib import Path
-
-import cv2
-
-from facefill.align import Aligner, align_shard
 from stage import stage
 
 with stage(snakemake) as work:
+    from pathlib import Path
+
+    import cv2
+
+    from facefill.align import Aligner, align_shard
+
     params, settings = snakemake.params, snakemake.params.settings
     cv2.setNumThreads(1)  # the shards run in parallel, one process each
     archive, table = Path(snakemake.output.zip), Path(snakemake.output.csv)

@@ -1,9 +1,10 @@
 """Rule download: an archive and its extras -> raw/."""
 
-from facefill.download import download
 from stage import stage
 
 with stage(snakemake) as work:
+    from facefill.download import download
+
     work.items = download(
         snakemake.params.urls,
         snakemake.params.sha256,

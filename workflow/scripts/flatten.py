@@ -1,11 +1,12 @@
 """Bring the shards of aligned faces together in one folder, with a manifest."""
 
-from pathlib import Path
-
-from facefill.flatten import flatten
 from stage import stage
 
 with stage(snakemake) as work:
+    from pathlib import Path
+
+    from facefill.flatten import flatten
+
     work.items = flatten(
         Path(snakemake.input.index),
         [Path(table) for table in snakemake.input.tables],

@@ -1,10 +1,11 @@
 """Rule index: the photos -> index.csv."""
 
-from facefill.files import write_table
-from facefill.index import index_photos
 from stage import stage
 
 with stage(snakemake) as work:
+    from facefill.files import write_table
+    from facefill.index import index_photos
+
     params = snakemake.params
     table = index_photos(params.root, params.identity, params.strip, params.digest)
     write_table(snakemake.output.csv, table)

@@ -1,9 +1,10 @@
 """Measure the completions of one mask by one method."""
 
-from facefill.measure import measure
 from stage import stage
 
 with stage(snakemake) as work:
+    from facefill.measure import measure
+
     work.unit = "faces"
     work.items = measure(
         test_npy=snakemake.input.test_npy,

@@ -1,9 +1,10 @@
 """Put tables, pictures and the page together."""
 
-from facefill.report.write import Choice, Products, Sources, write_report
 from stage import stage
 
 with stage(snakemake) as work:
+    from facefill.report.write import Choice, Products, Sources, write_report
+
     work.unit = "completions"
     work.items = write_report(
         Sources.of(snakemake.input),

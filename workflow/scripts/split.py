@@ -1,11 +1,12 @@
 """Divide the faces into training, validation and test."""
 
-from pathlib import Path
-
-from facefill.split import SPLITS, split
 from stage import stage
 
 with stage(snakemake) as work:
+    from pathlib import Path
+
+    from facefill.split import SPLITS, split
+
     settings, output = snakemake.params.settings, snakemake.output
     work.items = split(
         Path(snakemake.input.manifest),

@@ -1,8 +1,15 @@
-"""What every script shares: one readable line for an error, a log with the rest, a timing."""
+"""What every script shares: one readable line for an error, a log with the rest, a timing.
 
+Scripts import what they need inside of `stage`, so that also a package that is missing or a
+Ctrl-C while PyTorch is loaded ends in one line.
+"""
+
+import errno
 import json
 import logging
+import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facefill.errors import FacefillError
+from facefill.files import write_bytes
+from facefill.processes import end_with
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake as Snakemake
@@ -30,53 +39,79 @@ def stage(snakemake: "Snakemake") -> Iterator[Work]:
     """Run the block as one job: log to `log.text`, time it to `log.timing`.
 
     An error ends the script with exit code 1 after one line on the terminal; its traceback goes
-    to the log.
+    to the log. SIGTERM ends it as Ctrl-C does, and the death of Snakemake ends it at once.
     """
+    signal.signal(signal.SIGTERM, _interrupt)
+    end_with(int(os.environ.get("FACEFILL_SNAKEMAKE", os.getppid())))
     text, timing = Path(snakemake.log.text), Path(snakemake.log.timing)
+    work, start, log = Work(), time.time(), None
+    try:
+        log = _start_log(text)
+        log.info("rule %s on Python %s", snakemake.rule, platform.python_version())
+        for key, value in snakemake.params.items():
+            log.info("params.%s = %r", key, value)
+        yield work
+        end = time.time()
+        log.info("done: %d %s in %.1f s", work.items, work.unit, end - start)
+        facts = {
+            "rule": snakemake.rule,
+            "start": round(start, 3),
+            "end": round(end, 3),
+            "items": work.items,
+            "unit": work.unit,
+        }
+        write_bytes(timing, json.dumps(facts).encode() + b"\n")
+    except FacefillError as error:
+        _fail(log, str(error))
+    except KeyboardInterrupt:
+        _fail(log, f"interrupted in rule {snakemake.rule}; run again to go on")
+    except OSError as error:
+        if error.errno not in DISK:
+            _fail(log, _unforeseen(snakemake.rule, error, text))
+        place = error.filename or f"the results of rule {snakemake.rule}"
+        _fail(log, f"{place}: cannot be written ({error.strerror}); {DISK[error.errno]}")
+    except Exception as error:
+        _fail(log, _unforeseen(snakemake.rule, error, text))
+
+
+# What a disk may say, and the remedy.
+DISK = {
+    errno.ENOSPC: "free space there and run again",
+    errno.EDQUOT: "free space there and run again",
+    errno.EROFS: "make the disk writable and run again",
+    errno.EACCES: "give yourself the right to write there and run again",
+    errno.EPERM: "give yourself the right to write there and run again",
+    errno.EIO: "the disk reports a fault: check it, then run again",
+}
+
+
+def _start_log(path: Path) -> logging.Logger:
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a full disk must not hide its message behind the log's own
     # A file name that is not UTF-8 must not keep an error out of the log.
-    file = logging.FileHandler(text, mode="w", encoding="utf-8", errors="backslashreplace")
+    file = logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.WARNING)
     terminal.setFormatter(logging.Formatter("facefill: %(levelname)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[file, terminal])
     # A library's deprecation is for the log, not for the user.
     terminal.addFilter(lambda record: record.name.startswith("facefill"))
-
-    log = logging.getLogger("facefill")
-    log.info("rule %s on Python %s", snakemake.rule, platform.python_version())
-    for key, value in snakemake.params.items():
-        log.info("params.%s = %r", key, value)
-    work, start = Work(), time.time()
-    try:
-        yield work
-    except FacefillError as error:
-        _fail(file, str(error))
-    except KeyboardInterrupt:
-        _fail(file, f"interrupted in rule {snakemake.rule}; run again to go on")
-    except Exception as error:
-        _fail(file, f"{type(error).__name__} in rule {snakemake.rule}: {error}; see {text}")
-    end = time.time()
-    log.info("done: %d %s in %.1f s", work.items, work.unit, end - start)
-    timing.write_text(
-        json.dumps(
-            {
-                "rule": snakemake.rule,
-                "start": round(start, 3),
-                "end": round(end, 3),
-                "items": work.items,
-                "unit": work.unit,
-            }
-        )
-        + "\n"
-    )
+    terminal.addFilter(lambda record: record.levelno < logging.ERROR)  # _fail prints those
+    logging.basicConfig(level=logging.INFO, handlers=[file, terminal])
+    return logging.getLogger("facefill")
 
 
-def _fail(file: logging.Handler, message: str) -> None:
-    record = logging.LogRecord(
-        "facefill", logging.ERROR, __file__, 0, message, None, sys.exc_info()
-    )
-    file.emit(record)
-    print("facefill: " + " ".join(message.split()), file=sys.stderr)
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _unforeseen(rule: str, error: Exception, log: Path) -> str:
+    return f"{type(error).__name__} in rule {rule}: {error}; see {log}"
+
+
+def _fail(log: logging.Logger | None, message: str) -> None:
+    message = " ".join(message.split())
+    if log:
+        log.error("%s", message, exc_info=True)
+    print(f"facefill: {message}", file=sys.stderr)
     raise SystemExit(1)

@@ -1,14 +1,13 @@
 """The test faces that are completed, and the files a completion leaves."""
 
 import hashlib
-import shutil
 from pathlib import Path
 
 import numpy as np
 
-from facefill.errors import FacefillError
-from facefill.files import read_table
+from facefill.files import atomic_folder
 from facefill.images import contact_sheet, png_bytes, write_gif, write_png
+from facefill.split import read_split
 
 GRID_FACES = 16
 GIF_FACES = 8
@@ -18,19 +17,9 @@ def choose_faces(npy: Path, csv: Path, count: int) -> tuple[list[str], np.ndarra
     """Return names and faces, uint8 [N, size, size, 3], of at most `count` faces of a split.
 
     The choice goes by a hash of the name: the same faces for every method, and nearly the same
-    when the split grows. Sorted by name.
+    when the split grows. Sorted by name. Raises FacefillError as `read_split` does.
     """
-    names = read_table(csv, ["face"], text=["face"])["face"].tolist()
-    try:
-        faces = np.load(npy, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise FacefillError(
-            f"{npy}: not a readable array ({error}); delete it and run again"
-        ) from error
-    if len(names) != len(faces):
-        raise FacefillError(
-            f"{npy} holds {len(faces)} faces, {csv} names {len(names)}; delete both and run again"
-        )
+    names, faces = read_split(npy, csv)
     hashes = [hashlib.sha256(name.encode()).digest() for name in names]
     rows = sorted(sorted(range(len(names)), key=hashes.__getitem__)[:count])
     return [names[row] for row in rows], np.asarray(faces[rows])
@@ -55,13 +44,9 @@ def write_completions(
     completed: np.ndarray,
 ) -> None:
     """Write one PNG per face into `folder`, and the sheet original | masked | completed."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name, face in zip(names, completed, strict=True):
-        (partial / f"{name}.png").write_bytes(png_bytes(face))
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with atomic_folder(folder) as partial:
+        for name, face in zip(names, completed, strict=True):
+            (partial / f"{name}.png").write_bytes(png_bytes(face))
     shown = spread(len(faces), GRID_FACES)
     write_png(grid, _triples(faces[shown], mask, completed[shown], columns=4, scale=2))
 

@@ -26,6 +26,9 @@ log = logging.getLogger("facefill.complete")
 # Faces are searched in batches of exactly this many, the last one padded: kernels chosen for one
 # shape round in one way, so that a face's result does not depend on how many others there are.
 BATCH = 64
+# What a search must know of a model.
+MODEL_SETTINGS = ("z_dim", "prior", "generator_filters", "discriminator_filters", "kernel",
+                  "fully_connected", "precision", "channels_last")  # fmt: skip
 RECORD_EVERY = 10  # steps between rows of search.csv and frames of the GIF
 WARM_UP = 0.05  # share of the steps over which Adam's rate rises; it then falls along a cosine
 
@@ -68,7 +71,7 @@ def search(
     The faces with the numbers in `watched` are recorded on their way, for a GIF. Raises
     FacefillError when the weights do not fit, or a face has no z with a finite loss.
     """
-    model = load_settings(model_settings)
+    model = load_settings(model_settings, MODEL_SETTINGS)
     compute = device.choose(device_name, model["precision"], model["channels_last"])
     generator, discriminator = _networks(model, faces.shape[1], model_weights, compute)
     log.info("searching %d faces on %s", len(faces), compute)
@@ -210,7 +213,7 @@ def _networks(
     discriminator = Discriminator(
         size, model["discriminator_filters"], model["kernel"], model["fully_connected"]
     )
-    load(weights, {"generator": generator, "discriminator": discriminator})
+    load(weights, model, {"generator": generator, "discriminator": discriminator})
     for network in (generator, discriminator):
         # Inference: BatchNorm's stored statistics, or a face would depend on its batch mates.
         network.to(compute.device, memory_format=compute.memory_format).eval()

@@ -1,7 +1,8 @@
 """A whole synthetic dataset: photos as JPEG, the true landmarks as a table."""
 
 import io
-import shutil
+import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from facefill.files import write_table
+from facefill.files import atomic_folder, write_table
+from facefill.processes import end_with
 from facefill.progress import progress
 from facefill.render import photo_name, plan_photos, render_photo
 
@@ -27,11 +29,10 @@ def render_dataset(
     sorted by source. Returns the number of photos.
     """
     plan = plan_photos(faces, people, seed)
-    working = raw.with_name(f".{raw.name}.partial")
-    shutil.rmtree(working, ignore_errors=True)
     rows = []
     with (
-        ProcessPoolExecutor(processes, initializer=_one_thread) as pool,
+        atomic_folder(raw) as working,
+        ProcessPoolExecutor(processes, initializer=_start, initargs=(os.getpid(),)) as pool,
         progress(len(plan), "rendering", "photo") as bar,
     ):
         for (person, shot), (jpeg, landmarks) in zip(
@@ -46,12 +47,14 @@ def render_dataset(
     columns = ["source", *(f"{axis}{number}" for number in range(68) for axis in "xy")]
     table = pd.DataFrame(rows, columns=columns).sort_values("source")
     write_table(truth, table, float_format="%.3f")
-    shutil.rmtree(raw, ignore_errors=True)
-    working.rename(raw)
     return len(plan)
 
 
-def _one_thread() -> None:
+def _start(parent: int) -> None:
+    """Set up a worker: it ends with its parent, which alone answers to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with(parent)
     cv2.setNumThreads(1)  # the processes share the cores already
 
 

@@ -20,6 +20,7 @@ from facefill.report.pictures import Completions
 from facefill.report.provenance import provenance
 from facefill.report.tables import Run, gather, gather_sets, summarise
 from facefill.report.timings import combine
+from facefill.split import read_split
 
 log = logging.getLogger(__name__)
 
@@ -192,9 +193,8 @@ def _compared(
     sources: Sources, choice: Choice, runs: list[Run], metrics: pd.DataFrame
 ) -> list[Completions]:
     """One Completions per mask, with the originals of the faces that were measured."""
-    names = read_table(sources.test_csv, ["face"], text=["face"])["face"].tolist()
+    names, originals = read_split(sources.test_npy, sources.test_csv)
     rows = {name: row for row, name in enumerate(names)}
-    originals = np.load(sources.test_npy, mmap_mode="r")
     folders = dict(zip(runs, map(Path, sources.completions), strict=True))
     compared = []
     for mask in page.masks_of(runs):

@@ -1,6 +1,7 @@
 """Training a DCGAN: the split as one array on the device, one loop, a checkpoint per epoch."""
 
 import hashlib
+import io
 import json
 import logging
 import math
@@ -22,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 from facefill import device
 from facefill.device import Compute
 from facefill.errors import FacefillError
-from facefill.files import atomic
+from facefill.files import write_bytes
 from facefill.images import contact_sheet
 from facefill.progress import progress
 from facefill.train.networks import Discriminator, Generator, from_unit, sample_z, to_unit
@@ -97,9 +98,10 @@ def train(
     compute = device.choose(device_name, settings.precision, settings.channels_last)
     parts = [str(settings), seed, str(compute), torch.get_num_threads(), torch.__version__]
     key = json.dumps([*parts, fingerprint])
-    run = _Run(faces, settings, seed, compute)
     checkpoint = workdir / hashlib.sha256(key.encode()).hexdigest()[:16] / "checkpoint.pt"
-    run.resume(checkpoint)
+    run = _Run(faces, settings, seed, compute)
+    if checkpoint.exists() and not run.resume(checkpoint):
+        run = _Run(faces, settings, seed, compute)  # without what the checkpoint has spoilt
     log.info("training on %s; checkpoints in %s", compute, checkpoint.parent)
     with SummaryWriter(str(checkpoint.parent / "events")) as events:
         for epoch in run.epochs():
@@ -139,7 +141,7 @@ class _Run:
         }
         # uint8 [N, 3, size, size] in the layout of the networks: a batch is one indexing.
         self.faces = (
-            torch.from_numpy(np.ascontiguousarray(faces))
+            torch.from_numpy(np.array(faces))  # a copy: no files in the loop
             .to(compute.device)
             .permute(0, 3, 1, 2)
             .contiguous(memory_format=compute.memory_format)
@@ -165,25 +167,26 @@ class _Run:
         state = {name: part.state_dict() for name, part in self._parts().items()}
         state |= {"epoch": self.epoch, "steps": self.steps, "history": self.history}
         state["sheets"] = torch.from_numpy(np.stack(self.sheets))
-        with atomic(path) as partial:
-            torch.save(state, partial)
+        data = io.BytesIO()  # torch.save hides what the disk says
+        torch.save(state, data)
+        write_bytes(path, data.getbuffer())
 
-    def resume(self, path: Path) -> None:
-        """Take up the checkpoint at `path` where there is one; a damaged one is put away."""
-        if not path.exists():
-            return
+    def resume(self, path: Path) -> bool:
+        """Take up the checkpoint at `path`; remove a damaged one and return False."""
         try:
             state = torch.load(path, map_location=self.compute.device, weights_only=True)
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+            self.epoch, self.steps, self.history = state["epoch"], state["steps"], state["history"]
+            self.updates = self.steps * self.settings.generator_steps
+            self.sheets = list(state["sheets"].numpy())
         except Exception as error:  # torch.load raises many types on damaged files
-            log.warning("the checkpoint %s is damaged (%s); training anew", path, error)
+            reason = " ".join(str(error).split())[:200]
+            log.warning("the checkpoint %s is damaged (%s); training anew", path, reason)
             path.unlink()
-            return
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        self.epoch, self.steps, self.history = state["epoch"], state["steps"], state["history"]
-        self.updates = self.steps * self.settings.generator_steps
-        self.sheets = list(state["sheets"].numpy())
+            return False
         log.warning("training goes on after epoch %d from %s", self.epoch, path)
+        return True
 
     # -- the loop ------------------------------------------------------------------------------
 

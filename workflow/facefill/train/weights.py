@@ -1,38 +1,52 @@
 """A trained model on disk: weights that load without executing anything, settings beside them."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
 from torch import nn
 
 from facefill.errors import FacefillError
-from facefill.files import atomic
+from facefill.files import write_bytes
 
 
-def save(path: Path, networks: dict[str, nn.Module]) -> None:
-    """Write all networks of a model into one file, each tensor as `{network}.{name}`."""
+def save(
+    weights: Path, settings_file: Path, networks: dict[str, nn.Module], settings: dict[str, Any]
+) -> None:
+    """Write all networks of a model into one file, each tensor as `{network}.{name}`.
+
+    The file's header has the settings, too, so that weights alone still say what they are, and
+    strangers put in their place are recognised.
+    """
     tensors = {
         f"{network}.{name}": tensor.detach().cpu().contiguous()
         for network, module in networks.items()
         for name, tensor in module.state_dict().items()
     }
-    with atomic(path) as partial:
-        save_file(tensors, partial)
+    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    write_bytes(weights, to_bytes(tensors, metadata={"settings": text}))
+    write_bytes(settings_file, text.encode())
 
 
-def load(path: Path, networks: dict[str, nn.Module]) -> None:
+def load(weights: Path, settings: dict[str, Any], networks: dict[str, nn.Module]) -> None:
     """Fill `networks` from the file; every tensor must be there and fit.
 
-    Raises FacefillError naming the file when it is damaged or belongs to other settings.
+    Raises FacefillError naming the file when it is damaged or was not saved with `settings`.
     """
-    remedy = f"delete {path.parent} and run again to train it anew"
+    remedy = f"delete {weights.parent} and run again to train it anew"
     try:
-        tensors = load_file(path)
+        with safe_open(weights, framework="pt") as file:
+            saved_with = (file.metadata() or {}).get("settings")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise FacefillError(f"{path}: not readable weights ({error}); {remedy}") from error
+        raise FacefillError(f"{weights}: not readable weights ({error}); {remedy}") from error
+    if saved_with is None or json.loads(saved_with) != settings:
+        raise FacefillError(
+            f"{weights}: not the weights that settings.json beside them describes; {remedy}"
+        )
     for network, module in networks.items():
         prefix = network + "."
         own = {
@@ -45,20 +59,23 @@ def load(path: Path, networks: dict[str, nn.Module]) -> None:
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise FacefillError(
-                f"{path}: the weights do not fit the settings beside them ({reason}); {remedy}"
+                f"{weights}: the weights do not fit the settings beside them ({reason}); {remedy}"
             ) from error
 
 
-def load_settings(path: Path) -> dict[str, Any]:
-    """Read the settings.json of a model."""
+def load_settings(path: Path, needed: Iterable[str]) -> dict[str, Any]:
+    """Read the settings.json of a model, which must have the keys `needed`.
+
+    Raises FacefillError naming the file when it is damaged or of another version of facefill.
+    """
+    remedy = f"delete {path.parent} and run again to train it anew"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        settings = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise FacefillError(f"{path}: not readable settings ({error}); {remedy}") from error
+    missing = sorted(set(needed) - settings.keys())
+    if missing:
         raise FacefillError(
-            f"{path}: not readable settings ({error}); delete {path.parent} and run again"
-        ) from error
-
-
-def save_settings(path: Path, settings: dict[str, Any]) -> None:
-    with atomic(path) as partial:
-        partial.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            f"{path}: lacks {missing[0]!r}, so it comes from another version of facefill; {remedy}"
+        )
+    return settings

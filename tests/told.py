@@ -1,0 +1,58 @@
+"""docs/hostile-input.md: every hostile case with what its user is told, kept by the tests.
+
+A test calls the fixture `told`; the document must hold that row. `make docs` writes it anew.
+"""
+
+import re
+
+from project import ROOT
+
+DOCUMENT = ROOT / "docs" / "hostile-input.md"
+PARTS = {
+    "photos": "Photos",
+    "archives": "Archives and servers",
+    "configuration": "Configuration",
+    "disk": "State on disk",
+}
+HEAD = """# Hostile input
+
+What facefill does with photos, archives, servers, configurations and disks that mean no good, or
+that just went wrong. The tests in `tests/hostile` make every case and check its row; `make docs`
+writes this file from them. `DIR` stands for a temporary folder, `PORT` for a port,
+`SHA256` for a checksum.
+"""
+
+
+class Told:
+    """What users were told so far in this run of the tests."""
+
+    def __init__(self, writing: bool):
+        self.writing = writing
+        self.rows: dict[str, list[str]] = {part: [] for part in PARTS}
+
+    def __call__(self, part: str, case: str, line: str) -> None:
+        """The user of `case` sees `line`: put it down, or check that the document says so."""
+        row = f"| {_cell(case)} | {_cell(plain(line))} |"
+        self.rows[part].append(row)
+        if not self.writing:
+            known = DOCUMENT.read_text(encoding="utf-8").splitlines()
+            assert row in known, f"docs/hostile-input.md lacks this row; run `make docs`:\n{row}"
+
+    def write(self) -> None:
+        text = HEAD
+        for part, title in PARTS.items():
+            rows = "\n".join(self.rows[part])
+            text += f"\n## {title}\n\n| case | what the user sees |\n|---|---|\n{rows}\n"
+        DOCUMENT.write_text(text, encoding="utf-8")
+
+
+def plain(line: str) -> str:
+    """The line without what differs from run to run."""
+    line = re.sub(r"(file://)?/[^\s;:,()'\"]*/pytest-of-[^/\s]+/pytest-\d+/[^/\s]+", r"\1DIR", line)
+    line = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", line)
+    return re.sub(r"(127\.0\.0\.1|localhost):\d+", r"\1:PORT", line)
+
+
+def _cell(text: str) -> str:
+    text = text.replace("|", "\\|").replace("<", "&lt;")
+    return re.sub(r"[\n\r]+", " ", text)
