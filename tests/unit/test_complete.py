@@ -96,7 +96,7 @@ def test_a_face_alone_is_completed_as_in_a_batch(faces, model):
 def test_a_face_alone_is_completed_as_among_63_others(tmp_path, precision):
     """With networks as wide as the default model's, and wherever in the batch the face stands."""
     torch.manual_seed(0)
-    networks = {
+    wide = {
         "generator": Generator(64, 100, 32, 4),
         "discriminator": Discriminator(64, 16, 4, 0),
     }
