@@ -1,9 +1,9 @@
-# make run | test | lint | bench | docs | clean. The environment .venv is built when missing.
+# make run | test | lint | survival | verify | bench | docs | clean. The environment .venv is built when missing.
 PYTHON ?= python3
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test lint bench docs clean
+.PHONY: run test lint survival verify bench docs clean
 
 run: .venv/installed
 	snakemake $(ARGS)
@@ -16,6 +16,15 @@ lint: .venv/installed
 	ruff format --check .
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
+
+# Kills builds at random moments, 20 in every stage (three quarters of an hour on two cores), and
+# writes docs/survival.md.
+survival: .venv/installed
+	PYTHONPATH=workflow:tests python tests/survival/kills.py $(ARGS)
+
+# Compares every checksum that the workflow wrote down with what lies there now.
+verify: .venv/installed
+	PYTHONPATH=workflow python workflow/verify.py
 
 # Speed as ratios within one run; needs a folder of photos: make bench PHOTOS=results/synthetic/raw
 PHOTOS ?= results/synthetic/raw

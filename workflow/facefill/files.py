@@ -70,6 +70,16 @@ def sha256_file(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_path(path: Path | str) -> str:
+    """Return the sha256 of a file, or of a folder: of the names and sha256 of all files in it."""
+    path = Path(path)
+    if not path.is_dir():
+        return sha256_file(path)
+    files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*"))
+    lines = [f"{sha256_file(file)} {name}\n" for name, file in files if file.is_file()]
+    return sha256_bytes("".join(lines).encode("utf-8", "surrogateescape"))
+
+
 class _Lines:
     """A CSV file whose lines end in a newline, and whose cells may hold a carriage return.
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from facefill.errors import FacefillError
-from facefill.files import atomic, write_bytes
+from facefill.files import write_bytes
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit: decode_photo's max_pixels decides
 
@@ -74,8 +74,9 @@ def write_png(path: Path | str, rgb: np.ndarray) -> None:
 def write_gif(path: Path | str, frames: np.ndarray, seconds_per_frame: float) -> None:
     """Write RGB uint8 [frames, height, width, 3] as an endless GIF; the last frame stays 2 s."""
     milliseconds = [round(seconds_per_frame * 1000)] * (len(frames) - 1) + [2000]
-    with atomic(path) as partial:
-        iio.imwrite(partial, frames, extension=".gif", duration=milliseconds, loop=0)
+    # Not to the file itself: imageio prints tracebacks of its own where that cannot be written.
+    gif = iio.imwrite("<bytes>", frames, extension=".gif", duration=milliseconds, loop=0)
+    write_bytes(path, gif)
 
 
 def contact_sheet(

@@ -19,6 +19,11 @@ os.environ.update(
 )
 # Snakemake puts the path of Python into a command line as it is.
 sys.executable = shlex.quote(sys.executable)
+if set("{}") & set(str(WORKFLOW)):
+    sys.exit(
+        f"facefill: {WORKFLOW.parent}: Snakemake takes braces in this path for wildcards; move the "
+        "project to a folder without them"
+    )
 
 from facefill import photos
 from facefill.config import load
@@ -31,6 +36,23 @@ except FacefillError as error:
     sys.exit(f"facefill: {error}")
 config.clear()
 config.update(complete)
+
+
+def notice(text):
+    print(f"facefill: {text}", file=sys.stderr)
+
+
+# Snakemake stops at both by itself, without a word about what to do.
+if workflow.is_main_process and "--unlock" not in sys.argv:
+    if os.path.isdir(".snakemake/locks") and os.listdir(".snakemake/locks"):
+        notice(
+            "this folder is locked: another run is at work in it, or one was killed; if none is "
+            "at work, type `snakemake --unlock` (or `make run ARGS=--unlock`)"
+        )
+    for folder in ("results", f"results/{config['dataset']}"):
+        if os.path.isdir(folder) and not os.access(folder, os.W_OK):
+            notice(f"{folder}: cannot be written; make it writable and run again")
+            break
 
 
 def must_exist(key, file):
@@ -155,6 +177,30 @@ def compared_files(file, kinds=None):
         for mask, method in compared()
         if kinds is None or config["methods"][method]["kind"] in kinds
     ]
+
+
+def whole_build(dataset):
+    """What belongs to a finished build: each stage's results, but for the raw photos."""
+    top, shards = f"results/{dataset}", config["align"]["shards"]
+    files = [f"{top}/report/index.html", f"{top}/manifest.csv", f"{top}/faces"]
+    files += [
+        f"{top}/aligned/shard-{shard}-of-{shards}.{kind}"
+        for shard in range(shards)
+        for kind in ("zip", "csv")
+    ]
+    files += [
+        f"{top}/splits/{split}.{kind}"
+        for split in ("train", "val", "test")
+        for kind in ("npy", "csv")
+    ]
+    files += [
+        f"{top}/models/{model}/{file}"
+        for model in compared_models()
+        for file in ("weights.safetensors", "settings.json")
+    ]
+    for file in ("faces", "metrics.csv"):
+        files += [path.format(dataset=dataset) for path in compared_files(file)]
+    return files
 
 
 def reported_config(wildcards):

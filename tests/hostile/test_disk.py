@@ -1,0 +1,311 @@
+"""What lies on the disk is damaged or foreign, or it cannot be written: one line with a remedy."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from digests import digests
+from project import ROOT, Project, mistake, names
+from trap import Trap
+
+RESULTS = Path("results/mine")
+
+
+def results(project: Project) -> dict[str, str]:
+    return digests(project.folder / "results")
+
+
+def remove(project: Project, *paths: str) -> None:
+    for path in paths:
+        target = project.folder / RESULTS / path
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+
+
+def again(*rules: str) -> list[str]:
+    """Arguments that run `rules` once more, and nothing else."""
+    return ["--until", *rules, "--forcerun", *rules]
+
+
+# -- full and read-only disks ------------------------------------------------------------------
+
+
+def mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True, capture_output=True)
+
+
+@contextmanager
+def small_disk(folder: Path, room: int) -> Iterator[None]:
+    """Move what is in `folder` to a file system of its own with `room` bytes left."""
+    aside = folder.with_name(f"{folder.name}-aside")
+    folder.rename(aside)
+    folder.mkdir()
+    page = os.sysconf("SC_PAGE_SIZE")
+    files = list(aside.rglob("*"))
+    used = sum(-(-path.lstat().st_size // page) * page for path in files if path.is_file())
+    try:
+        mount(
+            "-t",
+            "tmpfs",
+            "-o",
+            f"size={used + room},nr_inodes={len(files) + 1000}",
+            "none",
+            str(folder),
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no file system can be mounted here ({error})")
+    try:
+        shutil.copytree(aside, folder, dirs_exist_ok=True)
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+        shutil.rmtree(aside)
+
+
+# Outputs to make again: they fit on the disk, but not while the old weights or a new folder are
+# beside them, nor with a file of a kilobyte more.
+FULL = {
+    "align": ["aligned"],
+    "flatten": ["faces", "manifest.csv", "geometry.csv", "faces.png"],
+    "split": ["splits"],
+    "train_dcgan": ["models/dcgan"],
+    "complete_latent": [
+        f"completions/center/ours/{name}"
+        for name in ("faces", "grid.png", "progress.gif", "search.csv", "z.npy")
+    ],
+    "report": ["report"],
+}
+
+
+@pytest.mark.parametrize("stage", FULL)
+def test_a_full_disk(built, told, stage):
+    before = results(built)
+    with small_disk(built.folder / "results", room=0):
+        remove(built, *FULL[stage])
+        ballast = built.folder / "results" / "ballast"
+        free = shutil.disk_usage(built.folder / "results").free
+        ballast.write_bytes(bytes(max(0, free - 16 * 1024)))  # logs need a little
+        line = mistake(built, "--cores", "1", *again(stage))
+        names(line, "results/mine", "No space left on device", "free space there and run again")
+        told("disk", f"a full disk in stage {stage}", line)
+        left = [path.name for path in (built.folder / "results").rglob(".*partial*")]
+        assert left == []
+        ballast.unlink()
+        mount("-o", "remount,size=100M", str(built.folder / "results"))
+        built.build(*again(stage))
+        assert results(built) == before
+
+
+def test_results_on_a_read_only_disk(built, told):
+    built.configure(methods={"ours": {"steps": 5}})
+    with small_disk(built.folder / "results", room=2**20):
+        mount("-o", "remount,ro", str(built.folder / "results"))
+        line = mistake(built)
+        names(line, "results: cannot be written", "make it writable and run again")
+        told("disk", "`results/` on a read-only disk", line)
+
+
+# -- faces and splits --------------------------------------------------------------------------
+
+
+def verify(project: Project) -> tuple[int, list[str]]:
+    """What `make verify` says of the project: exit code, and its lines on stderr."""
+    process = subprocess.run(
+        [sys.executable, str(ROOT / "workflow/verify.py")],
+        cwd=project.folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+    )
+    lines = process.stderr.splitlines()
+    return process.returncode, [line for line in lines if line.startswith("facefill: ")]
+
+
+def test_what_was_just_made_is_verified(built):
+    assert verify(built) == (0, [])
+
+
+def _edit(face: Path) -> None:
+    pixels = np.asarray(Image.open(face)).copy()
+    pixels[0, 0] ^= 1
+    Image.fromarray(pixels).save(face)
+
+
+@pytest.mark.parametrize("how", ["edited", "deleted"])
+def test_a_face_touched_by_hand(built, told, how):
+    face = sorted((built.folder / RESULTS / "faces").glob("*.png"))[0]
+    _edit(face) if how == "edited" else face.unlink()
+    code, lines = verify(built)
+    assert code == 1
+    (found,) = lines
+    names(found, f"results/mine/faces/{face.name}", "delete results/mine/faces and run")
+    told("disk", f"`make verify` after a face was {how}", found)
+
+    built.configure(split={"seed": 1})
+    line = mistake(built, "--until", "split")
+    names(line, f"results/mine/faces/{face.name}", "delete results/mine/faces and run again")
+    told("disk", f"a face {how} by hand, where it is read", line)
+    remove(built, "faces")
+    assert "rule flatten:" in built.build("--until", "split")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["splits/test.npy", "models/dcgan/weights.safetensors", "report/summary.csv",
+     "completions/center/telea/faces"],
+)  # fmt: skip
+def test_verify_finds_what_was_changed(built, path):
+    target = built.folder / RESULTS / path
+    target = sorted(target.iterdir())[0] if target.is_dir() else target
+    target.write_bytes(target.read_bytes() + b"\0")
+    code, lines = verify(built)
+    assert code == 1
+    assert len(lines) == 1 and f"results/mine/{path}: not what" in lines[0]
+
+
+def test_verify_finds_a_changed_photo_and_a_strange_face(built):
+    photo = sorted((built.folder / "photos").rglob("*.jpg"))[0]
+    photo.write_bytes(photo.read_bytes() + b"\0")
+    (built.folder / RESULTS / "faces" / "stranger.png").write_bytes(b"")
+    _, lines = verify(built)
+    assert len(lines) == 2
+    names(lines[0], "stranger.png", "not in results/mine/manifest.csv")
+    names(lines[1], str(photo.relative_to(built.folder)), "align the photos as they are now")
+
+
+# What belongs to a build is made again when it is lost, also where nothing else has changed.
+LOST = {
+    "aligned/shard-1-of-3.zip": "align",
+    "faces": "flatten",
+    "splits/val.npy": "split",
+    "models/dcgan": "train_dcgan",
+    "completions/center/telea/faces": "complete_classical",
+    "report": "report",
+}
+
+
+@pytest.mark.parametrize("path", LOST)
+def test_what_was_deleted_is_made_again(built, path):
+    remove(built, path)
+    planned = built.planned()
+    assert planned[LOST[path]] == 1
+    assert planned["report"] == 1
+    assert "index" not in planned
+
+
+@pytest.mark.parametrize("reader", ["complete_latent", "measure", "report"])
+def test_a_truncated_split(built, told, reader):
+    before = results(built)
+    os.truncate(built.folder / RESULTS / "splits/test.npy", 5000)
+    line = mistake(built, "--cores", "1", *again(reader))
+    names(
+        line, "results/mine/splits/test.npy", "not a readable array", "delete results/mine/splits"
+    )
+    told("disk", f"a truncated `splits/test.npy`, read by {reader}", line)
+    remove(built, "splits")
+    built.build()
+    assert results(built) == before
+
+
+# -- models ------------------------------------------------------------------------------------
+
+
+def weights_in(project: Project) -> Path:
+    return project.folder / RESULTS / "models/dcgan/weights.safetensors"
+
+
+def refused(project: Project, *arguments: str) -> str:
+    """Complete again with the model as it is now; return the line of the refusal."""
+    project.configure(methods={"ours": {"steps": 5}})
+    line = mistake(project, "--until", "complete_latent", *arguments)
+    names(line, "results/mine/models/dcgan/", "delete results/mine/models/dcgan and run again")
+    return line
+
+
+def test_damaged_weights(built, told):
+    weights_in(built).write_bytes(b"no weights")
+    line = refused(built)
+    names(line, "weights.safetensors", "not readable weights")
+    told("disk", "damaged weights", line)
+    remove(built, "models/dcgan")
+    assert built.planned("--until", "complete_latent").keys() == {"train_dcgan", "complete_latent"}
+
+
+def test_foreign_weights(built, told, tmp_path):
+    """Of the same shape, from a training with another seed."""
+    other = built.copy(tmp_path / "other")
+    other.configure(seed=1)
+    other.build("--until", "train_dcgan")
+    shutil.copy(weights_in(other), weights_in(built))
+    line = refused(built)
+    names(line, "not the weights that settings.json beside them describes")
+    told("disk", "weights of another training in their place", line)
+
+
+def test_weights_that_would_execute_something(built, told, tmp_path):
+    import pickle
+
+    weights_in(built).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    told("disk", "a pickle that would run a program in place of the weights", refused(built))
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_settings_of_another_version(built, told):
+    path = weights_in(built).with_name("settings.json")
+    settings = json.loads(path.read_text())
+    del settings["precision"]
+    path.write_text(json.dumps(settings))
+    line = refused(built)
+    names(line, "settings.json", "lacks 'precision'", "another version of facefill")
+    told("disk", "settings of another version beside the weights", line)
+
+
+# -- shards ------------------------------------------------------------------------------------
+
+
+def test_another_number_of_shards(built):
+    before = results(built)
+    built.configure(align={"shards": 2})
+    built.build()
+    after = results(built)
+    shards = [name for name in after if name.startswith("mine/aligned/")]
+    assert len(shards) == 4 and all("-of-2." in name for name in shards)
+    others = {name: sha256 for name, sha256 in before.items() if "/aligned/" not in name}
+    assert others == {name: sha256 for name, sha256 in after.items() if "/aligned/" not in name}
+
+
+@pytest.mark.parametrize("kind", ["zip", "csv"])
+def test_a_damaged_shard(built, told, kind):
+    before = results(built)
+    shard = built.folder / RESULTS / f"aligned/shard-0-of-3.{kind}"
+    os.truncate(shard, shard.stat().st_size // 2)
+    line = mistake(built, *again("flatten"))
+    names(line, f"results/mine/aligned/shard-0-of-3.{kind}", "run again")
+    told("disk", f"a truncated shard, its .{kind}", line)
+    shard.unlink()
+    built.build()  # flatten has nothing to show, so all that it needs is made
+    assert results(built) == before
+
+
+def test_an_empty_split(built, told):
+    built.configure(split={"val": 0.2, "test": 0.000001})
+    line = mistake(built, "--until", "split")
+    names(line, "the test split is empty", "raise split.test")
+    told("disk", "a split without faces", line)
+
+
+def test_too_few_faces_for_a_batch(built, told):
+    built.configure(models={"dcgan": {"batch": 1000}})
+    count = len(pd.read_csv(built.folder / RESULTS / "splits/train.csv"))
+    line = mistake(built, "--until", "train_dcgan")
+    names(line, f"{count} faces", "fewer than one batch of 1000", "lower the model's batch")
+    told("disk", "fewer faces than a batch", line)

@@ -1,0 +1,83 @@
+"""Killed anywhere, run again, the same end: one kill per stage here, 20 in `make survival`."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from digests import differences, digests
+from kills import STAGES, build_reference, kill, leftovers, processes_of, slow_server
+from project import Project
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Project:
+    home = tmp_path_factory.mktemp("kills")
+    served = home / "served"
+    served.mkdir()
+    with slow_server(served) as address:
+        yield build_reference(home / "reference", address, served)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_stage_ends_as_if_nothing_had_happened(reference, tmp_path, stage):
+    assert kill(reference, tmp_path / "project", stage, seed=0).faults == []
+
+
+def start(project: Project) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake"],
+        cwd=project.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def test_a_build_that_is_killed_again_and_again(reference, tmp_path):
+    """From nothing, with SIGKILL every few seconds, whatever is at work by then."""
+    project = Project.new(tmp_path / "project")
+    project.configure(**reference.config())
+    moments = random.Random(0)
+    kills = 0
+    while True:
+        process = start(project)
+        try:
+            process.wait(moments.uniform(4, 12))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            project.build("--unlock")
+            kills += 1
+            assert kills < 60
+        else:
+            break
+    assert process.returncode == 0
+    assert kills >= 2
+    shutil.copytree(reference.folder / "results/synthetic", project.folder / "results/synthetic")
+    one, two = (digests(folder / "results") for folder in (project.folder, reference.folder))
+    assert differences(one, two) == []
+    assert leftovers(project.folder) == []
+
+
+def test_a_job_ends_with_its_snakemake(reference, tmp_path):
+    """SIGKILL to Snakemake alone: an orphan would write into the results of the next run."""
+    project = reference.copy(tmp_path / "project")
+    project.configure(models={"dcgan": {"epochs": 1000}})
+    log = project.folder / "results/logs/packed/train_dcgan/dcgan.log"
+    log.unlink()
+    process = start(project)
+    while "training on" not in (log.read_text() if log.exists() else ""):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    until = time.monotonic() + 10
+    while processes_of(process.pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert processes_of(process.pid) == []
