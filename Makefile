@@ -17,7 +17,7 @@ lint: .venv/installed
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
 
-# Kills builds at random moments, 20 in every stage (three quarters of an hour on two cores), and
+# Kills builds at random moments, 20 in every stage (half an hour on two cores), and
 # writes docs/survival.md.
 survival: .venv/installed
 	PYTHONPATH=workflow:tests python tests/survival/kills.py $(ARGS)
@@ -32,9 +32,10 @@ bench: .venv/installed
 	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=workflow python workflow/bench/train.py
 	PYTHONPATH=workflow python workflow/bench/align.py $(PHOTOS)
 
-# The README's table of the configuration, written anew from the schema.
+# The README's table of the configuration, from the schema, and docs/hostile-input.md, by its tests.
 docs: .venv/installed
 	PYTHONPATH=workflow python workflow/docs/configuration.py
+	python -m pytest tests/hostile --write-docs
 
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from facefill.config import load
+from facefill.files import sha256_path
 from facefill.measure import Describer
 from facefill.train.networks import Discriminator, Generator
 from facefill.train.weights import load as load_weights
@@ -458,8 +459,9 @@ def test_the_provenance_is_enough_to_build_it_again(project, results):
     assert facts["python"] and facts["platform"] and facts["devices"].keys() == {"dcgan"}
     checked = {Path(file).name for file in facts["sha256"]}
     assert checked >= {"train.npy", "val.npy", "test.npy", "test.csv", "weights.safetensors"}
+    assert checked >= {"faces", "manifest.csv", "summary.csv", "best.png", "completion.gif"}
     for file, sha256 in facts["sha256"].items():
-        assert hashlib.sha256((project.folder / file).read_bytes()).hexdigest() == sha256
+        assert sha256_path(project.folder / file) == sha256
 
 
 def test_the_timings_have_every_stage(results):

@@ -29,9 +29,9 @@ def test_a_killed_stage_ends_as_if_nothing_had_happened(reference, tmp_path, sta
     assert kill(reference, tmp_path / "project", stage, seed=0).faults == []
 
 
-def start(project: Project) -> subprocess.Popen:
+def start(project: Project, *targets: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "snakemake"],
+        [sys.executable, "-m", "snakemake", *targets],
         cwd=project.folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.STDOUT,
@@ -65,16 +65,20 @@ def test_a_build_that_is_killed_again_and_again(reference, tmp_path):
     assert leftovers(project.folder) == []
 
 
-def test_a_job_ends_with_its_snakemake(reference, tmp_path):
-    """SIGKILL to Snakemake alone: an orphan would write into the results of the next run."""
+@pytest.mark.parametrize("stage", ["render", "train_dcgan"])
+def test_a_job_ends_with_its_snakemake(reference, tmp_path, stage):
+    """SIGKILL to Snakemake alone: an orphan would write into the results of the next run.
+
+    `render` has processes of its own to end.
+    """
     project = reference.copy(tmp_path / "project")
-    project.configure(models={"dcgan": {"epochs": 1000}})
-    log = project.folder / "results/logs/packed/train_dcgan/dcgan.log"
-    log.unlink()
-    process = start(project)
-    while "training on" not in (log.read_text() if log.exists() else ""):
+    project.configure(models={"dcgan": {"epochs": 1000}}, datasets={"synthetic": {"faces": 1000}})
+    process = start(project, *STAGES[stage])
+    while len(processes_of(process.pid)) < 2:
         assert process.poll() is None
         time.sleep(0.05)
+    time.sleep(3)  # by then, render has its workers
+    assert process.poll() is None
     process.kill()
     process.wait()
     until = time.monotonic() + 10
