@@ -33,6 +33,10 @@ rule all:
         whole_build(config["dataset"]),
 
 
+onstart:
+    hand_sigterm_down()
+
+
 onsuccess:
     page = Path(f"results/{config['dataset']}/report/index.html")
     if page.exists():

@@ -218,7 +218,8 @@ def _faults_of_the_end(
             faults.append("a lock is left")
         if "Traceback (most recent call last)" in output:
             faults.append("a traceback on the terminal")
-        faults += [f"left behind by {number.name}: {path}" for path in leftovers(project.folder)]
+        left = [path for path in leftovers(project.folder) if path.startswith("results/")]
+        faults += [f"left behind by {number.name}: {path}" for path in left]
     return faults
 
 
@@ -316,8 +317,8 @@ chooses a signal and a moment between the start of the stage's first job and the
 stage is done when nobody kills it; the signal goes to the whole process group, as Ctrl-C does. A
 kill is survived when
 
-- after SIGTERM and SIGINT there is neither a lock nor a process nor a temporary file left, nor a
-  traceback shown,
+- after SIGTERM and SIGINT there is neither a lock nor a process left, nor a temporary file in
+  `results/`, nor is a traceback shown (half a download stays in `downloads/`, to be continued),
 - after SIGKILL the next run says that `snakemake --unlock` unlocks,
 - the run after that ends well, every result has the same SHA-256 as in a build that was never
   killed, and no temporary file is left.

@@ -65,12 +65,10 @@ def test_a_build_that_is_killed_again_and_again(reference, tmp_path):
     assert leftovers(project.folder) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("stage", ["render", "train_dcgan"])
-def test_a_job_ends_with_its_snakemake(reference, tmp_path, stage):
-    """SIGKILL to Snakemake alone: an orphan would write into the results of the next run.
-
-    `render` has processes of its own to end.
-    """
+def test_a_signal_to_snakemake_alone_ends_its_job(reference, tmp_path, stage, number):
+    """An orphan would write into the results of the next run; `render` has workers of its own."""
     project = reference.copy(tmp_path / "project")
     project.configure(models={"dcgan": {"epochs": 1000}}, datasets={"synthetic": {"faces": 1000}})
     process = start(project, *STAGES[stage])
@@ -79,9 +77,10 @@ def test_a_job_ends_with_its_snakemake(reference, tmp_path, stage):
         time.sleep(0.05)
     time.sleep(3)  # by then, render has its workers
     assert process.poll() is None
-    process.kill()
-    process.wait()
+    process.send_signal(number)
+    process.wait(30)
     until = time.monotonic() + 10
     while processes_of(process.pid) and time.monotonic() < until:
         time.sleep(0.05)
     assert processes_of(process.pid) == []
+    assert number == signal.SIGKILL or not list((project.folder / ".snakemake/locks").glob("*"))

@@ -3,9 +3,13 @@
 import os
 import re
 import shlex
+import signal
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+import psutil
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(WORKFLOW))
@@ -53,6 +57,19 @@ if workflow.is_main_process and "--unlock" not in sys.argv:
         if os.path.isdir(folder) and not os.access(folder, os.W_OK):
             notice(f"{folder}: cannot be written; make it writable and run again")
             break
+
+
+def hand_sigterm_down():
+    """Let SIGTERM stop the jobs, too: Snakemake alone would wait for the end of a training."""
+    wait_for_jobs = signal.getsignal(signal.SIGTERM)
+
+    def stop(number, frame):
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.terminate()
+        wait_for_jobs(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def must_exist(key, file):

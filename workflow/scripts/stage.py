@@ -42,7 +42,8 @@ def stage(snakemake: "Snakemake") -> Iterator[Work]:
     An error ends the script with exit code 1 after one line on the terminal; its traceback goes
     to the log. SIGTERM ends it as Ctrl-C does, and the death of Snakemake ends it at once.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in STOP:
+        signal.signal(number, _interrupt)
     end_with(int(os.environ.get("FACEFILL_SNAKEMAKE", os.getppid())))
     text, timing = Path(snakemake.log.text), Path(snakemake.log.timing)
     work, start, log = Work(), time.time(), None
@@ -75,6 +76,7 @@ def stage(snakemake: "Snakemake") -> Iterator[Work]:
         _fail(log, _unforeseen(snakemake.rule, error, text))
 
 
+STOP = (signal.SIGINT, signal.SIGTERM)
 # What a disk may say, and the remedy.
 DISK = {
     errno.ENOSPC: "free space there and run again",
@@ -106,6 +108,8 @@ def _start_log(path: Path) -> logging.Logger:
 
 
 def _interrupt(number: int, frame: object) -> None:
+    for again in STOP:  # the first one counts: cleaning up is not to be interrupted
+        signal.signal(again, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
