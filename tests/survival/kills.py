@@ -26,6 +26,7 @@ from threading import Thread
 
 from digests import differences, digests
 from facefill.files import sha256_file
+from facefill.report.timings import busy
 from project import ROOT, TINY, Project
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -165,7 +166,7 @@ def _seconds(project: Project, stage: str) -> float:
     logs = _logs(project, stage)
     files = logs.rglob("*.json") if logs.is_dir() else [logs.with_suffix(".json")]
     jobs = [json.loads(file.read_text()) for file in files]
-    return max(job["end"] for job in jobs) - min(job["start"] for job in jobs)
+    return busy((job["start"], job["end"]) for job in jobs)
 
 
 def _logs(project: Project, stage: str) -> Path:

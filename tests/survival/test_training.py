@@ -14,17 +14,24 @@ MODEL = "results/mine/models/dcgan"
 EPOCHS = 12
 
 
-def test_a_failed_retraining_leaves_the_last_good_weights(built):
+@pytest.mark.parametrize("change", ["settings", "code"])
+def test_a_failed_retraining_leaves_the_last_good_weights(built, change):
     weights = built.folder / MODEL / "weights.safetensors"
+    module = built.folder / "workflow/facefill/train/networks.py"
     good, before = weights.read_bytes(), digests(built.folder / "results")
-    rate = built.config()["models"]["dcgan"]["generator_lr"]
-    built.configure(models={"dcgan": {"generator_lr": 1e30}})
-    names(mistake(built), "the losses are no longer numbers", "lower the model's learning rates")
+    rate, code = built.config()["models"]["dcgan"]["generator_lr"], module.read_text()
+    if change == "settings":
+        built.configure(models={"dcgan": {"generator_lr": 1e30}})
+    else:
+        built.edit("workflow/facefill/train/networks.py", "nn.init.zeros_(module.bias)", "1 / 0")
+    line = mistake(built)
+    if change == "settings":
+        names(line, "the losses are no longer numbers", "lower the model's learning rates")
     assert weights.read_bytes() == good
-    # What was not trained with these settings is not taken for it.
+    # What was not trained like this is not taken for it.
     assert built.planned()["train_dcgan"] == 1
-    assert built.planned("results/mine/completions/center/ours/faces")["train_dcgan"] == 1
     built.configure(models={"dcgan": {"generator_lr": rate}})
+    module.write_text(code)
     built.build()
     assert digests(built.folder / "results") == before
 
