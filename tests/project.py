@@ -1,13 +1,20 @@
 """A copy of the project in a folder of its own, to run and to change."""
 
+import functools
 import os
+import pickle
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
+from PIL import Image
+
+from facefill.render import photo_name, plan_photos, render_photo
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["Snakefile", "config.yaml", "workflow", "profiles", "envs"]
@@ -33,6 +40,8 @@ TINY = {
 
 class Project:
     """A folder with the workflow in it."""
+
+    runner: tuple[str, ...] = ()  # a program that runs snakemake, and its arguments
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -76,7 +85,7 @@ class Project:
         """Run snakemake; `output` of the result is what the terminal showed."""
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         process = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [*self.runner, sys.executable, "-m", "snakemake", *arguments],
             cwd=self.folder,
             env=environment,
             text=True,
@@ -107,6 +116,83 @@ class Project:
             jobs[rule] = int(count)
         jobs.pop("all", None)
         return jobs
+
+
+def three_photos(project: Project) -> Project:
+    """Make three good photos of two people in one shard the dataset."""
+    project.configure(dataset="mine", align={"shards": 1})
+    for person, shot in plan_photos(3, 2, 0):
+        path = project.folder / "photos" / photo_name(person, shot)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(render_photo(0, person, shot)[0]).save(path, quality=90)
+    return project
+
+
+def mistake(project: Project, *arguments: str, timeout: float = 120) -> str:
+    """Run snakemake, which must end with exactly one line of ours; return that line."""
+    process = project.snakemake(*arguments, timeout=timeout)
+    assert process.returncode == 1, process.output[-3000:]
+    assert "Traceback (most recent call last)" not in process.output, process.output[-3000:]
+    lines = [line for line in process.output.splitlines() if line.startswith("facefill: ")]
+    assert len(lines) == 1, "\n".join(lines) or process.output[-3000:]
+    return lines[0]
+
+
+def names(line: str, *parts: str) -> None:
+    for part in parts:
+        assert part in line, line
+
+
+@functools.cache
+def without_privileges() -> tuple[str, ...] | None:
+    """A program that runs another which may read only what modes allow; None if there is none."""
+    if os.geteuid() != 0:
+        return ()
+    powers = "-dac_override,-dac_read_search"
+    runner = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
+    try:
+        subprocess.run([*runner, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return runner
+
+
+def as_nobody(folder: Path, work: Callable[[], object]) -> object:
+    """Return what `work` returns when somebody without any power calls it inside `folder`.
+
+    That somebody gets `folder` and what lies there as far as modes allow, but not the folders
+    above it: `work` must use paths relative to it.
+    """
+    if os.geteuid() != 0:
+        before = Path.cwd()
+        os.chdir(folder)
+        try:
+            return work()
+        finally:
+            os.chdir(before)
+    folder.chmod(0o755)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir(folder)
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            result = (True, work())
+        except BaseException as error:
+            result = (False, repr(error))
+        with open(writer, "wb") as pipe:
+            pickle.dump(result, pipe)
+        os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    worked, result = pickle.loads(answer)
+    if not worked:
+        pytest.fail(f"as nobody: {result}")
+    return result
 
 
 def _merge(config: dict, changes: dict) -> None:

@@ -135,8 +135,8 @@ def grey(height: int, width: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "status", "detail"),
     [
-        (b"", "unreadable", "UnidentifiedImageError"),
-        (b"not a picture", "unreadable", "UnidentifiedImageError"),
+        (b"", "unreadable", "an empty file"),
+        (b"not a picture", "unreadable", "no picture, or damaged at its beginning"),
         (grey(100, 100)[:-40], "unreadable", ""),
         (grey(39, 500), "too_small", "500x39 pixels"),
         (grey(500, 39), "too_small", "39x500 pixels"),

@@ -58,6 +58,8 @@ def test_absent_keys_get_their_defaults():
         ("models.dcgan.flips", "false", False),
         ("models.dcgan.channels_last", "true", True),
         ("models.dcgan.channels_last", "auto", "auto"),
+        ("align.max_pixels", "2e7", 20_000_000),
+        ("align.predictor", "None", None),
         ("split.test", "0.1", 0.1),
         ("split.test", "10", 10),
         ("split.train", "null", None),
@@ -114,11 +116,11 @@ def test_the_celeba_split_of_60000_5000_1000():
     [
         ("datset", "lfw", "did you mean 'dataset'"),
         ("models.dcgan.epoch", 3, "models.dcgan.epoch is not a known key; did you mean 'epochs'"),
-        ("models.dcgan.epochs", "many", "models.dcgan.epochs is 'many', expected integer"),
+        ("models.dcgan.epochs", "many", "models.dcgan.epochs is 'many', expected a whole number"),
         ("models.dcgan.epochs", 0, "models.dcgan.epochs is 0, expected at least 1"),
         ("models.dcgan.kernel", 3, "models.dcgan.kernel is 3, expected one of 4, 5"),
         ("models.dcgan.kind", "gan", "models.dcgan.kind is 'gan', expected one of dcgan"),
-        ("models", None, "models is None, expected object"),
+        ("models", None, "models is None, expected a table of keys"),
         ("dataset", "lwf", "dataset names 'lwf', which is not in datasets; did you mean 'lfw'"),
         ("datasets.lfw.identity", "fodler", "did you mean 'folder'"),
         ("datasets.lfw.urls", ..., "datasets.lfw.urls is missing"),
@@ -140,11 +142,58 @@ def test_the_celeba_split_of_60000_5000_1000():
         ("datasets.logs", {"kind": "synthetic"}, "results/logs/ is taken"),
         ("datasets.synthetic.people", 9999, "people is 9999, expected at most as many"),
         ("seed", -1, "seed is -1, expected at least 0"),
+        ("seed", 2**63, "seed is a whole number of 64 bits, expected at most 63"),
+        ("seed", "0x" + "f" * 5000, "seed is a whole number of 20000 bits"),
+        ("seed", "9" * 5000, "seed is '999"),
+        ("seed", "2021-13-45", "seed is '2021-13-45', expected a whole number"),
+        ("seed", "[" * 5000, "seed is '[[["),
+        ("align.zoom", float("nan"), "align.zoom is nan, expected a number"),
+        ("align.zoom", "-.inf", "align.zoom is -inf, expected a number"),
+        ("SEED", 1, "SEED is not a known key; did you mean 'seed'"),
+        ("dataset", "LFW", "did you mean 'lfw'"),
+        ("seed\n", 1, r"'seed\n' is not a known key"),
+        ("masks", "masks", "masks is 'masks', expected a table of keys"),
+        ("masks", 5, "masks is 5, expected a table of keys"),
+        ("masks", {None: {"kind": "center"}}, "masks.None is not read as text"),
+        ("datasets.Logs", {"kind": "synthetic"}, "results/Logs/ is taken"),
+        ("datasets.mine.path", "a\0b", r"datasets.mine.path is 'a\x00b', which no file"),
+        ("cache", "\ud800", r"cache is '\ud800', which no file"),
+        ("dataset", "x" * 5000, "dataset names 'xxx"),
     ],
 )
 def test_mistakes_are_refused_in_one_line(path, value, says):
     with pytest.raises(FacefillError) as caught:
         load(changed(path, value), SCHEMA)
     assert says in str(caught.value)
-    assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("config: ")
+    assert len(str(caught.value)) < 300 and str(caught.value).isprintable()
+
+
+def test_a_table_that_contains_itself_is_refused():
+    config = changed("align", yaml.safe_load("&itself {size: *itself}"))
+    with pytest.raises(FacefillError, match=r"align\.size\.size.* is nested too deeply"):
+        load(config, SCHEMA)
+
+
+@pytest.mark.parametrize("config", [None, [], "dataset", 5, {}])
+def test_what_is_no_configuration_is_refused(config):
+    with pytest.raises(FacefillError, match="config: "):
+        load(config, SCHEMA)
+
+
+def tables(table: dict, path: tuple = ()):
+    """The paths of all tables in the configuration but those whose keys are names."""
+    if path not in [("datasets",), ("models",), ("methods",), ("masks",)]:
+        yield path
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from tables(value, (*path, key))
+
+
+def test_no_typo_is_without_effect():
+    """Every table refuses a key that it does not have."""
+    paths = list(tables(CONFIG))
+    assert len(paths) > 15
+    for path in paths:
+        with pytest.raises(FacefillError, match=r"\.?no_such_key is not a known key"):
+            load(changed(".".join((*path, "no_such_key")), 1), SCHEMA)

@@ -3,32 +3,44 @@
 import bz2
 import gzip
 import hashlib
-import io
 import logging
 import lzma
 import os
 import re
 import runpy
+import shutil
+import signal
 import stat
 import struct
 import tarfile
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
-import requests
 
+from archives import entry, repeated, tar_of, tree, zip_of
 from facefill.download import download
 from facefill.download import extract as extract_module
 from facefill.download import fetch as fetch_module
 from facefill.errors import FacefillError
+from server import (
+    FORM,
+    HTML,
+    QUOTA,
+    as_google_drive,
+    breaks,
+    drips,
+    in_turn,
+    never_ends,
+    sends,
+    serving,
+    with_ranges,
+)
 
 extract, fetch, cache_name = extract_module.extract, fetch_module.fetch, fetch_module.cache_name
 SCRIPT = Path(__file__).parents[2] / "workflow/scripts/download.py"
-HTML = b"\n<!DOCTYPE html><html><head><title>Sorry</title></head></html>"
 DATA = os.urandom(3_000_000)
 
 
@@ -39,73 +51,11 @@ def sha(data: bytes) -> str:
 # --- fetch: a real server on this machine ---------------------------------------------------
 
 
-class Server(ThreadingHTTPServer):
-    """Answers /name as `pages[name]` does; `requests` lists (name, Range header)."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.pages, self.requests = {}, []
-
-    def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{name}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        name = self.path[1:].partition("?")[0]
-        self.server.requests.append((name, self.headers["Range"]))
-        self.server.pages[name](self)
-
-    def answer(self, data: bytes, status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        for key, value in {"Content_Length": str(len(data)), **headers}.items():
-            self.send_header(key.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass
-
-
-def sends(data: bytes, status: int = 200, **headers: str):
-    return lambda handler: handler.answer(data, status, **headers)
-
-
-def in_turn(*pages):
-    """The first request gets the first page, and so on; the last page stays."""
-    pages = list(pages)
-    return lambda handler: (pages.pop(0) if len(pages) > 1 else pages[0])(handler)
-
-
-def breaks(data: bytes, after: int):
-    """Announce all and hang up after some."""
-    return lambda handler: handler.answer(data[:after], Content_Length=str(len(data)))
-
-
-def with_ranges(data: bytes):
-    def page(handler):
-        if start := int(re.sub(r"\D", "", handler.headers["Range"] or "0")):
-            if start >= len(data):
-                handler.answer(b"", 416)
-                return
-            place = f"bytes {start}-{len(data) - 1}/{len(data)}"
-            handler.answer(data[start:], 206, Content_Range=place)
-        else:
-            handler.answer(data)
-
-    return page
-
-
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(fetch_module, "WAITS", (0.01, 0.01))
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
@@ -318,24 +268,13 @@ def test_cache_names(url, base):
 
 @pytest.fixture
 def drive(server, monkeypatch):
-    """gdown as it is, with this server in the place of Google's."""
-    real = requests.Session.request
-
-    def local(self, method, url, **rest):
-        return real(self, method, re.sub(r"https://drive\.[a-z.]+/", server.url(""), url), **rest)
-
-    monkeypatch.setattr(requests.Session, "request", local)
+    as_google_drive(server, monkeypatch)
     return server
-
-
-FORM = b"""<html><form id="download-form" action="https://drive.usercontent.google.com/confirmed">
-<input type="hidden" name="confirm" value="t"></form></html>"""
-QUOTA = b"""<html><p class="uc-error-subcaption">Too many users have viewed it</p></html>"""
 
 
 def test_google_drive_with_its_question(drive, cache):
     drive.pages = {
-        "uc": sends(FORM.replace(b"\n", b""), Content_Type="text/html; charset=utf-8"),
+        "uc": sends(FORM, Content_Type="text/html; charset=utf-8"),
         "confirmed": sends(
             DATA, Content_Type="application/zip", Content_Disposition='attachment; filename="a"'
         ),
@@ -352,38 +291,200 @@ def test_google_drive_over_quota(drive, cache):
         fetch(["gdrive:SOMEID"], sha(DATA), cache)
     assert "gdrive:SOMEID: FileURLRetrievalError: Too many users" in str(error.value)
     assert f"{sha(DATA)[:12]}-SOMEID" in str(error.value)
+    assert len(drive.requests) == 1 and os.listdir(cache) == []
+
+
+# What Google says of a file.
+PLAIN = {"Content_Type": "application/zip", "Content_Disposition": 'attachment; filename="a"'}
+
+
+def test_google_drive_that_asks_for_ever(drive, cache, monkeypatch):
+    monkeypatch.setattr(fetch_module, "PATIENCE", 0.3)
+    question = sends(FORM, Content_Type="text/html; charset=utf-8")
+    drive.pages = {"uc": question, "confirmed": question}
+    with pytest.raises(FacefillError, match="gdrive:SOMEID: TimeoutError: stalled"):
+        fetch(["gdrive:SOMEID"], sha(DATA), cache)
+
+
+@pytest.mark.parametrize("begun", [breaks, drips])
+def test_google_drive_resumes(drive, cache, begun, monkeypatch):
+    monkeypatch.setattr(fetch_module, "PATIENCE", 1)
+    full = with_ranges(DATA, **PLAIN)
+    # gdown asks for all of it before it asks for the rest.
+    drive.pages["uc"] = in_turn(begun(DATA, 2_000_000, **PLAIN), full)
+    path = fetch(["gdrive:SOMEID"], sha(DATA), cache)
+    assert path.read_bytes() == DATA
+    asked = [int(start.strip("bytes=-")) for _, start in drive.requests if start]
+    assert len(asked) == 1 and 1_500_000 <= asked[0] < 2_000_000
+    assert os.listdir(cache) == [path.name]
+
+
+def test_google_drive_that_cannot_resume_starts_over(drive, cache):
+    drive.pages["uc"] = in_turn(breaks(DATA, 2_000_000, **PLAIN), sends(DATA, **PLAIN))
+    path = fetch(["gdrive:SOMEID"], sha(DATA), cache)
+    assert path.read_bytes() == DATA
+    assert os.listdir(cache) == [path.name]
+
+
+def test_google_drive_goes_on_with_what_a_killed_run_left(drive, cache):
+    cache.mkdir()
+    (cache / f"{sha(DATA)[:12]}.partial.driveabcd1234.part").write_bytes(DATA[:1_000_000])
+    drive.pages["uc"] = with_ranges(DATA, **PLAIN)
+    path = fetch(["gdrive:SOMEID"], sha(DATA), cache)
+    assert path.read_bytes() == DATA
+    assert drive.requests[-1] == ("uc", "bytes=1000000-")
+    assert os.listdir(cache) == [path.name]
+
+
+@pytest.mark.parametrize("name", ["driveabcd1234.part", "drive", "former"])
+@pytest.mark.parametrize("rest", [b"of another file", DATA + b"more", DATA])
+def test_any_rest_of_a_killed_run_is_used_or_removed(drive, cache, name, rest):
+    cache.mkdir()
+    begun = cache / f"{sha(DATA)[:12]}.partial"
+    begun.with_name(f"{begun.name}.{name}").write_bytes(rest)
+    begun.with_name(f"{begun.name}-dir").mkdir()  # of gdown, in earlier versions
+    (cache / f"{begun.name}-dir" / "part").write_bytes(rest)
+    (cache / "other.partial").touch()
+    drive.pages["uc"] = with_ranges(DATA, **PLAIN)
+    path = fetch(["gdrive:SOMEID"], sha(DATA), cache)
+    assert path.read_bytes() == DATA
+    assert sorted(os.listdir(cache)) == sorted([path.name, "other.partial"])
+
+
+# --- fetch: servers that never end ------------------------------------------------------------
+
+
+def test_a_body_that_drips_is_resumed(server, cache, monkeypatch):
+    monkeypatch.setattr(fetch_module, "PATIENCE", 0.3)
+    before = signal.getsignal(signal.SIGALRM)
+    server.pages["a"] = in_turn(drips(DATA, 2_000_000), with_ranges(DATA))
+    path = fetch([server.url("a")], sha(DATA), cache)
+    assert path.read_bytes() == DATA
+    assert int(re.sub(r"\D", "", server.requests[1][1])) >= 1_900_000
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_body_that_always_drips_leads_to_the_next_mirror(server, cache, monkeypatch):
+    monkeypatch.setattr(fetch_module, "PATIENCE", 0.2)
+    server.pages = {"one": drips(DATA, 10), "two": sends(DATA)}
+    assert fetch([server.url("one"), server.url("two")], sha(DATA), cache).read_bytes() == DATA
+    assert [name for name, _ in server.requests] == ["one"] * 3 + ["two"]
+    with pytest.raises(FacefillError, match="TimeoutError: stalled, next to nothing came in 0"):
+        fetch([server.url("one")], None, cache)
+
+
+def test_headers_that_drip(server, cache, monkeypatch):
+    def page(handler):
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\n")
+        while not handler.server.closing.wait(0.05):
+            handler.wfile.write(b"x")
+
+    monkeypatch.setattr(fetch_module, "PATIENCE", 0.3)
+    server.pages["a"] = page
+    with pytest.raises(FacefillError, match="TimeoutError: stalled"):
+        fetch([server.url("a")], None, cache)
+
+
+def test_a_slow_body_is_taken(server, cache, monkeypatch):
+    def page(handler):
+        handler.begin(Content_Length=str(10 * fetch_module.CHUNK))
+        for _ in range(10):
+            handler.wfile.write(bytes(fetch_module.CHUNK))
+            handler.server.closing.wait(0.1)
+
+    monkeypatch.setattr(fetch_module, "PATIENCE", 0.5)
+    server.pages["a"] = page
+    assert fetch([server.url("a")], None, cache).stat().st_size == 10 * fetch_module.CHUNK
+
+
+@pytest.mark.parametrize("checksum", [sha(DATA), None])
+def test_a_body_without_end(server, cache, monkeypatch, checksum):
+    monkeypatch.setattr(fetch_module, "MAX_BYTES", 5_000_000)
+    server.pages = {"one": never_ends, "two": sends(DATA)}
+    urls = [server.url("one"), server.url("two")]
+    path = fetch(urls, checksum, cache)
+    assert path.read_bytes() == DATA
+    assert os.listdir(cache) == [path.name]
+    with pytest.raises(FacefillError, match="more than 5000000 bytes, too many for photos"):
+        fetch(urls[:1], sha(b""), cache)
+    assert os.listdir(cache) == [path.name]
+
+
+def test_a_redirection_without_end(server, cache, monkeypatch):
+    """Requests would read it into memory."""
+    monkeypatch.setattr(fetch_module, "PATIENCE", 1)
+    server.pages = {"a": lambda handler: never_ends(handler, 302, Location="/b"), "b": sends(DATA)}
+    assert fetch([server.url("a")], sha(DATA), cache).read_bytes() == DATA
+    assert [name for name, _ in server.requests] == ["a", "b"]
+
+
+@pytest.mark.parametrize("page", [sends(DATA), never_ends])
+def test_a_body_that_would_fill_the_disk(server, cache, monkeypatch, page):
+    monkeypatch.setattr(fetch_module, "SPARE", 2**62)
+    server.pages["a"] = page
+    with pytest.raises(FacefillError, match=r"a: too large for the disk of .*/cache; free space"):
+        fetch([server.url("a")], sha(DATA), cache)
     assert os.listdir(cache) == []
+
+
+@pytest.mark.parametrize(("page", "kept"), [(sends(DATA), 1), (never_ends, 0)])
+def test_a_disk_that_fills_up(server, cache, monkeypatch, page, kept):
+    """What was begun is kept for the next run, unless it may never end."""
+    free = [2**40] * 9 + [0]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free.pop(0)))
+    server.pages["a"] = page
+    with pytest.raises(FacefillError, match="too large for the disk"):
+        fetch([server.url("a")], sha(DATA), cache)
+    assert len(os.listdir(cache)) == kept
+
+
+def test_a_body_announced_larger_than_the_disk(server, cache):
+    server.pages["a"] = breaks(DATA, 10, Content_Length=str(100 * 2**40))
+    with pytest.raises(FacefillError, match="more than 214748364800 bytes"):
+        fetch([server.url("a")], sha(DATA), cache)
+    free = shutil.disk_usage(cache).free
+    server.pages["a"] = breaks(DATA, 10, Content_Length=str(min(free, fetch_module.MAX_BYTES)))
+    with pytest.raises(FacefillError, match="too large for the disk"):
+        fetch([server.url("a")], sha(DATA), cache)
+    assert len(server.requests) == 2 and os.listdir(cache) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk(server, cache):
+    cache.mkdir()
+    (cache / f"{sha(DATA)[:12]}.partial").symlink_to("/dev/full")
+    server.pages["a"] = sends(DATA)
+    with pytest.raises(FacefillError, match=r"cache: cannot be written \(No space left"):
+        fetch([server.url("a")], sha(DATA), cache)
+    assert os.listdir(cache) == []
+
+
+def test_headers_that_make_no_sense(server, cache):
+    def page(handler):
+        handler.send_response(404, "No\x1b[31m such \x9b thing" + "g" * 9000)
+        handler.end_headers()
+
+    server.pages = {"one": sends(DATA, Content_Length="many"), "two": page}
+    with pytest.raises(FacefillError) as error:
+        fetch([server.url("one"), server.url("two")], sha(DATA), cache)
+    assert "one: ValueError: invalid literal" in str(error.value)
+    assert "two: HTTP 404 No[31m such thingggg" in str(error.value)
+    assert str(error.value).isprintable() and len(str(error.value)) < 1000
+
+
+def test_something_else_in_the_place_of_the_file(server, cache):
+    path = cache / cache_name(server.url("a"), sha(DATA))
+    path.mkdir(parents=True)
+    with pytest.raises(FacefillError, match=r"cache: cannot be written .*set `cache`"):
+        fetch([server.url("a")], sha(DATA), cache)
+    with pytest.raises(FacefillError, match="no such file"):
+        fetch([f"file:///{'a' * 300}"], None, cache)
 
 
 # --- extract --------------------------------------------------------------------------------
 
 FILES = {"top/a/1.jpg": b"one" * 1000, "top/b/2.jpg": os.urandom(50_000), "top/ü.txt": b""}
-
-
-def tar_of(members: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for info, data in members:
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, link
-    return info
-
-
-def zip_of(members: dict[str, bytes], mode: int = 0, method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as zipped:
-        for name, data in members.items():
-            info = zipfile.ZipInfo(name)
-            info.external_attr = mode << 16
-            info.compress_type = method
-            zipped.writestr(info, data)
-    return buffer.getvalue()
 
 
 TAR = tar_of([(entry(name), data) for name, data in FILES.items()])
@@ -401,14 +502,6 @@ ARCHIVES = {
 def unpack(folder: Path, data: bytes) -> int:
     (folder / "archive.bin").write_bytes(data)  # the name says nothing
     return extract(folder / "archive.bin", folder / "raw")
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def refuses(folder: Path, data: bytes, message: str) -> None:
@@ -434,6 +527,35 @@ def test_replaces_what_was_there(tmp_path):
     unpack(tmp_path, TAR)
     assert tree(tmp_path / "raw") == FILES
     assert sorted(os.listdir(tmp_path)) == ["archive.bin", "raw"]
+
+
+def test_a_former_folder_stays_when_the_new_one_is_refused(tmp_path):
+    unpack(tmp_path, TAR)
+    with pytest.raises(FacefillError):
+        unpack(tmp_path, tar_of([(entry("ok.jpg"), b"x"), (entry("../evil.jpg"), b"x")]))
+    assert tree(tmp_path / "raw") == FILES
+    assert sorted(os.listdir(tmp_path)) == ["archive.bin", "raw"]
+
+
+@pytest.fixture
+def mortal():
+    """Not root, to whom no permission is refused."""
+    former = os.geteuid()
+    if former == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(former)
+
+
+def test_the_rest_of_a_killed_run_that_may_not_be_changed(mortal):
+    with TemporaryDirectory() as home:
+        folder = Path(home, ".raw.partial/top")
+        folder.mkdir(parents=True)
+        (folder / "old.jpg").touch()
+        folder.chmod(0o500)
+        unpack(Path(home), TAR)
+        assert tree(Path(home, "raw")) == FILES
+        assert sorted(os.listdir(home)) == ["archive.bin", "raw"]
 
 
 def test_harmless_oddities(tmp_path):
@@ -500,25 +622,45 @@ def test_devices(tmp_path, kind):
 def test_encrypted_zip(tmp_path):
     data = bytearray(zip_of({"a.jpg": b"x"}))
     data[data.index(b"PK\1\2") + 8] |= 1
-    refuses(tmp_path, bytes(data), r"'a\.jpg' is encrypted")
+    refuses(tmp_path, bytes(data), r"'a\.jpg' is a file with a password")
+
+
+def test_hard_link_to_itself(tmp_path):
+    members = [(entry("a.jpg"), b"a"), (entry("./a.jpg", tarfile.LNKTYPE, "a.jpg"), b"")]
+    assert unpack(tmp_path, tar_of(members)) == 1
+    assert tree(tmp_path / "raw") == {"a.jpg": b"a"}
 
 
 def test_hard_link_to_nothing(tmp_path):
     refuses(
-        tmp_path, tar_of([(entry("a", tarfile.LNKTYPE, "b"), b"")]), "'a' is a link to a missing"
+        tmp_path,
+        tar_of([(entry("a", tarfile.LNKTYPE, "b"), b"")]),
+        "'a' is a link to a file that is not there",
     )
 
 
 def test_too_many_members(tmp_path, monkeypatch):
     monkeypatch.setattr(extract_module, "MAX_MEMBERS", 2)
     for data in (TAR, ZIP):
-        refuses(tmp_path, data, "more than 2 members")
+        refuses(tmp_path, data, "more than 2 files and folders")
+    folders = [(entry("/".join("abc")), b""), (entry("links", tarfile.SYMTYPE, "a"), b"")]
+    for member in folders:
+        refuses(tmp_path, tar_of([(entry("d/e"), b""), member]), "more than 2 files and folders")
+
+
+def test_too_many_members_for_the_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(extract_module, "MIN_SWARM", 50)
+    swarm = {f"{number}.jpg": os.urandom(50) for number in range(60)}
+    refuses(tmp_path, gzip.compress(tar_of([(entry(n), b"") for n in swarm])), "more than 50")
+    evil = repeated(zip_of({"../evil.jpg": b""}), 60)
+    refuses(tmp_path, evil, "more than 50 files")  # which is seen before any of them
+    assert unpack(tmp_path, zip_of(swarm)) == 60  # takes 100 bytes for each
 
 
 def test_too_many_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(extract_module, "MAX_BYTES", 50_000)
     for data in (TAR, ZIP):
-        refuses(tmp_path, data, r"unpacks to more than 50000 bytes \(at 'top/b/2.jpg'\)")
+        refuses(tmp_path, data, "unpacks to more than 50000 bytes, too much for photos")
 
 
 def test_bombs(tmp_path, monkeypatch):
@@ -528,6 +670,140 @@ def test_bombs(tmp_path, monkeypatch):
     refuses(tmp_path, gzip.compress(tar_of([(entry("a.jpg"), zeros)])), "too much for photos")
     links = [(entry(f"{n}.jpg", tarfile.LNKTYPE, "a"), b"") for n in range(200)]
     refuses(tmp_path, gzip.compress(tar_of([(entry("a"), zeros[:99_000]), *links])), "too much")
+
+
+def test_bomb_of_headers(tmp_path, monkeypatch):
+    monkeypatch.setattr(extract_module, "MIN_BOMB", 100_000)
+    monkeypatch.setattr(extract_module, "MAX_RATIO", 1)
+    same = [(entry("folder", tarfile.DIRTYPE), b"")] * 1000
+    data = gzip.compress(tar_of([*same, (entry("../evil.jpg"), b"")]))
+    refuses(tmp_path, data, "unpacks to more than 100000 bytes")  # before the last of them
+
+
+def test_bomb_behind_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(extract_module, "MIN_BOMB", 100_000)
+    refuses(tmp_path, gzip.compress(TAR + bytes(50_000_000)), "unpacks to more than")
+
+
+def test_zip_of_members_that_share_their_bytes(tmp_path):
+    once = zip_of({"a.jpg": os.urandom(999)})
+    assert unpack(tmp_path, repeated(once, 1)) == 1
+    (tmp_path / "raw/a.jpg").unlink()
+    (tmp_path / "raw").rmdir()
+    refuses(tmp_path, repeated(once, 9), "holds the same bytes several times")
+
+
+def test_zip_in_a_compression_without_bounds(tmp_path):
+    """Of which zipfile unpacks a piece of any size at once."""
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        data = zip_of({"a.jpg": b"x"}, method=method)
+        refuses(tmp_path, data, r"'a\.jpg' is a file compressed otherwise than by deflate")
+
+
+def test_names_that_lead_too_deep(tmp_path):
+    for name in ("d/" * 101 + "x.jpg", "d/" * 20_000):
+        refuses(tmp_path, tar_of([(entry(name), b"")]), "'d/d.* lies more than 100 folders deep")
+    assert unpack(tmp_path, zip_of({"d/" * 100 + "x.jpg": b"x"})) == 1
+
+
+ODD = ["a\nb.jpg", "..\\b.jpg", "\udcff.jpg", " ", "~", "C:", "-rf", "\x1b[31m.jpg", "a\u202eb"]
+
+
+def test_odd_names_are_names(tmp_path):
+    members = [(entry(f"d/{name}"), name.encode(errors="surrogateescape")) for name in ODD]
+    assert unpack(tmp_path, tar_of(members)) == len(ODD)
+    assert {
+        name: data.decode(errors="surrogateescape")
+        for name, data in tree(tmp_path).items()
+        if name.startswith("raw/")
+    } == {f"raw/d/{name}": name for name in ODD}
+
+
+@pytest.mark.parametrize("name", ["", ".", "a/..", "./"])
+def test_the_root_is_no_file(tmp_path, name):
+    message = "would make a file of a folder"
+    info = entry("x")
+    info.pax_headers = {"path": name}
+    refuses(tmp_path, tar_of([(entry("ok.jpg"), b""), (info, b"x")]), message)
+
+
+def test_a_name_with_a_zero(tmp_path):
+    info = entry("x")
+    info.pax_headers = {"path": "a\0.jpg"}
+    refuses(tmp_path, tar_of([(info, b"x")]), r"'a\\x00\.jpg' has a name that no file can have")
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("a/b", "a/b/c/d"), ("a", "a/")])
+def test_a_file_in_the_place_of_a_folder(tmp_path, names):
+    refuses(
+        tmp_path, zip_of(dict.fromkeys(names, b"")), "a file of a folder, or a folder of a file"
+    )
+
+
+def test_a_long_name_is_shortened_in_the_message(tmp_path):
+    with pytest.raises(FacefillError) as error:
+        unpack(tmp_path, tar_of([(entry("../" + "e" * 100_000), b"")]))
+    assert "'../eee" in str(error.value) and len(str(error.value)) < 500
+
+
+def test_archives_in_the_archive_stay_packed(tmp_path):
+    inner = {"a.zip": ARCHIVES["zip"], "b/c.tgz": ARCHIVES["gz"]}
+    assert unpack(tmp_path, zip_of(inner)) == 2
+    assert tree(tmp_path / "raw") == inner
+
+
+def test_sparse_file(tmp_path):
+    info = entry("a.jpg")
+    info.pax_headers = {"GNU.sparse.size": str(2**20), "GNU.sparse.map": "0,5"}
+    refuses(tmp_path, tar_of([(info, b"hello")]), r"'a\.jpg' is a sparse file")
+
+
+def test_tar_header_without_end(tmp_path):
+    """All of it would be read into memory."""
+    for kind in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME):
+        data = gzip.compress(tar_of([(entry("x", kind), bytes(2_000_000)), (entry("a"), b"")]))
+        refuses(tmp_path, data, "a header of more than 1048576 bytes")
+    headers = [(entry("x", tarfile.XHDTYPE), bytes(600_000))] * 2
+    for first in ([], [(entry("ok.jpg"), b"ok")]):
+        data = tar_of([*first, *headers, (entry("a"), b"")])
+        refuses(tmp_path, data, "a header of more than")
+
+
+def test_tar_headers_are_not_gathered(tmp_path, monkeypatch):
+    known, real = [], tarfile.TarFile.next
+
+    def spy(tar):
+        known.append(max(len(tar.pax_headers), len(tar.members)))
+        return real(tar)
+
+    monkeypatch.setattr(tarfile.TarFile, "next", spy)
+    data = b"".join(
+        tarfile.TarInfo.create_pax_global_header({f"comment{n}": "x"})
+        + entry(f"{n}.jpg").tobuf(tarfile.PAX_FORMAT)
+        for n in range(9)
+    )
+    assert unpack(tmp_path, data + bytes(1024)) == 9
+    assert max(known) <= 1
+
+
+def test_tar_with_headers_in_headers(tmp_path):
+    header = entry("x", tarfile.XHDTYPE).tobuf()
+    refuses(tmp_path, header * 1000 + TAR, r"damaged.*RecursionError")
+
+
+@pytest.mark.parametrize("size", [-512, -1024, -(2**62)])
+def test_tar_that_turns_back(tmp_path, size):
+    """The next member would be this one again, for ever."""
+    info = entry("a.jpg")
+    info.size = size
+    refuses(tmp_path, info.tobuf(tarfile.GNU_FORMAT) + TAR, "a negative size")
+
+
+def test_tar_with_a_damaged_header(tmp_path):
+    """Tarfile ends there, as if that were all."""
+    data = bytearray(TAR)
+    data[TAR.index(b"top/b/2.jpg") + 1] ^= 0xFF
+    refuses(tmp_path, bytes(data), "no end-of-archive mark")
 
 
 def test_zip_that_lies_about_a_size(tmp_path):
@@ -543,7 +819,7 @@ def test_truncated(tmp_path, kind, share):
     data = ARCHIVES[kind]
     if kind == "tar":
         data = data[: TAR.index(b"ustar", 54_000) + 2000]  # without the padding of zeros
-    message = "damaged.* delete that file.* run again"
+    message = "damaged.* delete that file to have it fetched anew, or correct the dataset's urls"
     refuses(tmp_path, data[: int(len(data) * share)], message)
 
 
@@ -565,7 +841,8 @@ def test_no_archive(tmp_path, data):
 
 
 def test_name_that_the_file_system_refuses(tmp_path):
-    refuses(tmp_path, tar_of([(entry("a" * 300 + ".jpg"), b"x")]), "cannot be unpacked .*File name")
+    message = r"the name 'a+\.\.\.a+\.jpg' is too long for the disk; use another archive"
+    refuses(tmp_path, tar_of([(entry("a" * 300 + ".jpg"), b"x")]), message)
 
 
 def test_real_archive_in_time(tmp_path):
@@ -587,8 +864,31 @@ def test_download_with_extras(server, tmp_path, cache):
     assert count == 5
     assert tree(tmp_path / "raw") == {**FILES, "people.txt": b"1.jpg 7\n", "u.txt": b"u"}
     extras[0]["name"] = "top"
-    with pytest.raises(FacefillError, match="holds 'top'"):
-        download([server.url("a.tgz")], sha(ARCHIVES["gz"]), extras, cache, tmp_path / "raw")
+    with pytest.raises(FacefillError, match="holds 'top', as one of the dataset's extras"):
+        download([server.url("a.tgz")], sha(ARCHIVES["gz"]), extras, cache, tmp_path / "new")
+    assert sorted(os.listdir(tmp_path)) == ["cache", "raw"]
+
+
+def test_the_extras_are_there_when_raw_appears(tmp_path, monkeypatch):
+    """Whatever happens in between."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copyfile", killed)
+    (tmp_path / "a.zip").write_bytes(ZIP)
+    extras = [{"name": "people.txt", "urls": [f"file://{tmp_path}/a.zip"]}]
+    with pytest.raises(KeyboardInterrupt):
+        download([f"file://{tmp_path}/a.zip"], None, extras, "no cache", tmp_path / "raw")
+    assert os.listdir(tmp_path) == ["a.zip"]
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/b", "..", ".", "", "a\0", "twice"])
+def test_names_of_extras(server, tmp_path, cache, name):
+    extras = [{"name": name, "urls": [server.url("t")]}, {"name": "twice", "urls": []}]
+    with pytest.raises(FacefillError, match=r"extras: the name '.* correct the dataset's extras"):
+        download([server.url("a")], None, extras, cache, tmp_path / "raw")
+    assert server.requests == [] and os.listdir(tmp_path) == []
 
 
 def run_script(folder: Path, url: str) -> None:

@@ -1,7 +1,9 @@
 """Every kind of picture people keep photos in."""
 
 import io
+import resource
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -136,11 +138,12 @@ def test_of_an_animation_the_first_frame_counts():
         assert (decode_photo(data, LIMIT) == (255, 0, 0)).all()
 
 
-def png(width: int, height: int, pixels: bytes, bits: int = 8) -> bytes:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + checksum
+def chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + checksum
 
+
+def png(width: int, height: int, pixels: bytes, bits: int = 8) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0)
     stride = width * 3 * bits // 8
     rows = b"".join(b"\0" + pixels[at : at + stride] for at in range(0, len(pixels), stride))
@@ -159,6 +162,98 @@ def test_the_limit_itself_is_allowed(picture):
     assert decode_photo(data, picture.shape[0] * picture.shape[1]).shape == picture.shape
     with pytest.raises(TooLargeImage, match="64x48 pixels"):
         decode_photo(data, picture.shape[0] * picture.shape[1] - 1)
+
+
+@pytest.mark.parametrize(("width", "height"), [(65_536, 1), (1, 65_536)])
+def test_a_side_that_the_detector_cannot_take_is_too_large(width, height):
+    with pytest.raises(TooLargeImage, match=f"{width}x{height} pixels, a side has more than 65535"):
+        decode_photo(png(width, height, bytes(width * height * 3)), LIMIT)
+    assert decode_photo(png(65_535, 1, bytes(65_535 * 3)), LIMIT).shape == (1, 65_535, 3)
+
+
+def test_a_gif_cannot_ask_for_memory_while_it_is_opened():
+    """Its frame is cleared before anybody can look at its size."""
+    frame = b"," + struct.pack("<HHHHB", 0, 0, 60_000, 60_000, 0) + b"\x02\x02\x4c\x01\0;"
+    screen = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6)
+    before = peak_megabytes()
+    with pytest.raises(TooLargeImage, match="more than 10000000 pixels"):
+        decode_photo(screen + b"!\xf9\x04\x08\0\0\0\0" + frame, LIMIT)
+    assert peak_megabytes() - before < 500
+
+
+def peak_megabytes() -> float:
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+@pytest.mark.parametrize("kind", ["zTXt", "iTXt", "iCCP"])
+def test_megabytes_of_text_harm_no_picture(picture, kind):
+    plain = png_bytes(picture)
+    for megabytes, good in ((2, True), (80, False)):
+        text = zlib.compress(bytes(megabytes << 20))
+        content = {"zTXt": b"k\0\0", "iTXt": b"k\0\1\0\0\0", "iCCP": b"k\0\0"}[kind] + text
+        data = plain[:33] + chunk(kind.encode(), content) + plain[33:]
+        if good:
+            assert difference(decode_photo(data, LIMIT), picture) == 0
+        else:
+            with pytest.raises(UnreadableImage):
+                decode_photo(data, LIMIT)
+
+
+@pytest.mark.parametrize("scans", [100, 100_000])
+def test_a_jpeg_of_endless_scans_is_refused_at_once(scans):
+    data = encoded(Image.new("L", (640, 480), 100), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    if scans == 100:
+        assert decode_photo(data[:-2] + scans * last + data[-2:], LIMIT).shape == (480, 640, 3)
+        return
+    with pytest.raises(UnreadableImage, match="a JPEG of more than 500 scans"):
+        decode_photo(data[:-2] + scans * last + data[-2:], LIMIT)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 99, 65_535])
+def test_an_impossible_orientation_turns_nothing(picture, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(picture), "PNG", exif=exif)
+    assert difference(decode_photo(data, LIMIT), picture) == 0
+
+
+@pytest.mark.parametrize(
+    "exif", [b"garbage", b"II*\0", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"]
+)
+def test_damaged_exif_harms_no_picture(picture, exif):
+    plain = png_bytes(picture)
+    data = plain[:33] + chunk(b"eXIf", exif) + plain[33:]
+    assert difference(decode_photo(data, LIMIT), picture) == 0
+    raw = b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n  5\nno hexadecimal")
+    data = plain[:33] + chunk(b"zTXt", raw) + plain[33:]
+    assert difference(decode_photo(data, LIMIT), picture) == 0
+
+
+def test_numbers_that_are_none_are_black_or_white():
+    values = np.array([[np.nan, np.inf, -np.inf, 255.0, 0.0]] * 8, np.float32)
+    decoded = decode_photo(encoded(Image.fromarray(values), "TIFF"), LIMIT)
+    assert decoded[0, 1:, 0].tolist() == [255, 0, 1, 0]
+    assert decoded[0, 0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "an empty file"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture, or damaged"),
+        (b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\x08\0\0\0\x08\0\x08\0\3", "no picture"),
+        (b"\0\0\0\x18ftypmif1" + bytes(50), "a HEIC picture; convert it to JPEG"),
+    ],
+)
+def test_other_files_are_described_the_same_way_every_time(data, says):
+    messages = set()
+    for _ in range(3):
+        with pytest.raises(UnreadableImage, match=says) as caught:
+            decode_photo(data, LIMIT)
+        messages.add(str(caught.value))
+    assert len(messages) == 1 and " at 0x" not in messages.pop()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from facefill import photos
 from facefill.errors import FacefillError
-from facefill.photos import Photo, cached_digests, digest, find_photos, photo_sha256, shard_of
+from facefill.photos import (
+    MAX_BYTES,
+    Photo,
+    cached_digests,
+    digest,
+    find_photos,
+    open_photo,
+    photo_sha256,
+    shard_of,
+)
+from project import as_nobody
 
 sources = st.text(st.characters(blacklist_characters="\0", codec="utf-8"), min_size=1)
 pairs = st.lists(st.tuples(sources, sources), unique_by=lambda pair: pair[0])
@@ -90,15 +100,66 @@ def test_what_is_not_a_file_or_not_reachable(tmp_path):
     }
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_why_photos_cannot_be_read(tmp_path):
+    make(tmp_path, "folder.jpg/inside.png")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "device.jpg").symlink_to("/dev/null")
+    (tmp_path / "dangling.jpg").symlink_to("nowhere")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "huge.jpg").touch()
+    os.truncate(tmp_path / "huge.jpg", MAX_BYTES + 1)
+    assert {photo.source: (photo.status, photo.detail) for photo in find_photos(tmp_path)} == {
+        "dangling.jpg": ("unreachable", "a link that leads nowhere"),
+        "device.jpg": ("not_a_file", "a device"),
+        "folder.jpg": ("not_a_file", "a folder"),
+        "folder.jpg/inside.png": ("", ""),
+        "huge.jpg": ("too_large", "more than 1000000000 bytes"),
+        "loop.jpg": ("unreachable", "a loop of links"),
+        "pipe.jpg": ("not_a_file", "a named pipe"),
+    }
+
+
+def test_what_is_too_large_is_never_read(tmp_path, reads):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/huge.jpg").touch()
+    os.truncate(tmp_path / "p/huge.jpg", MAX_BYTES)
+    assert find_photos(tmp_path / "p")[0].status == ""
+    os.truncate(tmp_path / "p/huge.jpg", 10**13)  # ten terabytes
+    assert cached_digests(tmp_path / "p", tmp_path / "cache") == {"huge.jpg": "too_large"}
+    assert reads == []
+
+
+@pytest.mark.parametrize("become", [os.mkfifo, os.mkdir, lambda path: os.truncate(path, 10**13)])
+def test_what_has_become_no_photo_is_not_read(tmp_path, become):
+    """Between the search and the reading; a pipe would wait for ever."""
+    make(tmp_path, "a.jpg")
+    (photo,) = find_photos(tmp_path)
+    if become in (os.mkfifo, os.mkdir):
+        photo.path.unlink()
+    become(photo.path)
+    assert photos.read_digest(photo) == (None, "unreachable")
+    with pytest.raises(OSError), open_photo(photo.path):
+        pass
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a fork beside other threads
 def test_closed_files_and_folders(tmp_path):
-    make(tmp_path, "closed.jpg", "closed/x.jpg", "open.jpg")
-    (tmp_path / "closed.jpg").chmod(0)
-    (tmp_path / "closed").chmod(0)
+    make(tmp_path, "p/closed.jpg", "p/closed/x.jpg", "p/open.jpg", "p/list/y.jpg")
+    (tmp_path / "p").chmod(0o755)
+    (tmp_path / "p/open.jpg").chmod(0o644)
+    (tmp_path / "p/closed.jpg").chmod(0)
+    (tmp_path / "p/closed").chmod(0)
+    (tmp_path / "p/list").chmod(0o444)  # its names may be listed, what is in it not be reached
     try:
-        assert found(tmp_path) == {"closed.jpg": "unreachable", "open.jpg": ""}
+        found = as_nobody(tmp_path, lambda: find_photos("p"))
     finally:
-        (tmp_path / "closed").chmod(0o700)
+        (tmp_path / "p/closed").chmod(0o700)
+        (tmp_path / "p/list").chmod(0o700)
+    assert [(photo.source, photo.status, photo.detail) for photo in found] == [
+        ("closed.jpg", "unreachable", "no permission to read it"),
+        ("list/y.jpg", "unreachable", "Permission denied"),
+        ("open.jpg", "", ""),
+    ]
 
 
 def test_linked_folders_are_entered_once(tmp_path):

@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,20 @@ import numpy as np
 
 from facefill.errors import FacefillError
 from facefill.files import add_to_zip, atomic, csv_rows, read_table, sha256_bytes
-from facefill.images import TooLargeImage, UnreadableImage, decode_photo, png_bytes
+from facefill.images import (
+    MAX_SIDE,
+    TooLargeImage,
+    UnreadableImage,
+    decode_photo,
+    png_bytes,
+)
 from facefill.photos import (
-    NOT_A_FILE,
     UNREACHABLE,
+    UNREAD,
     Photo,
     digest,
     find_photos,
+    open_photo,
     photo_sha256,
     shard_of,
 )
@@ -130,7 +138,7 @@ class Aligner:
             if boxes:
                 return [_enlarge(box, width / small[0], height / small[1]) for box in boxes]
         boxes = self.detector(photo, 0)
-        if not boxes and height * width <= UPSAMPLED:
+        if not boxes and height * width <= UPSAMPLED and 2 * width <= MAX_SIDE:
             boxes = self.detector(photo, 1)
         return list(boxes)
 
@@ -188,7 +196,7 @@ def align_shard(
         for photo in photos:
             sha256 = expected[photo.source]
             data = _read(photo, sha256, root)
-            unread = Outcome(photo.status or UNREACHABLE)
+            unread = Outcome(photo.status or UNREACHABLE, photo.detail)
             outcome = unread if data is None else aligner.align(data)
             if outcome.face is not None:
                 add_to_zip(faces, member(photo.source), png_bytes(outcome.face))
@@ -223,17 +231,15 @@ def _hashed(root: Path, photos: list[Photo], content: str | None) -> dict[str, s
             f"{root}: a photo was added, changed or removed after the workflow had started; "
             "run again"
         )
-    return {
-        source: "" if sha256 in (NOT_A_FILE, UNREACHABLE) else sha256 for source, sha256 in pairs
-    }
+    return {source: "" if sha256 in UNREAD else sha256 for source, sha256 in pairs}
 
 
 def _read(photo: Photo, expected: str, root: Path) -> bytes | None:
     """The photo's bytes, None when there are none to read; they must have the `expected` sha256."""
-    try:
-        data = None if photo.status else Path(photo.path).read_bytes()
-    except OSError:
-        data = None
+    data = None
+    if not photo.status:
+        with suppress(OSError), open_photo(photo.path) as file:
+            data = file.read()
     if (sha256_bytes(data) if data is not None else "") != expected:
         raise _changed(root, photo.source)
     return data

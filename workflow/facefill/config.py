@@ -1,18 +1,39 @@
 """The configuration: text values coerced, defaults filled in, mistakes refused in one line."""
 
 import difflib
+import math
 import os
+import reprlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from facefill.errors import FacefillError
 from facefill.masks import make_mask
 
 Schema = dict[str, Any]
+
+MAX_DEPTH = 10  # of tables in tables; more is an anchor that contains itself
+MAX_BITS = 63  # of a whole number, for the libraries that take it
+
+_short = reprlib.Repr()  # a message stays a line that one can read
+_short.maxstring = _short.maxother = 80
+
+
+def _is_number(_checker: Any, value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# As JSON, whose numbers are finite: .nan would slip through minimum and maximum.
+Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number),
+)
 
 
 def load(config: dict[str, Any], schema_file: Path) -> dict[str, Any]:
@@ -23,8 +44,8 @@ def load(config: dict[str, Any], schema_file: Path) -> dict[str, Any]:
     """
     schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
     complete = _complete(config, schema, schema)
-    _check_names(complete)
-    errors = list(Draft202012Validator(schema).iter_errors(complete))
+    _check_plain(complete)
+    errors = list(Validator(schema).iter_errors(complete))
     if errors:
         raise FacefillError(_explain(min(errors, key=lambda error: len(error.absolute_path))))
     _check_datasets(complete["datasets"])
@@ -45,7 +66,7 @@ def _effective(schema: Schema, value: Any, root: Schema) -> Schema:
     branches = [schema, *schema.get("allOf", [])]
     for branch in branches:
         if "if" in branch:
-            holds = Draft202012Validator(branch["if"]).is_valid(value)
+            holds = Validator(branch["if"]).is_valid(value)
             chosen = branch.get("then" if holds else "else")
             if chosen:
                 schema = {**schema, **_effective(chosen, value, root)}
@@ -53,16 +74,18 @@ def _effective(schema: Schema, value: Any, root: Schema) -> Schema:
 
 
 def _complete(value: Any, schema: Schema, root: Schema) -> Any:
-    """Coerce strings and add defaults, all the way down."""
-    schema = _effective(schema, value, root)
-    value = _coerce(value, schema)
+    """Coerce strings and add defaults, as far down as the schema knows what should be there."""
+    general, schema = schema, _effective(schema, value, root)
+    text, value = value, _coerce(value, schema)
+    if isinstance(text, str) and isinstance(value, dict):
+        schema = _effective(general, value, root)  # only now can it depend on the table's kind
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         others = schema.get("additionalProperties")
         result = {}
         for key, item in value.items():
-            known = properties.get(key, others if isinstance(others, dict) else {})
-            result[key] = _complete(item, known, root)
+            known = properties.get(key, others)
+            result[key] = _complete(item, known, root) if isinstance(known, dict) else item
         for key, known in properties.items():
             known = _effective(known, None, root)
             if key not in result and "default" in known:
@@ -77,52 +100,103 @@ def _complete(value: Any, schema: Schema, root: Schema) -> Any:
 
 def _coerce(value: Any, schema: Schema) -> Any:
     """Read a string as YAML where the schema wants something else than a string."""
-    kinds = schema.get("type", [])
-    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    kinds = _as_list(schema.get("type", []))
+    if "null" in kinds and value in ("null", "None", "~", ""):
+        return None
     wants_text = "string" in kinds or (not kinds and value in schema.get("enum", [value]))
-    if isinstance(value, str) and not (wants_text and value not in ("null", "None")):
+    if isinstance(value, str) and not wants_text:
         try:
             parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except Exception:  # PyYAML raises other types, too, for odd dates and deep nesting
             return value
-        if parsed is None and "null" not in kinds:
-            return value
-        value = parsed
-    if kinds & {"number"} and isinstance(value, str):
+        if not isinstance(parsed, str | None):
+            value = parsed
+    if {"number", "integer"} & set(kinds) and isinstance(value, str):
         # YAML 1.1 takes 2e-4 for a string: its numbers need a point.
         try:
-            return float(value)
+            value = float(value)
         except ValueError:
             return value
     if "integer" in kinds and isinstance(value, float) and value.is_integer():
         return int(value)
     if "number" in kinds and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if value.bit_length() <= MAX_BITS else value
     return value
 
 
+def _check_plain(value: Any, path: str = "", depth: int = 0) -> None:
+    """Refuse what YAML can say and nobody can mean, before anything chokes on it."""
+    if isinstance(value, dict | list) and depth > MAX_DEPTH:
+        raise FacefillError(f"config: {path} is nested too deeply; give it a plain value")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise FacefillError(
+                    f"config: {_joined(path, key)} is not read as text; put the name in quotes"
+                )
+            _check_plain(item, _joined(path, key), depth + 1)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            _check_plain(item, _joined(path, place), depth + 1)
+    elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise FacefillError(
+            f"config: {path} is a whole number of {value.bit_length()} bits, expected at most "
+            f"{MAX_BITS}; give a smaller one"
+        )
+    elif isinstance(value, str) and not _is_text(value):
+        raise FacefillError(
+            f"config: {path} is {_short.repr(value)}, which no file could be called; correct it"
+        )
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:  # half of a character
+        return False
+
+
+def _joined(path: str, key: Any) -> str:
+    """The path of a key in a table or of a place in a list."""
+    shown = _short.repr(key)
+    if isinstance(key, str) and key and key.isprintable():
+        shown = shown[1:-1]
+    return f"{path}.{shown}" if path else shown
+
+
+def _path(error: ValidationError) -> str:
+    path = ""
+    for part in error.absolute_path:
+        path = _joined(path, part)
+    return path
+
+
 def _explain(error: ValidationError) -> str:
-    path = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    path = _path(error)
     remedy = "see workflow/schemas/config.schema.yaml"
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
         unknown = next(key for key in error.instance if key not in known)
-        place = "" if path == "the top level" else f"{path}."
-        near = difflib.get_close_matches(str(unknown), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-        return f"config: {place}{unknown} is not a known key; {hint}"
+        hint = _suggested(unknown, known) or f"known keys: {', '.join(known)}"
+        return f"config: {_joined(path, unknown)} is not a known key; {hint}"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
-        place = "" if path == "the top level" else f"{path}."
-        return f"config: {place}{missing} is missing; add it ({remedy})"
+        return f"config: {_joined(path, missing)} is missing; add it ({remedy})"
+    shown = _short.repr(error.instance)
+    if "propertyNames" in error.absolute_schema_path:
+        return (
+            f"config: {path} has the name {shown}, expected at most 64 letters, digits, - and _, "
+            "the first one a letter or digit; rename it"
+        )
+    path = path or "the top level"
     if error.validator == "enum":
         allowed = [
             str(item).lower() if isinstance(item, bool) else str(item)
             for item in error.validator_value
         ]
-        near = difflib.get_close_matches(str(error.instance), allowed, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"config: {path} is {error.instance!r}, expected one of {', '.join(allowed)}{hint}"
+        hint = _suggested(error.instance, allowed)
+        hint = f"; {hint}" if hint else ""
+        return f"config: {path} is {shown}, expected one of {', '.join(allowed)}{hint}"
     expected = {
         "type": lambda: f"expected {_one_of(error.validator_value)}",
         "minimum": lambda: f"expected at least {error.validator_value}",
@@ -135,11 +209,30 @@ def _explain(error: ValidationError) -> str:
         "uniqueItems": lambda: "expected every entry once",
         "pattern": lambda: f"expected text that matches {error.validator_value}",
     }.get(error.validator, lambda: error.message)()
-    return f"config: {path} is {error.instance!r}, {expected}; {remedy}"
+    return f"config: {path} is {shown}, {expected}; {remedy}"
+
+
+def _suggested(word: Any, known: Iterable[str]) -> str:
+    """Which of `known` somebody may have meant, whatever the case; "" if none is near."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(str(word).lower(), by_lower, n=1)
+    return f"did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 def _one_of(kinds: str | list[str]) -> str:
-    return kinds if isinstance(kinds, str) else " or ".join(kinds)
+    words = {
+        "object": "a table of keys",
+        "array": "a list",
+        "string": "text",
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+    }
+    return " or ".join(words.get(kind, kind) for kind in _as_list(kinds))
+
+
+def _as_list(kinds: str | list[str]) -> list[str]:
+    return [kinds] if isinstance(kinds, str) else kinds
 
 
 def _expand_homes(config: dict[str, Any]) -> None:
@@ -149,16 +242,6 @@ def _expand_homes(config: dict[str, Any]) -> None:
     for table, key in tables:
         if table[key]:
             table[key] = os.path.expanduser(table[key])
-
-
-def _check_names(config: dict[str, Any]) -> None:
-    """Refuse names like 2 or off, which YAML does not read as text."""
-    for table in ("datasets", "models", "methods", "masks"):
-        for name in config.get(table) or {}:
-            if not isinstance(name, str):
-                raise FacefillError(
-                    f"config: {table}.{name} is not read as text; put the name in quotes"
-                )
 
 
 def _check_masks(config: dict[str, Any]) -> None:
@@ -172,7 +255,7 @@ def _check_masks(config: dict[str, Any]) -> None:
 
 def _check_datasets(datasets: dict[str, Any]) -> None:
     for name, dataset in datasets.items():
-        if name in ("logs", "benchmarks"):
+        if name.lower() in ("logs", "benchmarks"):
             raise FacefillError(
                 f"config: datasets.{name}: results/{name}/ is taken by the workflow; rename the "
                 "dataset"
@@ -210,9 +293,10 @@ def _check_references(config: dict[str, Any]) -> None:
 
 def _known(key: str, name: str, table: dict[str, Any], where: str) -> None:
     if name not in table:
-        near = difflib.get_close_matches(name, table, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(table) or 'none'}"
-        raise FacefillError(f"config: {key} names {name!r}, which is not in {where}; {hint}")
+        hint = _suggested(name, table) or f"known: {', '.join(table) or 'none'}"
+        raise FacefillError(
+            f"config: {key} names {_short.repr(name)}, which is not in {where}; {hint}"
+        )
 
 
 def _check_split(split: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ def flatten(
     kept = {row.source: row for row in rows if row.status == "aligned"}
     counts = Counter(row.status for row in rows)
     if not kept:
-        raise FacefillError(_nothing_left(counts))
+        raise FacefillError(_nothing_left(rows, counts))
     if len(kept) < (1 - SET_ASIDE) * len(rows):
         log.warning(
             "%d of %d photos have no usable face (%s); the manifest says why",
@@ -157,14 +157,19 @@ def _read_rows(index: Path, tables: list[Path], archives: list[Path]) -> list[_R
 def _read_shard(table: Path) -> Iterator[list[str]]:
     with open(table, encoding="utf-8", errors="surrogateescape", newline="") as file:
         lines = csv.reader(file)
-        if next(lines, None) != COLUMNS:
-            raise FacefillError(f"{table}: not a table of aligned photos; delete it and run again")
-        for line in lines:
-            if len(line) != len(COLUMNS):
+        try:
+            if next(lines, None) != COLUMNS:
                 raise FacefillError(
-                    f"{table}: line {lines.line_num} is damaged; delete the file and run again"
+                    f"{table}: not a table of aligned photos; delete it and run again"
                 )
-            yield line
+            for line in lines:
+                if len(line) != len(COLUMNS):
+                    raise csv.Error(f"{len(line)} cells")
+                yield line
+        except csv.Error as error:
+            raise FacefillError(
+                f"{table}: line {lines.line_num} is damaged ({error}); delete it and run again"
+            ) from error
 
 
 def _not_of_one_run(folder: Path, source: str) -> FacefillError:
@@ -184,7 +189,7 @@ def _mark_duplicates(rows: list[_Row]) -> None:
                 row.status, row.detail = "duplicate", f"same file as {original}"
 
 
-def _nothing_left(counts: Counter) -> str:
+def _nothing_left(rows: list[_Row], counts: Counter) -> str:
     if not counts:
         return "no photos were found: check the dataset's folder or archive"
     remedies = {
@@ -197,8 +202,11 @@ def _nothing_left(counts: Counter) -> str:
         "unreachable": "check the permissions and links in the folder",
     }
     worst = max(sorted(counts), key=counts.__getitem__)
+    example = next(row for row in rows if row.status == worst)
+    reason = f" ({example.source!r}: {example.detail})" if example.detail else ""
     return (
-        f"none of {counts.total()} photos has a usable face ({_listed(counts)}): {remedies[worst]}"
+        f"none of {counts.total()} photos has a usable face ({_listed(counts)}): "
+        f"{remedies[worst]}{reason}"
     )
 
 
@@ -216,17 +224,19 @@ def _write_faces(faces: Path, kept: Mapping[str, _Row], names: Mapping[str, str]
     checksums = {}
     with atomic_folder(faces) as folder:
         for path, sources in by_archive.items():
-            try:
-                with zipfile.ZipFile(path) as archive:
-                    for source in sources:
-                        png = archive.read(member(source))
-                        checksums[names[source]] = sha256_bytes(png)
-                        (folder / f"{names[source]}.png").write_bytes(png)
-            except (zipfile.BadZipFile, KeyError) as error:
-                raise FacefillError(
-                    f"{path}: damaged ({error}); delete the file and run again"
-                ) from error
+            for source, png in _read_faces(path, sources):
+                checksums[names[source]] = sha256_bytes(png)
+                (folder / f"{names[source]}.png").write_bytes(png)
     return checksums
+
+
+def _read_faces(path: Path, sources: list[str]) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for source in sources:
+                yield source, archive.read(member(source))
+    except Exception as error:  # zipfile raises nearly every type on a damaged archive
+        raise FacefillError(f"{path}: damaged ({error}); delete the file and run again") from error
 
 
 def _write_sheet(sheet: Path, faces: Path, names: list[str]) -> None:

@@ -3,6 +3,7 @@
 The Snakefile calls this module whenever it is parsed: nothing slow may be imported here.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -10,22 +11,29 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
+from typing import BinaryIO
 
 from facefill.errors import FacefillError
 
 # fmt: off
 SUFFIXES = frozenset((
-    ".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
-    ".jp2",
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif",
+    ".ppm", ".pgm", ".jp2", ".heic", ".heif",
 ))
 # fmt: on
 
 NOT_A_FILE = "not_a_file"
 UNREACHABLE = "unreachable"
+TOO_LARGE = "too_large"
+UNREAD = frozenset((NOT_A_FILE, UNREACHABLE, TOO_LARGE))
+# A photo is held in memory. 150 million pixels of 16 bits per colour have 0.9 GB; what has more is
+# a film or a disk image, which nobody wants to wait for either.
+MAX_BYTES = 1_000_000_000
 
 # A file that changes twice within one tick of the clock shows the same times both times.
 RACY_NS = 2_000_000_000
@@ -42,7 +50,8 @@ class Photo:
 
     source: str  # path relative to the root, with slashes; surrogates where it is not UTF-8
     path: Path
-    status: str  # "" for a file that looks readable, else NOT_A_FILE or UNREACHABLE
+    status: str  # "" for a file that looks readable, else one of UNREAD
+    detail: str = ""  # why
 
 
 def find_photos(root: Path | str) -> list[Photo]:
@@ -53,11 +62,11 @@ def find_photos(root: Path | str) -> list[Photo]:
     entered twice: first all folders are searched under their own name, then the links in
     order. Raises FacefillError when `root` is not a folder that can be read.
     """
-    return [Photo(source, Path(path), status) for source, path, status, _ in _walk(root)]
+    return [Photo(source, Path(path), *status) for source, path, status, _ in _walk(root)]
 
 
-def _walk(root: Path | str) -> list[tuple[str, str, str, os.stat_result | None]]:
-    """Return (source, path, status, stat) of every photo below `root`, sorted by source.
+def _walk(root: Path | str) -> list[tuple[str, str, tuple[str, str], os.stat_result | None]]:
+    """Return (source, path, (status, detail), stat) of every photo below `root`, sorted by source.
 
     Every system call counts here: one per folder and one per photo.
     """
@@ -112,16 +121,26 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def _status(entry: os.DirEntry) -> tuple[str, os.stat_result | None]:
+def _status(entry: os.DirEntry) -> tuple[tuple[str, str], os.stat_result | None]:
+    """Nothing is opened here: a named pipe would wait for a writer, a device never end."""
     try:
         stat = entry.stat()
-    except OSError:
-        return UNREACHABLE, None
+    except OSError as error:
+        reasons = {errno.ENOENT: "a link that leads nowhere", errno.ELOOP: "a loop of links"}
+        return (UNREACHABLE, reasons.get(error.errno, error.strerror)), None
     if not S_ISREG(stat.st_mode):
-        return NOT_A_FILE, stat
+        return (NOT_A_FILE, _kind(stat.st_mode)), stat
     everyone_reads = stat.st_mode & 0o444 == 0o444
-    readable = everyone_reads or os.access(entry.path, os.R_OK)
-    return "" if readable else UNREACHABLE, stat
+    if not everyone_reads and not os.access(entry.path, os.R_OK):
+        return (UNREACHABLE, "no permission to read it"), stat
+    if stat.st_size > MAX_BYTES:
+        return (TOO_LARGE, f"more than {MAX_BYTES} bytes"), stat
+    return ("", ""), stat
+
+
+def _kind(mode: int) -> str:
+    kinds = {S_ISDIR: "a folder", S_ISFIFO: "a named pipe", S_ISSOCK: "a socket"}
+    return next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device")
 
 
 def shard_of(source: str, shards: int) -> int:
@@ -129,12 +148,26 @@ def shard_of(source: str, shards: int) -> int:
     return int(hashlib.sha256(_utf8(source)).hexdigest(), 16) % shards
 
 
+@contextmanager
+def open_photo(path: Path) -> Iterator[BinaryIO]:
+    """Open a photo; raise OSError where it has become what is none since it was found."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        stat = os.fstat(file.fileno())
+        if not S_ISREG(stat.st_mode) or stat.st_size > MAX_BYTES:
+            raise OSError(errno.EINVAL, "no photo any more", str(path))
+        yield file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe would wait for a writer
+
+
 def read_digest(photo: Photo) -> tuple[int | None, str]:
     """Return a photo's size in bytes and the sha256 of its content, or (None, status)."""
     if photo.status:
         return None, photo.status
     try:
-        with open(photo.path, "rb") as file:
+        with open_photo(photo.path) as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             return file.tell(), sha256
     except OSError:
@@ -185,7 +218,7 @@ def cached_digests(root: Path | str, cache_file: Path | str) -> dict[str, str]:
     stale: list[Photo] = []
     stamps: list[tuple[str, bool]] = []
     racy = time.time_ns() - RACY_NS
-    for source, path, status, stat in _walk(root):
+    for source, path, (status, _), stat in _walk(root):
         digests[source] = status
         if status:
             continue

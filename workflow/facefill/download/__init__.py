@@ -1,6 +1,5 @@
 """From the addresses of an archive to a folder of raw photos."""
 
-import shutil
 from pathlib import Path
 
 from facefill.download.extract import extract as unpack
@@ -11,19 +10,20 @@ from facefill.errors import FacefillError
 def download(
     urls: list[str], sha256: str | None, extras: list[dict], cache: Path | str, raw: Path | str
 ) -> int:
-    """Fetch an archive, unpack it to `raw`, put the extras into it; return the number of files.
+    """Fetch an archive, unpack it to `raw` with the extras in it; return the number of files.
 
     Each of `extras` is {"name": file name, "urls": [...], "sha256": checksum or None}. All is
-    fetched before anything is unpacked. Raises FacefillError as `fetch` and `extract` do.
+    fetched before anything is unpacked, and `raw` appears when all of it is there. Raises
+    FacefillError for an extra whose name is no plain file name or not its own, and as `fetch`
+    and `extract` do.
     """
-    archive = get(urls, sha256, cache)
-    files = {extra["name"]: get(extra["urls"], extra.get("sha256"), cache) for extra in extras}
-    count = unpack(archive, raw)
-    for name, file in files.items():
-        target = Path(raw) / name
-        if target.exists():
+    names = [extra["name"] for extra in extras]
+    for name in names:
+        if name in ("", ".", "..") or "/" in name or "\0" in name or names.count(name) > 1:
             raise FacefillError(
-                f"{archive}: holds {name!r}, as one of the dataset's extras is named; rename that"
+                f"extras: the name {name!r} is not a plain file name, or not of one extra alone;"
+                " correct the dataset's extras"
             )
-        shutil.copyfile(file, target)
-    return count + len(files)
+    archive = get(urls, sha256, cache)
+    files = [get(extra["urls"], extra.get("sha256"), cache) for extra in extras]
+    return unpack(archive, raw, dict(zip(names, files, strict=True)))

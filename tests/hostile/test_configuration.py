@@ -1,0 +1,264 @@
+"""Mistakes in the configuration are refused in one line before anything runs."""
+
+import copy
+
+import pytest
+
+from project import Project, mistake, names, three_photos
+
+SECONDS = 10  # a mistake is told at once; more is a hang
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Project:
+    """A project that none of these tests ever lets run."""
+    return Project.new(tmp_path_factory.mktemp("configuration") / "project")
+
+
+@pytest.fixture
+def project(shared):
+    """The same with its configuration as shipped; nothing may have been built in it."""
+    before = (shared.folder / "config.yaml").read_bytes()
+    yield shared
+    (shared.folder / "config.yaml").write_bytes(before)
+    assert not (shared.folder / "results").exists()
+
+
+def refused(project: Project, *arguments: str) -> str:
+    """Run the workflow, which must refuse its configuration; return what the user sees."""
+    line = mistake(project, *arguments, timeout=SECONDS)
+    assert line.startswith("facefill: config: ")
+    assert not (project.folder / "results").exists()
+    return line
+
+
+MISTAKES = {
+    "an unknown key": (
+        {"colour": "blue"},
+        ["colour is not a known key", "known keys: align, cache, compare"],
+    ),
+    "a near miss of a key": (
+        {"models": {"dcgan": {"epoch": 3}}},
+        ["models.dcgan.epoch is not a known key", "did you mean 'epochs'?"],
+    ),
+    "a near miss of a table": (
+        {"compair": {}},
+        ["compair is not a known key", "did you mean 'compare'?"],
+    ),
+    "a key in capitals": ({"SEED": 1}, ["SEED is not a known key", "did you mean 'seed'?"]),
+    "a key of another kind": (
+        {"methods": {"telea": {"steps": 10}}},
+        ["methods.telea.steps is not a known key", "known keys: kind, radius"],
+    ),
+    "a key that is a number": (
+        {"masks": {2: {"kind": "center"}}},
+        ["masks.2 is not read as text", "put the name in quotes"],
+    ),
+    "a key with a terminal's command": (
+        {"\x1b[31m": 1},
+        [r"'\x1b[31m' is not a known key", "known keys: "],
+    ),
+    "a name that is no name of a file": (
+        {"models": {"a/b": {"kind": "dcgan"}}},
+        ["models has the name 'a/b'", "letters, digits, - and _", "rename it"],
+    ),
+    "text for a number": (
+        {"models": {"dcgan": {"epochs": "many"}}},
+        ["models.dcgan.epochs is 'many'", "expected a whole number", "config.schema.yaml"],
+    ),
+    "half a number": (
+        {"models": {"dcgan": {"epochs": 2.5}}},
+        ["models.dcgan.epochs is 2.5", "expected a whole number", "config.schema.yaml"],
+    ),
+    "true for a number": (
+        {"compare": {"faces": True}},
+        ["compare.faces is True", "expected a whole number", "config.schema.yaml"],
+    ),
+    "no number at all (.nan)": (
+        {"split": {"val": float("nan")}},
+        ["split.val is nan", "expected a number", "config.schema.yaml"],
+    ),
+    "an endless number (.inf)": (
+        {"methods": {"ours": {"lr": float("inf")}}},
+        ["methods.ours.lr is inf", "expected a number", "config.schema.yaml"],
+    ),
+    "a number of thirty digits": (
+        {"seed": 10**30},
+        ["seed is a whole number of 100 bits", "expected at most 63", "give a smaller one"],
+    ),
+    "text for a table": (
+        {"compare": "everything"},
+        ["compare is 'everything'", "expected a table of keys", "config.schema.yaml"],
+    ),
+    "text for a list": (
+        {"compare": {"masks": "center"}},
+        ["compare.masks is 'center'", "expected a list", "config.schema.yaml"],
+    ),
+    "nothing for a table": (
+        {"models": None},
+        ["models is None", "expected a table of keys", "config.schema.yaml"],
+    ),
+    "too small": (
+        {"align": {"size": 16}},
+        ["align.size is 16", "expected at least 32", "config.schema.yaml"],
+    ),
+    "too large": (
+        {"align": {"zoom": 9}},
+        ["align.zoom is 9.0", "expected at most 1.5", "config.schema.yaml"],
+    ),
+    "a hole of no size": (
+        {"masks": {"center": {"scale": 0.5}}},
+        ["masks.center.scale is 0.5", "expected less than 0.5", "config.schema.yaml"],
+    ),
+    "a mask that hides everything": (
+        {"masks": {"center": {"scale": 0}}},
+        ["masks.center hides the whole face", "leave some known"],
+    ),
+    "not one of": (
+        {"align": {"landmarks": "outerEyesAndNoze"}},
+        ["align.landmarks is 'outerEyesAndNoze'", "did you mean 'outerEyesAndNose'?"],
+    ),
+    "a missing key": (
+        {"datasets": {"new": {"kind": "archive"}}},
+        ["datasets.new.urls is missing", "add it", "config.schema.yaml"],
+    ),
+    "a missing kind": (
+        {"datasets": {"new": {"path": "photos"}}},
+        ["datasets.new.kind is missing", "add it", "config.schema.yaml"],
+    ),
+    "an unknown kind": (
+        {"datasets": {"new": {"kind": "foldr", "path": "photos"}}},
+        ["datasets.new.kind is 'foldr'", "did you mean 'folder'?"],
+    ),
+    "a dataset that does not exist": (
+        {"dataset": "lfv"},
+        ["dataset names 'lfv'", "not in datasets", "did you mean 'lfw'?"],
+    ),
+    "a model that does not exist": (
+        {"methods": {"ours": {"model": "dcgam"}}},
+        ["methods.ours.model names 'dcgam'", "not in models", "did you mean 'dcgan'?"],
+    ),
+    "a method that does not exist": (
+        {"compare": {"methods": ["ours", "average"]}},
+        ["compare.methods names 'average'", "not in methods", "known: "],
+    ),
+    "a mask that does not exist": (
+        {"compare": {"masks": ["centre"]}},
+        ["compare.masks names 'centre'", "not in masks", "did you mean 'center'?"],
+    ),
+    "shares mixed with counts": (
+        {"split": {"val": 0.1, "test": 100}},
+        ["split.val is 0.1 and split.test is 100", "two shares below 1 or two counts"],
+    ),
+    "a dataset called logs": (
+        {"datasets": {"logs": {"kind": "synthetic"}}},
+        ["datasets.logs", "taken by the workflow", "rename"],
+    ),
+    "a path that no file can have": (
+        {"datasets": {"mine": {"path": "a\0b"}}},
+        [r"datasets.mine.path is 'a\x00b'", "no file could be called"],
+    ),
+    "a folder that does not exist": (
+        {"dataset": "mine", "datasets": {"mine": {"path": "no/such/folder"}}},
+        ["datasets.mine.path", "no/such/folder", "not a folder", "put the photos there"],
+    ),
+    "a folder that is a file": (
+        {"dataset": "mine", "datasets": {"mine": {"path": "Snakefile"}}},
+        ["datasets.mine.path", "Snakefile", "not a folder", "change the dataset's path"],
+    ),
+    "a landmark model that does not exist": (
+        {"align": {"predictor": "gone.dat"}},
+        ["align.predictor", "gone.dat", "no such file", "correct the path"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_in_the_configuration(project, case, told):
+    changes, parts = MISTAKES[case]
+    project.configure(**copy.deepcopy(changes))
+    line = refused(project)
+    names(line, *parts)
+    told("configuration", case, line)
+
+
+COMMANDS = {
+    "a key that does not exist": (["datset=lfw"], ["datset is", "did you mean 'dataset'?"]),
+    "a value without its key": (['align={"": 1}'], ["align.'' is not a known key"]),
+    "a number that is too small": (
+        ['models={"dcgan": {"batch": "1"}}'],
+        ["models.dcgan.batch is 1", "expected at least 2"],
+    ),
+    "a number that is none": (
+        ['models={"dcgan": {"generator_lr": "fast"}}'],
+        ["models.dcgan.generator_lr is 'fast'", "expected a number"],
+    ),
+    "a date that is none": (["seed=2021-13-45"], ["seed is '2021-13-45'", "a whole number"]),
+    "a table with a missing brace": (
+        ['compare={"faces": "3"'],
+        ["compare is", "expected a table of keys"],
+    ),
+    "nothing": (["seed="], ["seed is None", "expected a whole number"]),
+}
+
+
+@pytest.mark.parametrize("case", COMMANDS)
+def test_a_mistake_on_the_command_line(project, case, told):
+    arguments, parts = COMMANDS[case]
+    line = refused(project, "--config", *arguments)
+    names(line, *parts)
+    told("configuration", f"--config {arguments[0]}", line)
+
+
+def test_a_mistake_in_a_second_file(project, told):
+    (project.folder / "mine.yaml").write_text("align: {several_faces: larges}\n")
+    line = refused(project, "--configfile", "mine.yaml")
+    names(line, "align.several_faces is 'larges'", "did you mean 'largest'?")
+    told("configuration", "a mistake in a second file", line)
+
+
+def test_of_several_mistakes_the_outermost_is_told(project, told):
+    project.configure(dataset="lfv", models={"dcgan": {"epochs": 0}}, colour="blue")
+    line = refused(project)
+    names(line, "colour is not a known key")
+    told("configuration", "several mistakes", line)
+
+
+def test_values_of_the_command_line_are_read_as_what_they_should_be(project):
+    """Snakemake hands nested ones over as texts."""
+    output = project.build(
+        "--dry-run",
+        "--config",
+        "seed=7",
+        'align={"shards": "2", "zoom": "0.9", "predictor": None, "max_pixels": "2e7"}',
+        'models={"dcgan": {"generator_lr": "2e-4", "flips": "false", "channels_last": "true"}}',
+        'split={"train": "null", "val": "0.1"}',
+        'compare={"faces": "16", "methods": "[telea, mean]"}',
+    )
+    stats = dict(line.split() for line in output.splitlines() if line.startswith(("align ", "mea")))
+    assert stats == {"align": "2", "measure": "2"}
+    assert "train_dcgan" not in output
+
+
+def test_a_table_of_people_that_is_not_there(tmp_path, told):
+    project = three_photos(Project.new(tmp_path / "project"))
+    project.configure(datasets={"mine": {"identity": {"table": "people.csv"}}})
+    line = refused(project)
+    names(
+        line,
+        "datasets.mine.identity.table",
+        "photos/people.csv",
+        "no such file",
+        "correct the path or put it there",
+    )
+    told("configuration", "a table of people that does not exist", line)
+
+
+def test_a_landmark_model_that_is_none(tmp_path, told):
+    """Seen by the first job that loads it."""
+    project = three_photos(Project.new(tmp_path / "project"))
+    (project.folder / "model.dat").write_bytes(b"not a model")
+    project.configure(align={"predictor": "model.dat"})
+    line = mistake(project, "--until", "align")
+    names(line, "model.dat", "shape_predictor_68_face_landmarks.dat", "correct align.predictor")
+    told("configuration", "a landmark model that is none", line)
