@@ -201,18 +201,3 @@ def _merge(config: dict, changes: dict) -> None:
             _merge(config[key], value)
         else:
             config[key] = value
-
-
-def mistake(project: Project, *arguments: str) -> str:
-    """Run snakemake, which must end with exactly one line of ours; return that line."""
-    process = project.snakemake(*arguments, timeout=120)
-    assert process.returncode == 1, process.output[-3000:]
-    assert "Traceback (most recent call last)" not in process.output, process.output[-3000:]
-    lines = [line for line in process.output.splitlines() if line.startswith("facefill: ")]
-    assert len(lines) == 1, "\n".join(lines) or process.output[-3000:]
-    return lines[0]
-
-
-def names(line: str, *parts: str) -> None:
-    for part in parts:
-        assert part in line, line

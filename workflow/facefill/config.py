@@ -56,6 +56,24 @@ def load(config: dict[str, Any], schema_file: Path) -> dict[str, Any]:
     return complete
 
 
+def check_yaml(file: Path | str) -> None:
+    """Refuse a configuration that is no table in YAML, and say where: Snakemake does not."""
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FacefillError(f"config: {file}: no such file; run in the project's folder") from None
+    except yaml.MarkedYAMLError as error:
+        place = error.problem_mark
+        raise FacefillError(
+            f"config: {file}, line {place.line + 1}, column {place.column + 1}: {error.problem}; "
+            "correct it"
+        ) from error
+    except Exception as error:  # PyYAML raises other types, too, for odd dates and deep nesting
+        raise FacefillError(f"config: {file}: not read as YAML ({error}); correct it") from error
+    if not isinstance(content, dict):
+        raise FacefillError(f"config: {file}: expected a table of keys, as in 'seed: 0'")
+
+
 def _effective(schema: Schema, value: Any, root: Schema) -> Schema:
     """Merge what $ref and if/then say about `value` into one flat schema."""
     if "$ref" in schema:

@@ -8,4 +8,6 @@ class FacefillError(Exception):
     """
 
     def __init__(self, message: str):
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split())
+        # A file's name may hold a command for the terminal, or bytes that are no text.
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))

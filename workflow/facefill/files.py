@@ -140,6 +140,10 @@ def read_table(
         raise FacefillError(
             f"{path}: not a readable table ({error}); delete it and run again"
         ) from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes a cell too many for an index
+        raise FacefillError(
+            f"{path}: its lines have more cells than its header; delete the file and run again"
+        )
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise FacefillError(

@@ -30,9 +30,18 @@ if set("{}") & set(str(WORKFLOW)):
     )
 
 from facefill import photos
-from facefill.config import load
+from facefill.config import check_yaml, load
 from facefill.errors import FacefillError
 from facefill.sources import closure
+
+try:
+    check_yaml("config.yaml")
+except FacefillError as error:
+    sys.exit(f"facefill: {error}")
+
+
+configfile: "config.yaml"
+
 
 try:
     complete = load(config, WORKFLOW / "schemas" / "config.schema.yaml")

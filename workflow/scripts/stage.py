@@ -121,5 +121,5 @@ def _fail(log: logging.Logger | None, message: str) -> None:
     message = " ".join(message.split())
     if log:
         log.error("%s", message, exc_info=True)
-    print(f"facefill: {message}", file=sys.stderr)
+    sys.stderr.write(f"facefill: {message}\n")  # at once: jobs side by side write here
     raise SystemExit(1)
