@@ -217,6 +217,30 @@ def test_a_mistake_in_a_second_file(project, told):
     told("configuration", "a mistake in a second file", line)
 
 
+BROKEN = {
+    "a tab in config.yaml": ("seed:\n\t- 1\n", "config.yaml, line 2, column 1: found character"),
+    "a bracket that is never closed": ("seed: 0\nmasks: [\n", "config.yaml, line 3, column 1:"),
+    "a config.yaml that is a list": ("- seed\n", "expected a table of keys, as in 'seed: 0'"),
+    "an empty config.yaml": ("", "expected a table of keys, as in 'seed: 0'"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_yaml(project, told, case):
+    text, says = BROKEN[case]
+    (project.folder / "config.yaml").write_text(text)
+    line = refused(project)
+    names(line, says)
+    told("configuration", case, line)
+
+
+def test_a_config_that_is_not_there(project, told):
+    (project.folder / "config.yaml").unlink()
+    line = refused(project)
+    names(line, "config.yaml: no such file", "run in the project's folder")
+    told("configuration", "no config.yaml", line)
+
+
 def test_of_several_mistakes_the_outermost_is_told(project, told):
     project.configure(dataset="lfv", models={"dcgan": {"epochs": 0}}, colour="blue")
     line = refused(project)
