@@ -314,7 +314,7 @@ def test_settings_beside_the_weights_are_complete(project, results):
         64, settings["discriminator_filters"], settings["kernel"], settings["fully_connected"]
     )
     networks = {"generator": generator, "discriminator": discriminator}
-    load_weights(results / "models/dcgan/weights.safetensors", networks)
+    load_weights(results / "models/dcgan/weights.safetensors", settings, networks)
 
 
 def test_the_history_has_epochs_and_no_seconds(results):

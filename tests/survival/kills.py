@@ -217,8 +217,9 @@ def _faults_of_the_end(
     if number != signal.SIGKILL:
         if any((project.folder / ".snakemake/locks").glob("*")):
             faults.append("a lock is left")
-        if "Traceback (most recent call last)" in output:
-            faults.append("a traceback on the terminal")
+        _, traceback, rest = output.partition("Traceback (most recent call last)")
+        if traceback:
+            faults.append(f"a traceback on the terminal: {rest[:1500]}")
         left = [path for path in leftovers(project.folder) if path.startswith("results/")]
         faults += [f"left behind by {number.name}: {path}" for path in left]
     return faults
