@@ -40,7 +40,9 @@ def atomic_folder(folder: Path | str) -> Iterator[Path]:
     """Yield an empty folder beside `folder` that replaces it if all goes well."""
     folder = Path(folder)
     partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    for path, _, _ in os.walk(partial):  # of a run that was killed, whatever permissions it has
+        os.chmod(path, 0o700)
+    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial

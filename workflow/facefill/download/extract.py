@@ -72,7 +72,6 @@ def extract(archive: Path | str, raw: Path | str, extras: Mapping[str, Path] | N
     member or an extra would lie where another does, and when the archive is damaged.
     """
     archive, raw, extras = Path(archive), Path(raw), extras or {}
-    _unlock(raw.with_name(f".{raw.name}.partial"))
     try:
         with atomic_folder(raw) as folder:
             count = _unpack(archive, folder)
@@ -92,12 +91,6 @@ def extract(archive: Path | str, raw: Path | str, extras: Mapping[str, Path] | N
     except Exception as error:  # on damaged data, tarfile and zipfile raise almost anything
         raise _damaged(archive, error) from error
     return count + len(extras)
-
-
-def _unlock(folder: Path) -> None:
-    """Let atomic_folder remove what a killed run left, whatever permissions that has."""
-    for path, _, _ in os.walk(folder):
-        os.chmod(path, 0o700)
 
 
 def _damaged(archive: Path, error: Exception) -> FacefillError:
