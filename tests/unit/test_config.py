@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from facefill.config import load
 from facefill.errors import FacefillError
@@ -40,7 +41,85 @@ def test_the_shipped_configuration_spells_every_knob_out():
     for table in ("align", "compare"):
         assert complete[table].keys() == CONFIG[table].keys()
     assert complete["models"]["dcgan"].keys() == CONFIG["models"]["dcgan"].keys()
-    assert complete["methods"]["ours"].keys() == CONFIG["methods"]["ours"].keys()
+    methods = CONFIG["methods"].values()
+    for kind in {method["kind"] for method in methods}:
+        written = {key for method in methods if method["kind"] == kind for key in method}
+        schema = yaml.safe_load(SCHEMA.read_text())["$defs"][f"method_{kind}"]
+        assert written == schema["properties"].keys(), kind
+
+
+def test_the_shipped_configuration_has_every_kind_of_mask():
+    """Each with all its keys written out, but for the one that needs a file."""
+    kinds = {mask["kind"] for mask in CONFIG["masks"].values()}
+    schema = yaml.safe_load(SCHEMA.read_text())["$defs"]
+    assert kinds == set(schema["mask"]["properties"]["kind"]["enum"]) - {"file"}
+    for kind in kinds:
+        written = {key for mask in CONFIG["masks"].values() if mask["kind"] == kind for key in mask}
+        assert written == schema[f"mask_{kind}"]["properties"].keys(), kind
+    assert "{kind: file, path: " in (ROOT / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("mask", CONFIG["masks"])
+def test_every_mask_of_the_shipped_configuration_can_be_compared(mask):
+    complete = load(changed("compare.masks", [mask]), SCHEMA)
+    assert complete["masks"][mask] == CONFIG["masks"][mask]
+
+
+def with_mask(**settings) -> dict:
+    """The shipped configuration with a mask `new` in the report."""
+    config = changed("compare.masks", ["new"])
+    config["masks"]["new"] = settings
+    return config
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"kind": "grit"}, "masks.new.kind is 'grit', expected one of center, random, half, full"),
+        ({"kind": "half", "side": "up"}, "masks.new.side is 'up', expected one of left, right"),
+        ({"kind": "full", "scale": 1}, "masks.new.scale is not a known key; known keys: kind"),
+        ({"kind": "random", "hidden": 1}, "masks.new.hidden is 1.0, expected less than 1"),
+        ({"kind": "random", "hidden": 0.99999}, "masks.new hides the whole face at 64 pixels"),
+        ({"kind": "pattern", "hidden": 0.99999}, "masks.new hides the whole face at 64 pixels"),
+        ({"kind": "grid", "step": 1}, "masks.new.step is 1, expected at least 2"),
+        ({"kind": "lowres", "factor": 7}, "masks.new.factor is 7, expected a divisor of the face"),
+        ({"kind": "lowres", "factor": 128}, "masks.new.factor is 128, expected a divisor"),
+        ({"kind": "box", "min": 0.6}, "masks.new.min is 0.6, expected at most max (0.5)"),
+        ({"kind": "box", "max": 0.1}, "masks.new.min is 0.25, expected at most max (0.1)"),
+        ({"kind": "freeform", "width": 3}, "masks.new.width is 3, expected one of thin, medium"),
+        ({"kind": "landmarks", "part": "ears"}, "masks.new.part is 'ears', expected one of eyes"),
+        ({"kind": "file"}, "masks.new.path is missing"),
+        ({"kind": "file", "path": "gone.png"}, "masks.new.path: gone.png: cannot be read (No such"),
+        ({"kind": "file", "path": str(SCHEMA)}, "config.schema.yaml: not readable as PNG"),
+    ],
+)
+def test_masks_that_cannot_be_made_are_refused(settings, says):
+    with pytest.raises(FacefillError) as caught:
+        load(with_mask(**settings), SCHEMA)
+    assert str(caught.value).startswith("config: masks.new") and says in str(caught.value)
+
+
+def test_a_mask_that_is_not_compared_need_not_be_there():
+    """As the datasets: only what is built is looked for."""
+    assert load(changed("masks.new", {"kind": "file", "path": "gone.png"}), SCHEMA)
+
+
+def test_a_drawn_mask_is_checked_and_its_home_folder_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "mask.png"
+    Image.linear_gradient("L").resize((64, 64)).save(file)
+    complete = load(with_mask(kind="file", path="~/mask.png"), SCHEMA)
+    assert complete["masks"]["new"]["path"] == str(file)
+    Image.new("L", (64, 64), "white").save(file)
+    with pytest.raises(
+        FacefillError, match=r"^config: masks\.new\.path: .*mask\.png: hides nothing"
+    ):
+        load(with_mask(kind="file", path="~/mask.png"), SCHEMA)
+    assert load(with_mask(kind="file", path="~"), SCHEMA)  # a folder: the jobs know the faces
+
+
+def test_lowres_is_the_only_mask_without_known_pixels():
+    assert load(with_mask(kind="lowres", factor=64), SCHEMA)
 
 
 def test_absent_keys_get_their_defaults():
@@ -197,3 +276,10 @@ def test_no_typo_is_without_effect():
     for path in paths:
         with pytest.raises(FacefillError, match=r"\.?no_such_key is not a known key"):
             load(changed(".".join((*path, "no_such_key")), 1), SCHEMA)
+
+
+def test_searches_that_would_all_be_one_are_refused():
+    method = {"kind": "latent", "model": "dcgan", "start": "mean", "restarts": 2, "samples": 3}
+    with pytest.raises(FacefillError, match=r"methods\.same\.start is 'mean'.* its 6 searches"):
+        load(changed("methods.same", method), SCHEMA)
+    assert load(changed("methods.same", method | {"restarts": 1, "samples": 1}), SCHEMA)

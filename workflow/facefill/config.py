@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from facefill.errors import FacefillError
-from facefill.masks import make_mask
+from facefill.masks import make_masks
 
 Schema = dict[str, Any]
 
@@ -256,18 +256,29 @@ def _as_list(kinds: str | list[str]) -> list[str]:
 def _expand_homes(config: dict[str, Any]) -> None:
     """Turn the ~ of paths into the user's home folder."""
     tables = [(config, "cache"), (config["align"], "predictor")]
-    tables += [(dataset, "path") for dataset in config["datasets"].values() if "path" in dataset]
+    named = [*config["datasets"].values(), *config["masks"].values()]
+    tables += [(entry, "path") for entry in named if "path" in entry]
     for table, key in tables:
         if table[key]:
             table[key] = os.path.expanduser(table[key])
 
 
 def _check_masks(config: dict[str, Any]) -> None:
+    """Refuse masks of the report that cannot be drawn or leave nothing to continue."""
+    size, zoom = config["align"]["size"], config["align"]["zoom"]
     for name in config["compare"]["masks"]:
-        mask = make_mask(config["masks"][name], config["align"]["size"])
-        if not mask.any():
+        settings = config["masks"][name]
+        is_file = settings["kind"] == "file"
+        if is_file and os.path.isdir(settings["path"]):
+            continue  # a mask per face: checked by the jobs, which know the faces
+        try:
+            masks = make_masks(settings, ["face"], size, zoom)
+        except FacefillError as error:
+            key = "path: " if is_file else ""
+            raise FacefillError(f"config: masks.{name}.{key}{error}") from error
+        if not masks.known.any() and not masks.block:
             raise FacefillError(
-                f"config: masks.{name} hides the whole face at {len(mask)} pixels; leave some known"
+                f"config: masks.{name} hides the whole face at {size} pixels; leave some known"
             )
 
 
@@ -299,6 +310,12 @@ def _check_references(config: dict[str, Any]) -> None:
             raise FacefillError(
                 f"config: methods.{name}.window is {method['window']}, expected an odd number of "
                 "pixels so that the window has a middle"
+            )
+        searches = method.get("restarts", 1) * method.get("samples", 1)
+        if method.get("start") == "mean" and searches > 1:
+            raise FacefillError(
+                f"config: methods.{name}.start is 'mean', so that its {searches} searches per face "
+                "would be one and the same; set start to random, or restarts and samples to 1"
             )
     size = config["align"]["size"]
     for method in (config["methods"][name] for name in config["compare"]["methods"]):

@@ -32,6 +32,7 @@ if set("{}") & set(str(WORKFLOW)):
 from facefill import photos
 from facefill.config import check_yaml, load
 from facefill.errors import FacefillError
+from facefill.files import sha256_path
 from facefill.sources import closure
 
 try:
@@ -176,6 +177,21 @@ def identity_table(wildcards):
         must_exist(f"datasets.{wildcards.dataset}.identity.table", table)
         return table
     return []
+
+
+# -- masks -------------------------------------------------------------------------------------
+
+
+@cache
+def mask_settings(mask):
+    """A mask's settings; of drawn ones with the checksum of their file or folder of files."""
+    settings = config["masks"][mask]
+    if settings["kind"] != "file":
+        return settings
+    try:
+        return settings | {"sha256": sha256_path(settings["path"])}
+    except OSError as error:
+        sys.exit(f"facefill: config: masks.{mask}.path: {error.filename}: {error.strerror}")
 
 
 # -- the report --------------------------------------------------------------------------------

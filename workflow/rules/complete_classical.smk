@@ -30,7 +30,8 @@ rule complete_classical:
     conda:
         "../../envs/facefill.yaml"
     params:
-        mask=lambda wildcards: config["masks"][wildcards.mask],
+        mask=lambda wildcards: mask_settings(wildcards.mask),
+        zoom=config["align"]["zoom"],
         method=lambda wildcards: config["methods"][wildcards.method],
         faces=config["compare"]["faces"],
     script:

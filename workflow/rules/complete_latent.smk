@@ -32,6 +32,7 @@ rule complete_latent:
         ),
         search="results/{dataset}/completions/{mask}/{method}/search.csv",
         z="results/{dataset}/completions/{mask}/{method}/z.npy",
+        samples="results/{dataset}/completions/{mask}/{method}/samples.npy",
     log:
         text="results/logs/{dataset}/complete_latent/{mask}/{method}.log",
         timing="results/logs/{dataset}/complete_latent/{mask}/{method}.json",
@@ -45,7 +46,8 @@ rule complete_latent:
     resources:
         gpu=1,
     params:
-        mask=lambda wildcards: config["masks"][wildcards.mask],
+        mask=lambda wildcards: mask_settings(wildcards.mask),
+        zoom=config["align"]["zoom"],
         method=lambda wildcards: config["methods"][wildcards.method],
         faces=config["compare"]["faces"],
         seed=config["seed"],

@@ -6,17 +6,25 @@ with stage(snakemake) as work:
     from pathlib import Path
 
     from facefill.complete.classical import mean_face, telea
-    from facefill.complete.faces import choose_faces, fill, write_completions
-    from facefill.masks import make_mask
+    from facefill.complete.faces import (
+        choose_faces,
+        fill,
+        masked,
+        write_completions,
+        write_grid,
+    )
+    from facefill.masks import make_masks, observe
     from facefill.split import read_split
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output
     names, faces = choose_faces(Path(source.npy), Path(source.csv), params.faces)
-    mask = make_mask(params.mask, faces.shape[1])
+    masks = make_masks(params.mask, names, faces.shape[1], params.zoom)
+    observed = observe(faces, masks)
     if params.method["kind"] == "mean":
         filled = mean_face(read_split(*source.train)[1], len(faces))
     else:
-        filled = telea(faces, mask, params.method)
-    completed = fill(faces, mask, filled)
-    write_completions(Path(output.faces), Path(output.grid), names, faces, mask, completed)
+        filled = telea(observed, masks, params.method)
+    completed = fill(observed, masks.known, filled)
+    write_completions(Path(output.faces), names, completed)
+    write_grid(Path(output.grid), faces, masked(observed, masks), completed)
     work.items, work.unit = len(names), "faces"

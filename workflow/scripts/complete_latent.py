@@ -8,26 +8,36 @@ with stage(snakemake) as work:
 
     import numpy as np
 
+    from facefill.complete.blend import blend
     from facefill.complete.faces import (
         GIF_FACES,
         choose_faces,
         fill,
+        masked,
         spread,
         write_completions,
+        write_grid,
         write_progress,
     )
     from facefill.complete.latent import search
     from facefill.files import write_bytes, write_table
-    from facefill.masks import make_mask
+    from facefill.masks import make_masks, observe
+
+    def write_array(path: str, array: np.ndarray) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        write_bytes(path, buffer.getbuffer())
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output
     names, faces = choose_faces(Path(source.npy), Path(source.csv), params.faces)
-    mask = make_mask(params.mask, faces.shape[1])
+    masks = make_masks(params.mask, names, faces.shape[1], params.zoom)
+    # From here on nothing knows the hidden pixels but the sheets that are to be looked at.
+    observed = observe(faces, masks)
     watched = spread(len(faces), GIF_FACES)
     found = search(
         names,
-        faces,
-        mask,
+        observed,
+        masks,
         Path(source.weights),
         Path(source.settings),
         params.method,
@@ -35,12 +45,21 @@ with stage(snakemake) as work:
         params.device,
         watched,
     )
-    completed = fill(faces, mask, found.filled)
-    frames = [fill(faces[watched], mask, frame) for frame in found.frames]
+    samples = np.stack(
+        [
+            blend(params.method["blend"], observed, masks.known, filled)
+            for filled in found.filled.swapaxes(0, 1)
+        ],
+        axis=1,
+    )
+    completed = samples[:, 0]
     write_table(output.search, found.losses, float_format="%.5f")
-    z = io.BytesIO()
-    np.save(z, found.z)
-    write_bytes(output.z, z.getbuffer())
-    write_progress(Path(output.progress), faces[watched], mask, frames)
-    write_completions(Path(output.faces), Path(output.grid), names, faces, mask, completed)
+    write_array(output.z, found.z)
+    write_array(output.samples, samples)
+    shown = masked(observed, masks)
+    frames = [fill(observed[watched], masks.known[watched], frame) for frame in found.frames]
+    frames.append(completed[watched])  # blended
+    write_progress(Path(output.progress), faces[watched], shown[watched], frames)
+    write_completions(Path(output.faces), names, completed)
+    write_grid(Path(output.grid), faces, shown, completed)
     work.items, work.unit = len(names), "faces"

@@ -5,18 +5,33 @@ from typing import Any
 import cv2
 import numpy as np
 
+from facefill.masks import Masks
 
-def telea(faces: np.ndarray, mask: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+
+def telea(observed: np.ndarray, masks: Masks, settings: dict[str, Any]) -> np.ndarray:
     """Fill uint8 [N, size, size, 3] by fast marching (Telea 2004, "An image inpainting technique").
 
-    `radius` is the neighbourhood in pixels that a filled pixel is computed from.
+    `radius` is the neighbourhood in pixels that a filled pixel is computed from. Where only block
+    means are known, they are taken for the colours of the blocks' middles.
     """
-    hole = (~mask).astype(np.uint8)
+    known = masks.known
+    if masks.block:
+        known = known | _middles(observed.shape[1], masks.block)
+    hidden = (~known).astype(np.uint8)
     # What lies in the hole must not matter: OpenCV gets it blackened.
-    known = faces * mask[:, :, None]
     return np.stack(
-        [cv2.inpaint(face, hole, settings["radius"], cv2.INPAINT_TELEA) for face in known]
+        [
+            cv2.inpaint(face, hole, settings["radius"], cv2.INPAINT_TELEA)
+            for face, hole in zip(observed * known[..., None], hidden, strict=True)
+        ]
     )
+
+
+def _middles(size: int, block: int) -> np.ndarray:
+    """True at the middle pixels of every block (one or two squared): bool [size, size]."""
+    within = np.arange(size) % block
+    middle = (within == block // 2) | (within == (block - 1) // 2)
+    return middle[:, None] & middle
 
 
 def mean_face(train: np.ndarray, count: int) -> np.ndarray:

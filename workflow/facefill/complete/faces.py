@@ -7,6 +7,7 @@ import numpy as np
 
 from facefill.files import atomic_folder
 from facefill.images import contact_sheet, png_bytes, write_gif, write_png
+from facefill.masks import Masks
 from facefill.split import read_split
 
 GRID_FACES = 16
@@ -30,43 +31,43 @@ def spread(total: int, count: int) -> list[int]:
     return np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist()
 
 
-def fill(faces: np.ndarray, mask: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """Known pixels of `faces` where `mask` is True, the method's pixels in the hole."""
-    return np.where(mask[:, :, None], faces, filled)
+def fill(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """Known pixels of `observed` where `known` is True, the method's pixels in the hole."""
+    return np.where(known[..., None], observed, filled)
 
 
-def write_completions(
-    folder: Path,
-    grid: Path,
-    names: list[str],
-    faces: np.ndarray,
-    mask: np.ndarray,
-    completed: np.ndarray,
-) -> None:
-    """Write one PNG per face into `folder`, and the sheet original | masked | completed."""
+def masked(observed: np.ndarray, masks: Masks) -> np.ndarray:
+    """Faces to look at: hidden pixels white, or as their block where its mean is known."""
+    return observed if masks.block else fill(observed, masks.known, np.uint8(255))
+
+
+def write_completions(folder: Path, names: list[str], completed: np.ndarray) -> None:
+    """Write one PNG per face, uint8 [N, size, size, 3], into `folder`."""
     with atomic_folder(folder) as partial:
         for name, face in zip(names, completed, strict=True):
             (partial / f"{name}.png").write_bytes(png_bytes(face))
-    shown = spread(len(faces), GRID_FACES)
-    write_png(grid, _triples(faces[shown], mask, completed[shown], columns=4, scale=2))
+
+
+def write_grid(grid: Path, faces: np.ndarray, shown: np.ndarray, completed: np.ndarray) -> None:
+    """Write original | masked | completed of some faces, uint8 [N, size, size, 3] each."""
+    some = spread(len(faces), GRID_FACES)
+    write_png(grid, _triples(faces[some], shown[some], completed[some], columns=4))
 
 
 def write_progress(
-    gif: Path, faces: np.ndarray, mask: np.ndarray, frames: list[np.ndarray]
+    gif: Path, faces: np.ndarray, shown: np.ndarray, frames: list[np.ndarray]
 ) -> None:
     """Write the search as a GIF: each frame the sheet original | masked | completed so far.
 
     `frames` hold completions of `faces`, uint8 [faces, size, size, 3], at rising steps.
     """
-    sheets = [_triples(faces, mask, frame, columns=2, scale=2) for frame in frames]
-    write_gif(gif, np.stack(sheets), 0.1)
+    write_gif(gif, np.stack([_triples(faces, shown, frame, columns=2) for frame in frames]), 0.1)
 
 
 def _triples(
-    faces: np.ndarray, mask: np.ndarray, completed: np.ndarray, columns: int, scale: int
+    faces: np.ndarray, shown: np.ndarray, completed: np.ndarray, columns: int
 ) -> np.ndarray:
-    """`columns` times original, masked, completed side by side in every row."""
-    masked = fill(faces, mask, np.full_like(faces, 255))
-    triples = zip(faces, masked, completed, strict=True)
-    rows = [contact_sheet(np.stack(triple), 3, scale) for triple in triples]
+    """`columns` times original, masked, completed side by side in every row, doubled."""
+    triples = zip(faces, shown, completed, strict=True)
+    rows = [contact_sheet(np.stack(triple), 3, scale=2) for triple in triples]
     return contact_sheet(np.stack(rows), columns, gap=8)

@@ -1,64 +1,81 @@
 """Completion by searching the z whose face continues the known pixels (Yeh et al. 2017)."""
 
-import hashlib
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from facefill import device
+from facefill.complete import noise
+from facefill.complete.bounds import Bounds
+from facefill.complete.loss import Evaluation, Objective
+from facefill.complete.noise import Noise
+from facefill.complete.optimisers import OPTIMISERS
 from facefill.device import Compute
 from facefill.errors import FacefillError
+from facefill.masks import Masks
 from facefill.progress import progress
-from facefill.train.networks import Discriminator, Generator, from_unit, sample_z, to_unit
+from facefill.train.networks import Discriminator, Generator, from_unit, sample_z
 from facefill.train.weights import load, load_settings
 
 log = logging.getLogger("facefill.complete")
 
-# Faces are searched in batches of exactly this many, the last one padded: kernels chosen for one
-# shape round in one way, so that a face's result does not depend on how many others there are.
+# Searches run in batches of exactly this many, the last one padded: kernels chosen for one shape
+# round in one way, so that a face's result does not depend on how many others there are.
 BATCH = 64
 # What a search must know of a model.
 MODEL_SETTINGS = ("z_dim", "prior", "generator_filters", "discriminator_filters", "kernel",
                   "fully_connected", "precision", "channels_last")  # fmt: skip
-RECORD_EVERY = 10  # steps between rows of search.csv and frames of the GIF
-WARM_UP = 0.05  # share of the steps over which Adam's rate rises; it then falls along a cosine
+RECORD_EVERY = 10  # steps between rows of search.csv
+LAST_HALVING = 0.4  # share of the steps after which one restart is left
+IMPROVEMENT = 0.001  # share of its best loss by which a search must improve not to be stopped
 
 
 @dataclass
 class Search:
     """The outcome of a search."""
 
-    filled: np.ndarray  # G(best z): uint8 [N, size, size, 3]
-    z: np.ndarray  # float32 [N, z_dim]
-    losses: pd.DataFrame  # face, step, loss, contextual, prior
+    filled: np.ndarray  # G(z found): uint8 [N, samples, size, size, 3]
+    z: np.ndarray  # of the first sample: float32 [N, z_dim]
+    losses: pd.DataFrame  # face, step, loss, contextual, prior of the first sample
     frames: list[np.ndarray]  # G(z so far) of the watched faces, uint8 [n, size, size, 3]
 
 
-def contextual_weights(mask: np.ndarray, window: int) -> np.ndarray:
-    """Yeh et al. 2017, equation 3: how near the hole a known pixel is.
+@dataclass
+class _Rows:
+    """Searches side by side: faces x samples x restarts."""
 
-    Returns float32 [size, size]: at a known pixel the share of missing pixels in the `window`
-    squared pixels around it (fewer at the border), in the hole 0.
-    """
-    missing = torch.from_numpy(~mask)[None, None].float()
-    # Padding counts neither as pixel nor as missing.
-    share = F.avg_pool2d(missing, window, 1, window // 2, count_include_pad=False)
-    return (share[0, 0].numpy() * mask).astype(np.float32)
+    face: np.ndarray  # int [R]
+    sample: np.ndarray  # int [R]
+    state: dict[str, Tensor]  # [R, ...] each
+    generators: list[torch.Generator]
+
+    def take(self, rows: list[int]) -> "_Rows":
+        return _Rows(
+            self.face[rows],
+            self.sample[rows],
+            {name: values[rows] for name, values in self.state.items()},
+            [self.generators[row] for row in rows],
+        )
+
+    def batches(self) -> Iterator[list[int]]:
+        """The numbers of the rows in pieces of at most BATCH."""
+        rows = range(len(self.face))
+        for start in range(0, len(rows), BATCH):
+            yield list(rows[start : start + BATCH])
 
 
 def search(
     names: list[str],
-    faces: np.ndarray,
-    mask: np.ndarray,
+    observed: np.ndarray,
+    masks: Masks,
     model_weights: Path,
     model_settings: Path,
     settings: dict[str, Any],
@@ -66,144 +83,227 @@ def search(
     device_name: str,
     watched: list[int],
 ) -> Search:
-    """Search z for every face, uint8 [N, size, size, 3], whose pixels are known where `mask` is.
+    """Search z for every face of `observed`, uint8 [N, size, size, 3] as `masks.observe` makes it.
 
-    The faces with the numbers in `watched` are recorded on their way, for a GIF. Raises
-    FacefillError when the weights do not fit, or a face has no z with a finite loss.
+    `settings` are a method's of kind latent; config.schema.yaml says what each means. The faces
+    with the numbers in `watched` are recorded on their way, for a GIF. Raises FacefillError when
+    the weights do not fit, or a face has no z with a finite loss.
     """
     model = load_settings(model_settings, MODEL_SETTINGS)
     compute = device.choose(device_name, model["precision"], model["channels_last"])
-    generator, discriminator = _networks(model, faces.shape[1], model_weights, compute)
-    log.info("searching %d faces on %s", len(faces), compute)
-    weights = mask.astype(np.float32)
-    if settings["contextual"] == "weighted":
-        weights = contextual_weights(mask, settings["window"])
-    weights = torch.from_numpy(weights).to(compute.device)
+    networks = _networks(model, observed.shape[1], model_weights, compute)
+    log.info("searching %d faces on %s", len(observed), compute)
+    bounds = Bounds(settings["bounds"], model["prior"])
+    objective = Objective(*networks, observed, masks, settings, bounds, compute)
+    optimiser = OPTIMISERS[settings["optimizer"]](settings)
+    record = _Record(watched)
 
-    found, records = [], []
-    every = range(len(faces))
-    batches = [every[first : first + BATCH] for first in range(0, len(faces), BATCH)]
-    with progress(settings["steps"] * len(batches), "searching", "step") as bar:
-        for batch in batches:
-            padded = [batch[min(number, len(batch) - 1)] for number in range(BATCH)]
-            known = torch.from_numpy(faces[padded]).permute(0, 3, 1, 2).to(compute.device)
-            record = _Record(
-                [names[row] for row in batch],
-                [batch.index(row) for row in watched if row in batch],
-            )
-            best = _descend(
-                generator,
-                discriminator,
-                torch.stack([_start(names[row], seed, model) for row in padded]).to(compute.device),
-                to_unit(known),
-                weights,
-                settings,
-                model["prior"] == "uniform",
-                compute,
-                record,
-                bar.update,
-            )
-            with torch.no_grad(), compute.autocast():
-                pixels = _pixels(generator(best))
-            record.frames.append(pixels[record.watched])
-            found.append((best[: len(batch)].cpu().numpy(), pixels[: len(batch)]))
-            records.append(record)
-    rows = [row for record in records for row in record.rows]
-    table = pd.DataFrame(rows, columns=["face", "step", "loss", "contextual", "prior"])
-    return Search(
-        filled=np.concatenate([pixels for _, pixels in found]),
-        z=np.concatenate([z for z, _ in found]),
-        losses=table.sort_values(["face", "step"], kind="stable"),
-        frames=[
-            np.concatenate(parts)
-            for parts in zip(*(record.frames for record in records), strict=True)
-        ],
+    rows = _starts(names, settings, seed, model, bounds, optimiser, compute.device)
+    stages = _stages(settings)
+    total = sum(
+        (last - first) * math.ceil(len(observed) * settings["samples"] * restarts / BATCH)
+        for first, last, restarts in stages
     )
-
-
-@dataclass
-class _Record:
-    """What is kept of a search on its way."""
-
-    names: list[str]
-    watched: list[int]  # places in the batch
-
-    def __post_init__(self) -> None:
-        self.rows: list[tuple] = []
-        self.frames: list[np.ndarray] = []
-
-    def add(
-        self, step: int, loss: Tensor, contextual: Tensor, prior: Tensor, faces: Tensor
-    ) -> None:
-        values = torch.stack([loss, contextual, prior], 1).tolist()
-        self.rows += [
-            (name, step, *row) for name, row in zip(self.names, values, strict=False)
-        ]  # the padding has no name
-        self.frames.append(_pixels(faces[self.watched]))
-
-
-def _descend(
-    generator: Generator,
-    discriminator: Discriminator,
-    z: Tensor,
-    known: Tensor,
-    weights: Tensor,
-    settings: dict[str, Any],
-    clip: bool,
-    compute: Compute,
-    record: _Record,
-    tick: Callable[[], Any],
-) -> Tensor:
-    """Minimise Yeh et al. 2017, equations 4 to 6, over z [N, z_dim]; return the best z per face.
-
-    loss = |W * (G(z) - y)|_1 + prior * log(1 - D(G(z))) + z_prior * |z|^2 / 2, summed over the
-    pixels and channels of each face on its own, in units of [-1, 1]. The last term is ours: the
-    negative log density of a normal prior, an anchor against over-fitting the known pixels.
-    `clip` keeps z in [-1, 1], the uniform prior.
-    """
-    z = z.clone().requires_grad_()
-    adam = torch.optim.Adam([z])
-    best_loss = torch.full((len(z),), math.inf, device=z.device)
-    best_z = z.detach().clone()
-    steps = settings["steps"]
-    for step in range(steps + 1):
-        with compute.autocast():
-            faces = generator(z)
-            logits = discriminator(faces)
-        contextual = (weights * (faces.float() - known).abs()).sum((1, 2, 3))
-        prior = -F.softplus(logits.float())  # log(1 - sigmoid(logit))
-        loss = contextual + settings["prior"] * prior
-        loss = loss + settings["z_prior"] * z.square().sum(1) / 2
-        with torch.no_grad():
-            better = loss < best_loss
-            best_loss = torch.where(better, loss, best_loss)
-            best_z = torch.where(better[:, None], z, best_z)
-            if step % RECORD_EVERY == 0 or step == steps:
-                record.add(step, loss, contextual, prior, faces)
-        if step == steps:  # the last step's z is judged, too
-            break
-        adam.zero_grad()
-        loss.sum().backward()
-        adam.param_groups[0]["lr"] = settings["lr"] * _schedule(step, steps)
-        adam.step()
-        if clip:
-            with torch.no_grad():
-                z.clamp_(-1, 1)
-        tick()
-    if not torch.isfinite(best_loss).all():
+    with progress(total, "searching", "step") as bar:
+        for first, last, restarts in stages:
+            rows = _best_restarts(rows, restarts, settings["keep"])
+            for batch in rows.batches():
+                _descend(rows, batch, objective, optimiser, first, last, record, bar.update)
+    rows = _best_restarts(rows, 1, settings["keep"])
+    if not torch.isfinite(rows.state[f"{settings['keep']}_loss"]).all():
         raise FacefillError(
             "the search found no z with a finite loss; lower the method's lr, or train its model "
             "anew with lower rates"
         )
-    return best_z
+    z = rows.state[f"{settings['keep']}_z"]
+    filled = np.concatenate([_generate(objective, z[batch], compute) for batch in rows.batches()])
+    filled = filled.reshape(len(observed), settings["samples"], *filled.shape[1:])
+    return Search(
+        filled=filled,
+        z=z.reshape(len(observed), settings["samples"], -1)[:, 0].cpu().numpy(),
+        losses=record.losses(names),
+        frames=[*record.frames(), filled[watched, 0]],
+    )
 
 
-def _schedule(step: int, steps: int) -> float:
-    """Adam's rate as a share of its peak: a linear rise, then a cosine fall to 0."""
-    rise = max(1, round(WARM_UP * steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+def _stages(settings: dict[str, Any]) -> list[tuple[int, int, int]]:
+    """The search as (first step, step after the last, restarts): successive halving.
+
+    Every restart gets the first steps; the better half of each face's restarts goes on, again and
+    again, until one is left after LAST_HALVING of the steps, half as long for the halving before
+    (Jamieson and Talwalkar 2016).
+    """
+    restarts, steps = settings["restarts"], settings["steps"]
+    halvings = math.ceil(math.log2(restarts))
+    ends = [round(LAST_HALVING * steps / 2**left) for left in reversed(range(halvings))] + [steps]
+    stages, first = [], 0
+    for end in ends:
+        stages.append((first, end, restarts))
+        first, restarts = end, math.ceil(restarts / 2)
+    return stages
+
+
+def _starts(
+    names: list[str],
+    settings: dict[str, Any],
+    seed: int,
+    model: dict[str, Any],
+    bounds: Bounds,
+    optimiser: Any,
+    where: torch.device,
+) -> _Rows:
+    """The first z of every search: from its face's name, so that other faces do not matter."""
+    starts = [
+        (face, sample, restart)
+        for face in range(len(names))
+        for sample in range(settings["samples"])
+        for restart in range(settings["restarts"])
+    ]
+    generators = [
+        noise.generator(seed, names[face], sample, restart) for face, sample, restart in starts
+    ]
+    z = [sample_z(1, model["z_dim"], model["prior"], one)[0] for one in generators]
+    z = torch.stack(z).to(where)
+    if settings["start"] == "mean":
+        z = torch.zeros_like(z)
+    variable = bounds.variable(z)
+    state = {
+        "variable": variable,
+        "last_z": z,
+        "best_z": z,
+        "best_loss": torch.full((len(z),), math.inf, device=where),
+        "last_loss": torch.full((len(z),), math.inf, device=where),
+        "better_at": torch.zeros(len(z), dtype=torch.long, device=where),
+        "stopped": torch.zeros(len(z), dtype=torch.bool, device=where),
+        **optimiser.start(variable),
+    }
+    face, sample, _ = np.array(starts).T
+    return _Rows(face, sample, state, generators)
+
+
+def _best_restarts(rows: _Rows, restarts: int, keep: str) -> _Rows:
+    """The `restarts` searches of least loss of every face and sample, in the order of before."""
+    loss = rows.state[f"{keep}_loss"].cpu().numpy()
+    table = pd.DataFrame({"face": rows.face, "sample": rows.sample, "loss": loss})
+    kept = table.sort_values("loss", kind="stable").groupby(["face", "sample"]).head(restarts)
+    return rows.take(sorted(kept.index)) if len(kept) < len(table) else rows
+
+
+def _descend(
+    rows: _Rows,
+    batch: list[int],
+    objective: Objective,
+    optimiser: Any,
+    first: int,
+    last: int,
+    record: "_Record",
+    tick: Any,
+) -> None:
+    """Take the searches `batch` of `rows` from step `first` to step `last`, in place.
+
+    The end of the whole search is judged, too: its z is as good a result as any before.
+    """
+    settings, bounds = objective.settings, objective.bounds
+    padded = [batch[min(number, len(batch) - 1)] for number in range(BATCH)]
+    state = {name: values[padded] for name, values in rows.state.items()}
+    faces = torch.from_numpy(rows.face[padded]).to(state["variable"].device)
+    draws = Noise([rows.generators[row] for row in batch], BATCH, faces.device)
+
+    for step in range(first, last + 1):
+        if step == last and last < settings["steps"]:
+            break  # the next stage judges it
+        now = objective.at(state["variable"], faces)
+        _judge(state, now, step, bounds, settings)
+        if record.wants(step, settings):
+            record.add(step, rows, batch, now, settings)
+            if settings["patience"] and state["stopped"].all():
+                tick(last - step)
+                break
+        if step == last:
+            break
+        moved, moments = optimiser.step(
+            step,
+            state["variable"],
+            now,
+            state,
+            lambda variable: objective.at(variable, faces),
+            lambda variable: bounds.enforce(variable, draws),
+            draws,
+        )
+        moved = bounds.enforce(moved, draws)
+        state["variable"] = torch.where(state["stopped"][:, None], state["variable"], moved)
+        state |= moments
+        tick()
+    for name, values in state.items():
+        rows.state[name][batch] = values[: len(batch)]
+
+
+def _judge(
+    state: dict[str, Tensor], now: Evaluation, step: int, bounds: Bounds, settings: dict[str, Any]
+) -> None:
+    """Note the last and the best z, and which searches have stopped improving."""
+    z = bounds.z(state["variable"])
+    improved = now.loss < state["best_loss"] - IMPROVEMENT * now.loss.abs()
+    better = now.loss < state["best_loss"]
+    state["best_loss"] = torch.where(better, now.loss, state["best_loss"])
+    state["best_z"] = torch.where(better[:, None], z, state["best_z"])
+    state["last_loss"], state["last_z"] = now.loss, z
+    state["better_at"] = torch.where(improved, step, state["better_at"])
+    if settings["patience"]:
+        state["stopped"] = state["stopped"] | (step - state["better_at"] >= settings["patience"])
+
+
+@dataclass
+class _Record:
+    """What is kept of a search on its way: losses, and pictures of the watched faces."""
+
+    watched: list[int]  # numbers of faces
+    rows: list[pd.DataFrame] = field(default_factory=list)
+    pictures: dict[tuple[int, int], list[tuple[float, np.ndarray]]] = field(default_factory=dict)
+
+    def wants(self, step: int, settings: dict[str, Any]) -> bool:
+        end = step == settings["steps"]
+        return end or step % RECORD_EVERY == 0 or step % settings["picture_every"] == 0
+
+    def add(
+        self, step: int, rows: _Rows, batch: list[int], now: Evaluation, settings: dict[str, Any]
+    ) -> None:
+        values = torch.stack([now.loss, now.contextual, now.prior], 1)[: len(batch)].cpu().numpy()
+        table = pd.DataFrame(values, columns=["loss", "contextual", "prior"])
+        table.insert(0, "face", rows.face[batch])
+        table.insert(1, "step", step)
+        first = rows.sample[batch] == 0
+        if step % RECORD_EVERY == 0 or step == settings["steps"]:
+            self.rows.append(table[first])
+        if step % settings["picture_every"] == 0:
+            for place in np.flatnonzero(first & np.isin(rows.face[batch], self.watched)):
+                shown = self.pictures.setdefault((step, int(rows.face[batch[place]])), [])
+                pixels = _pixels(now.faces[place : place + 1])[0]
+                shown.append((float(table["loss"][place]), pixels))
+
+    def losses(self, names: list[str]) -> pd.DataFrame:
+        """Of every face and recorded step the restart that was best then."""
+        table = pd.concat(self.rows, ignore_index=True)
+        table = table.sort_values("loss", kind="stable").drop_duplicates(["face", "step"])
+        table["face"] = [names[face] for face in table["face"]]
+        return table.sort_values(["face", "step"], ignore_index=True)
+
+    def frames(self) -> list[np.ndarray]:
+        """The watched faces at every recorded step; one that has stopped stays as it was."""
+        frames, so_far = [], {}
+        for step in sorted({step for step, _ in self.pictures}):
+            for face in self.watched:
+                if shown := self.pictures.get((step, face)):
+                    so_far[face] = min(shown, key=lambda one: one[0])[1]
+            frames.append(np.stack([so_far[face] for face in self.watched]))
+        return frames
+
+
+def _generate(objective: Objective, z: Tensor, compute: Compute) -> np.ndarray:
+    """G(z) of at most BATCH z, in a batch of that shape: uint8 [N, size, size, 3]."""
+    padded = torch.cat([z, z[-1:].expand(BATCH - len(z), -1)])
+    with torch.no_grad(), compute.autocast():
+        return _pixels(objective.generator(padded)[: len(z)])
 
 
 def _networks(
@@ -219,13 +319,6 @@ def _networks(
         network.to(compute.device, memory_format=compute.memory_format).eval()
         network.requires_grad_(False)
     return generator, discriminator
-
-
-def _start(name: str, seed: int, model: dict[str, Any]) -> Tensor:
-    """A face's first z: from its name, so that it does not depend on the other faces."""
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    random = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-    return sample_z(1, model["z_dim"], model["prior"], random)[0]
 
 
 def _pixels(faces: Tensor) -> np.ndarray:

@@ -1,0 +1,111 @@
+"""Blending: how a generated face is laid into the hole so that no seam is seen."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from facefill.progress import progress
+
+NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
+
+
+def blend(kind: str, observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """Complete faces: what is known of `observed`, and in the holes what `filled` becomes there.
+
+    `observed` and `filled` are uint8 [N, size, size, 3], `known` is bool [N, size, size]. `kind`
+    is "none" (the fill as it is), "poisson" (`poisson`) or "seamless" (OpenCV's seamlessClone,
+    for comparison). Hidden pixels of `observed` are not looked at.
+    """
+    blended = filled
+    if kind == "poisson":
+        blended = poisson(observed, known, filled)
+    elif kind == "seamless":
+        blended = np.stack([_seamless(*one) for one in zip(observed, known, filled, strict=True)])
+    return np.where(known[..., None], observed, blended)
+
+
+def poisson(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """Solve Yeh et al. 2017, equation 7 (Pérez et al. 2003): the fill's gradients, known edges.
+
+    In the hole x minimises the squared difference between its gradients and those of `filled`,
+    where every known pixel is fixed: for each hidden pixel p, the sum over its neighbours q
+    (four, fewer at the picture's border) of (x_p - x_q) - (filled_p - filled_q) is 0. So
+    x = filled + d, where d is harmonic in the hole and continues the known pixels' difference to
+    the fill. Solved exactly; without any known pixel d has no edge to start from and is 0.
+
+    Arguments as of `blend`; returns uint8 [N, size, size, 3], right in the hole only.
+    """
+    result = filled.copy()
+    with progress(len(filled), "blending", "faces") as bar:
+        for mask, rows in _by_mask(known):
+            if mask.any() and not mask.all():
+                difference = observed[rows].astype(np.float64) - filled[rows]
+                blended = filled[rows][:, ~mask] + _harmonic(mask, difference)
+                # Halves are rounded alike, however the last bits fell among how many faces.
+                blended = blended.round(6).round().clip(0, 255)
+                for row, pixels in zip(rows, blended, strict=True):
+                    result[row][~mask] = pixels
+            bar.update(len(rows))
+    return result
+
+
+def _by_mask(known: np.ndarray) -> Iterator[tuple[np.ndarray, list[int]]]:
+    """Every different mask with the rows of the faces that have it: one factorisation for all."""
+    rows: dict[bytes, list[int]] = {}
+    for row, mask in enumerate(known):
+        rows.setdefault(mask.tobytes(), []).append(row)
+    for same in rows.values():
+        yield known[same[0]], same
+
+
+def _harmonic(mask: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """Continue `edge`, float64 [N, size, size, 3], from where `mask` is True into the hole.
+
+    Returns float64 [N, hidden pixels, 3]: the solution of Laplace's equation on the pixel grid.
+    """
+    size = len(mask)
+    hidden = np.argwhere(~mask)
+    number = np.full(mask.shape, -1)
+    number[~mask] = np.arange(len(hidden))
+    degree = np.zeros(len(hidden))
+    right = np.zeros((len(edge), len(hidden), 3))
+    rows, columns = [], []
+    for step in NEIGHBOURS:
+        there = hidden + step
+        inside = ((there >= 0) & (there < size)).all(axis=1)
+        y, x = there[inside].T
+        here = np.flatnonzero(inside)
+        degree += inside
+        fixed = mask[y, x]
+        right[:, here[fixed]] += edge[:, y[fixed], x[fixed]]
+        rows.append(here[~fixed])
+        columns.append(number[y[~fixed], x[~fixed]])
+    rows, columns = np.concatenate(rows), np.concatenate(columns)
+    couplings = sparse.csc_matrix((-np.ones(len(rows)), (rows, columns)), [len(hidden)] * 2)
+    solve = splu(couplings + sparse.diags(degree, format="csc")).solve
+    solution = solve(right.transpose(1, 0, 2).reshape(len(hidden), -1))
+    return solution.reshape(len(hidden), len(edge), 3).transpose(1, 0, 2)
+
+
+def _seamless(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """OpenCV's seamlessClone of one face's fill.
+
+    It wants known pixels all around the hole: where that touches the picture's border, the fill
+    itself goes on outside.
+    """
+    if known.all() or not known.any():
+        return filled
+    rim = 2
+    target = np.where(known[..., None], observed, filled)
+    target, source = (
+        np.pad(face, [(rim, rim)] * 2 + [(0, 0)], "edge") for face in (target, filled)
+    )
+    hole = np.pad((~known).astype(np.uint8) * 255, rim)
+    ys, xs = np.nonzero(hole)
+    # The point on which OpenCV puts the middle of the hole's bounding box: where it is anyway.
+    middle = (int(xs.min() + xs.max() + 1) // 2, int(ys.min() + ys.max() + 1) // 2)
+    cloned = cv2.seamlessClone(source, target, hole, middle, cv2.NORMAL_CLONE)
+    return cloned[rim:-rim, rim:-rim]
