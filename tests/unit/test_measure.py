@@ -7,12 +7,14 @@ from skimage.metrics import structural_similarity
 from facefill import measure
 from facefill.errors import FacefillError
 from facefill.images import write_png
-from facefill.masks import make_mask
+from facefill.masks import make_masks
 from facefill.render import render_photo
 from facefill.template import ANCHORS, template_points
 
 SIZE = 64
 CENTER = {"kind": "center", "scale": 0.25}
+RANDOM = {"kind": "random", "hidden": 0.8, "seed": 0}
+KNOWN = make_masks(CENTER, ["any"], SIZE, 1.0).known[0]
 
 
 @pytest.fixture
@@ -58,16 +60,15 @@ def test_differences_of_bytes_do_not_wrap():
 
 
 def test_equal_pictures_have_the_highest_values(faces):
-    values = measure.measure_face(faces[0], faces[0], make_mask(CENTER, SIZE))
+    values = measure.measure_face(faces[0], faces[0], KNOWN)
     assert values["psnr"] == values["hole_psnr"] == measure.MAX_PSNR
     assert values["ssim"] == pytest.approx(1) and values["hole_ssim"] == pytest.approx(1)
     assert values["l1"] == values["hole_l1"] == 0
 
 
 def test_hole_is_measured_apart_from_the_face(faces):
-    known = make_mask(CENTER, SIZE)
-    completed = np.where(known[:, :, None], faces[0], faces[1])
-    values = measure.measure_face(faces[0], completed, known)
+    completed = np.where(KNOWN[:, :, None], faces[0], faces[1])
+    values = measure.measure_face(faces[0], completed, KNOWN)
     # A quarter of the pixels is hidden and the rest is equal: the face has a quarter of the error.
     assert values["psnr"] == pytest.approx(values["hole_psnr"] + 10 * np.log10(4))
     assert values["hole_l1"] == pytest.approx(4 * values["l1"])
@@ -130,17 +131,32 @@ def tree(tmp_path, rendered):
     pd.DataFrame({"face": names, "identity": names, "source": names}).to_csv(
         tmp_path / "test.csv", index=False
     )
-    known = make_mask(CENTER, SIZE)[:, :, None]
+    known = KNOWN[:, :, None]
     for name, face in zip(names[:2], faces, strict=False):
         write_png(tmp_path / "faces" / f"{name}.png", np.where(known, face, faces[2]))
     return tmp_path
 
 
-def run(tree, mask=CENTER):
+def run(tree, mask=CENTER, samples=None):
     return measure.measure(
-        tree / "test.npy", tree / "test.csv", tree / "faces", mask, 1.0,
+        tree / "test.npy", tree / "test.csv", tree / "faces", samples, mask, 1.0,
         tree / "metrics.csv", tree / "set_metrics.csv",
     )  # fmt: skip
+
+
+def write_samples(tree, samples):
+    np.save(tree / "samples.npy", samples)
+    return tree / "samples.npy"
+
+
+def completions(tree, count):
+    """`count` completions of the faces "a" and "b": each has another grey in the hole."""
+    originals = np.load(tree / "test.npy")[[1, 0]]
+    greys = np.arange(count, dtype=np.uint8)[:, None, None, None] * 10 + 100
+    samples = np.where(KNOWN[:, :, None], originals[:, None], greys)
+    for name, face in zip("ab", samples, strict=True):
+        write_png(tree / "faces" / f"{name}.png", face[0])
+    return samples
 
 
 def test_measure_writes_both_tables(tree):
@@ -151,13 +167,12 @@ def test_measure_writes_both_tables(tree):
     assert [line.split(",")[0] for line in lines[1:]] == ["a", "b"]
     table = pd.read_csv(tree / "metrics.csv", index_col="face")
     faces = np.load(tree / "test.npy")
-    hole = ~make_mask(CENTER, SIZE)
     assert table.loc["a", "hole_psnr"] == pytest.approx(
-        measure.psnr(faces[1], faces[2], hole), abs=1e-6
+        measure.psnr(faces[1], faces[2], ~KNOWN), abs=1e-6
     )
     sets = pd.read_csv(tree / "set_metrics.csv")
     assert list(sets.columns) == ["metric", "value", "faces"]
-    assert sets[["metric", "faces"]].values.tolist() == [["kid_dlib", 2]]
+    assert sets[["metric", "faces"]].values.tolist() == [["kid_dlib", 2], ["diversity", 2]]
 
 
 def test_same_bytes_twice(tree):
@@ -167,13 +182,125 @@ def test_same_bytes_twice(tree):
     assert first == [(tree / name).read_bytes() for name in ("metrics.csv", "set_metrics.csv")]
 
 
-def test_hole_columns_are_empty_where_nothing_is_hidden(tree, monkeypatch):
+def test_hole_columns_are_empty_where_nothing_is_hidden(tree):
     for name, face in zip("ba", np.load(tree / "test.npy"), strict=False):
         write_png(tree / "faces" / f"{name}.png", face)
-    monkeypatch.setattr(measure, "make_mask", lambda mask, size: np.ones((size, size), bool))
     run(tree, {"kind": "full"})
     row = (tree / "metrics.csv").read_text().splitlines()[1]
     assert row == "a,,100.000000,,0.000000,1.000000,,0.000000"
+
+
+def test_every_face_has_its_own_hole(tree):
+    originals = np.load(tree / "test.npy")
+    known = make_masks(RANDOM, ["b", "a"], SIZE, 1.0).known
+    for name, face, mask in zip("ba", originals, known, strict=False):
+        write_png(tree / "faces" / f"{name}.png", np.where(mask[:, :, None], face, 0))
+    run(tree, RANDOM)
+    table = pd.read_csv(tree / "metrics.csv", index_col="face")
+    for name, face, mask in zip("ba", originals, known, strict=False):
+        black = measure.l1(face, np.zeros_like(face), ~mask)
+        assert table.loc[name, "hole_l1"] == pytest.approx(black, abs=1e-6)
+    for name, face, mask in zip("ba", originals, known[::-1], strict=False):
+        write_png(tree / "faces" / f"{name}.png", np.where(mask[:, :, None], face, 0))
+    with pytest.raises(FacefillError, match="known pixels"):  # each under the other one's mask
+        run(tree, RANDOM)
+
+
+def test_where_only_block_means_are_known_the_hole_is_the_whole_face(tree):
+    for name in "ab":
+        write_png(tree / "faces" / f"{name}.png", np.zeros((SIZE, SIZE, 3), np.uint8))
+    run(tree, {"kind": "lowres", "factor": 8})
+    table = pd.read_csv(tree / "metrics.csv")
+    assert table["hole_psnr"].equals(table["psnr"]) and table["hole_l1"].equals(table["l1"])
+
+
+# -- several completions -----------------------------------------------------------------------
+
+
+def test_diversity_by_hand():
+    real = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 8.0]])  # distances 5, 8, 5
+    fake = np.array([[0.0, 0.0], [0.0, 3.0], [0.0, 6.0]])  # distances 3, 6, 3
+    assert measure.diversity(real, fake) == pytest.approx(12 / 18)
+    assert measure.diversity(real, real) == 1
+    assert measure.diversity(real, np.zeros((3, 2))) == 0
+    assert np.isnan(measure.diversity(np.zeros((3, 2)), fake))
+    assert np.isnan(measure.diversity(real[:1], fake[:1]))
+
+
+def test_spread_of_samples_by_hand():
+    samples = np.zeros((3, 2, 2, 3), np.uint8)
+    samples[1, 0, 0] = 10, 10, 10  # in the hole: two pixels, six values
+    samples[2, 0, 1] = 250, 0, 0
+    samples[2, 1, 1] = 99  # known pixels do not count
+    hole = np.array([[True, True], [False, False]])
+    pairs = [np.sqrt(300 / 6), np.sqrt(250**2 / 6), np.sqrt((300 + 250**2) / 6)]
+    assert measure.sample_spread(samples, hole) == pytest.approx(np.mean(pairs))
+    assert measure.sample_spread(samples[::-1], hole) == pytest.approx(np.mean(pairs))
+    assert np.isnan(measure.sample_spread(samples, ~hole & hole))
+    assert np.isnan(measure.sample_spread(samples[:1], hole))
+
+
+def test_the_spread_of_several_samples_is_measured(tree):
+    samples = completions(tree, 3)
+    run(tree, samples=write_samples(tree, samples))
+    sets = pd.read_csv(tree / "set_metrics.csv", index_col="metric")
+    names = ["kid_dlib", "diversity", "sample_spread", "sample_spread_identity"]
+    assert sets.index.tolist() == names and sets["faces"].tolist() == [2, 2, 2, 2]
+    assert sets.loc["sample_spread", "value"] == pytest.approx((10 + 20 + 10) / 3)
+    describe = measure.Describer(SIZE, 1.0)
+    distances = [
+        np.linalg.norm(describe(face[one]) - describe(face[two]))
+        for face in samples
+        for one, two in ((0, 1), (0, 2), (1, 2))
+    ]
+    assert sets.loc["sample_spread_identity", "value"] == pytest.approx(np.mean(distances))
+
+
+def test_one_sample_has_no_spread(tree):
+    run(tree, samples=write_samples(tree, completions(tree, 1)))
+    assert pd.read_csv(tree / "set_metrics.csv")["metric"].tolist() == ["kid_dlib", "diversity"]
+
+
+def test_samples_under_full_spread_in_nothing(tree):
+    originals = np.load(tree / "test.npy")[[1, 0]]
+    for name, face in zip("ab", originals, strict=True):
+        write_png(tree / "faces" / f"{name}.png", face)
+    run(tree, {"kind": "full"}, write_samples(tree, originals[:, None].repeat(2, axis=1)))
+    sets = pd.read_csv(tree / "set_metrics.csv", index_col="metric")
+    assert sets.loc["sample_spread", "faces"] == 0 and np.isnan(sets.loc["sample_spread", "value"])
+    assert sets.loc["sample_spread_identity"].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda samples: samples[:1], r"uint8 \[1, 2, 64, 64, 3\] instead of uint8 \[2, K"),
+        (lambda samples: samples.astype(float), "float64"),
+        (lambda samples: samples[:, :0], "instead of"),
+        (lambda samples: samples[0, 0, 0, 0, 0], "instead of"),
+        (lambda samples: samples[:, ::-1], "face 'a': the first sample"),
+        (lambda samples: samples ^ np.uint8([[[[[0]]]], [[[[1]]]]]), "face 'b': the first sample"),
+    ],
+)
+def test_wrong_samples_are_named(tree, change, words):
+    samples = change(completions(tree, 2))
+    with pytest.raises(FacefillError, match=words):
+        run(tree, samples=write_samples(tree, samples))
+    assert not (tree / "metrics.csv").exists()
+
+
+def test_a_sample_may_change_hidden_pixels_only(tree):
+    samples = completions(tree, 2)
+    samples[1, 1, 0, 7, 2] ^= 1
+    with pytest.raises(FacefillError, match=r"face 'b': 1 known pixels of .*column 7, row 0"):
+        run(tree, samples=write_samples(tree, samples))
+
+
+def test_unreadable_samples_are_named(tree):
+    completions(tree, 2)
+    (tree / "samples.npy").write_bytes(b"nothing of the kind")
+    with pytest.raises(FacefillError, match=r"samples\.npy: not a readable array"):
+        run(tree, samples=tree / "samples.npy")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
+import base64
+import io
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -8,43 +11,149 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 from scipy import stats
 
 from facefill.errors import FacefillError
 from facefill.files import write_table
-from facefill.images import contact_sheet, write_gif, write_png
-from facefill.masks import make_mask
-from facefill.measure import FACE_METRICS, measure_face
-from facefill.report import page, provenance, tables, timings
-from facefill.report.write import Choice, Products, Sources, ranked, write_report
+from facefill.images import contact_sheet, write_gif
+from facefill.masks import Masks, make_masks
+from facefill.measure import FACE_METRICS
+from facefill.report import bootstrap, embed, page, pictures, provenance, tables, timings
+from facefill.report import write as report
+from facefill.report.write import ranked
+from report_tree import PRODUCTS, TEMPLATE, ZOOM, Tree, write_timing
 
-TEMPLATE = Path(__file__).parents[2] / "workflow" / "report" / "page.html.j2"
-MASKS = {"center": {"kind": "center", "scale": 0.25}, "small": {"kind": "center", "scale": 0.4}}
-METHODS = ["ours", "noise"]
+MASKS = {
+    "center": {"kind": "center", "scale": 0.25},
+    "random": {"kind": "random", "hidden": 0.8, "seed": 0},
+    "lowres": {"kind": "lowres", "factor": 8},
+}
+METHODS = {"ours": (20, 2), "noise": (90, 0)}
 RUNS = [(mask, method) for mask in MASKS for method in METHODS]
 NASTY = '<script>alert("x")</script> & \udcff'
 SIZE, FACES = 64, 8
-PRODUCTS = {
-    "metrics": "metrics.csv", "summary": "summary.csv", "set_metrics": "set_metrics.csv",
-    "completion": "completion.gif", "masks": "masks.png", "best": "best.png",
-    "median": "median.png", "worst": "worst.png", "metrics_png": "metrics.png",
-    "timings": "timings.csv", "timings_png": "timings.png", "provenance": "provenance.json",
-    "index": "index.html",
-}  # fmt: skip
 VARYING = {"timings", "timings_png", "provenance", "index"}  # DESIGN.md, promise 3
 
 
-def test_interval_is_students():
-    values = np.array([20.0, 22.0, 19.0, 25.0])
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    mean, low, high = tables.interval(np.append(values, np.nan))
-    assert (mean, low, high) == pytest.approx((21.5, expected.low, expected.high))
+# -- intervals and differences -----------------------------------------------------------------
 
 
-def test_interval_of_one_value_has_no_limits():
-    mean, low, high = tables.interval(np.array([3.0]))
-    assert mean == 3 and np.isnan(low) and np.isnan(high)
-    assert np.isnan(tables.interval(np.array([np.nan]))[0])
+def test_the_bootstrap_of_two_faces():
+    # The means of two draws out of {0, 1} are 0, 0.5, 0.5 and 1, each with the same chance.
+    means = bootstrap.resampled_means(np.array([0.0, 1.0]))
+    assert means.shape == (bootstrap.RESAMPLES,)
+    values, times = np.unique(means, return_counts=True)
+    assert values.tolist() == [0, 0.5, 1]
+    assert times / len(means) == pytest.approx([0.25, 0.5, 0.25], abs=0.02)
+    assert bootstrap.limits(means) == (0, 1)
+
+
+def test_the_interval_is_that_of_scipy():
+    values = np.random.default_rng(0).gamma(2, 3, 60)
+    low, high = bootstrap.limits(bootstrap.resampled_means(values))
+    expected = stats.bootstrap(
+        (values,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert (low, high) == pytest.approx(expected, abs=0.06)  # both are drawn: 2 % of the width
+    half = 1.96 * stats.sem(values)
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.15)
+
+
+def test_the_bootstrap_does_not_depend_on_its_chunks(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(30, 2, 3))
+    whole = bootstrap.resampled_means(values, 100)
+    monkeypatch.setattr(bootstrap, "CHUNK", 250)
+    assert whole.shape == (100, 2, 3)
+    np.testing.assert_array_equal(bootstrap.resampled_means(values, 100), whole)
+
+
+def test_missing_values_do_not_count():
+    values = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])
+    means = bootstrap.resampled_means(values)
+    low, high = bootstrap.limits(means)
+    assert (low[0], high[0]) == (1, 3) and np.isnan([low[1], high[1]]).all()
+
+
+def made_up_metrics(**columns):
+    """Metrics of mask "m": method -> values of hole_psnr and identity_distance, other metrics 0."""
+    parts = [
+        pd.DataFrame(dict.fromkeys(FACE_METRICS, 0.0), index=range(len(values))).assign(
+            mask="m", method=method, face=[f"f{n}" for n in range(len(values))],
+            hole_psnr=values, identity_distance=values,
+        )
+        for method, values in columns.items()
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True), [("m", method) for method in columns]
+
+
+def compare(table, runs):
+    return tables.differences(tables.bootstrap(table, runs))
+
+
+def row_of(differences, method, other, metric):
+    found = differences.set_index(["mask", "method", "other", "metric"])
+    return found.loc[("m", method, other, metric)]
+
+
+def test_differences_know_the_better_by_the_metrics_direction():
+    rng = np.random.default_rng(0)
+    faces = rng.normal(20, 5, 40)
+    table, runs = made_up_metrics(x=faces + 1 + rng.normal(0, 0.1, 40), y=faces, z=faces)
+    differences = compare(table, runs)
+    columns = ["mask", "method", "other", "metric", "faces", "difference", "low", "high", "better"]
+    assert differences.columns.tolist() == columns
+    pairs = differences[["method", "other"]].drop_duplicates().values.tolist()
+    assert pairs == [["x", "y"], ["x", "z"], ["y", "x"], ["y", "z"], ["z", "x"], ["z", "y"]]
+    more = row_of(differences, "x", "y", "hole_psnr")
+    # Paired: 1 with little spread, though the faces themselves are spread over many dB.
+    assert more["faces"] == 40 and more["difference"] == pytest.approx(1, abs=0.1)
+    assert 0.9 < more["low"] < more["difference"] < more["high"] < 1.1
+    assert more["better"] == "x" == row_of(differences, "y", "x", "hole_psnr")["better"]
+    assert row_of(differences, "x", "y", "identity_distance")["better"] == "y"
+    back = row_of(differences, "y", "x", "hole_psnr")
+    assert [back["difference"], back["low"], back["high"]] == pytest.approx(
+        [-more["difference"], -more["high"], -more["low"]], abs=2e-6
+    )
+    same = row_of(differences, "y", "z", "hole_psnr")
+    assert same[["difference", "low", "high"]].tolist() == [0, 0, 0] and same["better"] == ""
+
+
+def test_a_small_difference_has_no_better():
+    rng = np.random.default_rng(0)
+    table, runs = made_up_metrics(x=rng.normal(20, 5, 40), y=rng.normal(20.1, 5, 40))
+    row = row_of(compare(table, runs), "x", "y", "hole_psnr")
+    assert row["low"] < 0 < row["high"] and row["better"] == ""
+
+
+def test_pairs_are_found_by_face_in_any_order():
+    faces = np.random.default_rng(0).normal(20, 5, 40)
+    table, runs = made_up_metrics(x=faces + 1, y=faces)
+    differences, summary = compare(table, runs), tables.summarise(tables.bootstrap(table, runs))
+    shuffled = table.sample(frac=1, random_state=0)
+    pd.testing.assert_frame_equal(compare(shuffled, runs), differences)
+    again = tables.summarise(tables.bootstrap(shuffled, runs))
+    pd.testing.assert_frame_equal(again, summary)
+
+
+def test_a_metric_without_values_is_empty():
+    table, runs = made_up_metrics(x=np.full(5, np.nan), y=np.full(5, np.nan))
+    row = row_of(compare(table, runs), "x", "y", "hole_psnr")
+    assert row["faces"] == 0 and row["better"] == "" and np.isnan(row["difference"])
+    first = tables.summarise(tables.bootstrap(table, runs)).iloc[0]
+    assert np.isnan(first[["hole_psnr", "hole_psnr_low", "hole_psnr_high"]].tolist()).all()
+    assert first["psnr"] == 0
+
+
+def test_one_face_has_no_limits():
+    table, runs = made_up_metrics(x=np.array([3.0]), y=np.array([2.0]))
+    first = tables.summarise(tables.bootstrap(table, runs)).iloc[0]
+    assert first["hole_psnr"] == 3 and np.isnan(first["hole_psnr_low"])
+    row = row_of(compare(table, runs), "x", "y", "hole_psnr")
+    assert row["difference"] == 1 and np.isnan(row["low"]) and row["better"] == ""
+
+
+# -- timings -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -61,14 +170,6 @@ def test_busy_is_the_union(intervals, seconds):
     assert timings.busy(intervals) == seconds
 
 
-def write_timing(path, rule, start, end, items, unit="photos"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps({"rule": rule, "start": start, "end": end, "items": items, "unit": unit})
-    )
-    return str(path)
-
-
 def test_timings_of_parallel_jobs_are_those_of_the_stage(tmp_path):
     latent, align = tmp_path / "complete_latent", tmp_path / "align"
     files = [
@@ -78,7 +179,8 @@ def test_timings_of_parallel_jobs_are_those_of_the_stage(tmp_path):
         write_timing(align / "shard-1.json", "align", 5, 15, 200),
         str(tmp_path / "never-ran.json"),
     ]
-    table = timings.combine(files)
+    jobs = timings.read_jobs(files)
+    table = timings.combine(jobs)
     assert table[["stage", "name", "jobs"]].values.tolist() == [
         ["align", "", 2],
         ["complete_latent", "", 2],
@@ -87,12 +189,18 @@ def test_timings_of_parallel_jobs_are_those_of_the_stage(tmp_path):
     ]
     assert table["items_per_second"].tolist() == [300 / 15, round(16 / 6, 3), 2, 4]
     assert table["seconds_per_item"].tolist() == [0.05, 0.375, 0.5, 0.25]
+    assert timings.seconds_per_face(jobs) == {("center", "ours"): 0.5, ("eyes", "ours"): 0.25}
+
+
+def test_no_timing_at_all():
+    jobs = timings.read_jobs(["never-ran.json"])
+    assert timings.combine(jobs).empty and timings.seconds_per_face(jobs) == {}
 
 
 def test_damaged_timing_is_named(tmp_path):
     (tmp_path / "align.json").write_text("{")
     with pytest.raises(FacefillError, match=r"align\.json"):
-        timings.combine([tmp_path / "align.json"])
+        timings.read_jobs([tmp_path / "align.json"])
 
 
 def test_provenance_without_git(monkeypatch):
@@ -144,114 +252,78 @@ def test_ranking():
     assert ranked(table, "m", "x", "best", 9) == ["b", "d", "a", "e", "c"]
 
 
-def test_best_is_marked_by_the_metrics_direction():
-    row = {"mask": "m", "faces": 2}
-    for metric in FACE_METRICS:
-        row |= {metric: 1.0, f"{metric}_low": 0.5, f"{metric}_high": 1.5}
-    better = {"hole_psnr": 2.0, "identity_distance": 0.5}
-    summary = pd.DataFrame([{**row, "method": "x"}, {**row, "method": "y", **better}])
+# -- the page ----------------------------------------------------------------------------------
+
+
+def marks(table, runs):
+    means = tables.bootstrap(table, runs)
+    shown = page.summary_table(tables.summarise(means), tables.differences(means), {}, "m")
+    keys = [column.text for column in shown.columns]
+    return {
+        key: [row[0].text for row in shown.rows if row[place].best]
+        for place, key in enumerate(keys)
+    }  # fmt: skip
+
+
+def test_the_best_is_marked_where_it_is_better_for_certain():
+    rng = np.random.default_rng(0)
+    faces = rng.normal(20, 5, 40)
+    table, runs = made_up_metrics(x=faces + 1, y=faces, z=faces - 1)
+    found = marks(table, runs)
+    assert found["hole PSNR [dB]"] == ["x"] and found["identity distance"] == ["z"]
+    assert found["hole SSIM"] == found["faces"] == []  # equal
+
+
+def test_a_close_second_leaves_nobody_best():
+    faces = np.random.default_rng(0).normal(20, 5, 40)
+    # x is far above z, but y may be as good: it is 1.9 dB worse half of the time, else 2.1 better.
+    table, runs = made_up_metrics(x=faces + np.tile([2.1, -1.9], 20), y=faces, z=faces - 5)
+    assert marks(table, runs)["hole PSNR [dB]"] == []
+    table, runs = made_up_metrics(x=faces)
+    assert marks(table, runs)["hole PSNR [dB]"] == []
+
+
+def test_cells_of_the_summary():
+    table, runs = made_up_metrics(x=np.array([20.0, 22.0]), y=np.full(2, np.nan))
+    means = tables.bootstrap(table, runs)
+    summary, differences = tables.summarise(means), tables.differences(means)
+    shown = page.summary_table(summary, differences, {("m", "x"): 0.5}, "m")
+    assert shown.rows[0][2] == page.Cell("21.00", 21.0, "20.00 to 22.00")
+    assert shown.rows[1][2].text == "–" and np.isnan(shown.rows[1][2].value)
+    assert shown.columns[2] == page.Column("hole PSNR [dB]", "descending", "more is better")
+    assert [row[-1].text for row in shown.rows] == ["500.00 ms", "–"]
+
+
+def test_cells_of_whole_sets_state_their_n():
     sets = pd.DataFrame(
-        {"mask": "m", "method": ["x", "y"], "metric": "kid_dlib", "value": [-0.001, 0.002]}
-    )
-    first, second = page.summary_rows(summary, sets, "m")
-    keys = [key for key, *_ in page.SHOWN] + ["kid"]
-    cells = zip(keys, first["cells"], second["cells"], strict=True)
-    marked = {key: (a["best"], b["best"]) for key, a, b in cells}
-    assert marked["hole_psnr"] == marked["identity_distance"] == (False, True)
-    assert marked["kid"] == (True, False)
-    assert first["cells"][0] == {"text": "1.00", "margin": "0.50", "best": False}
+        [("m", "x", "kid_dlib", -0.0012, 8), ("m", "x", "sample_spread", 3.5, 7),
+         ("m", "y", "kid_dlib", np.nan, 8)],
+        columns=["mask", "method", "metric", "value", "faces"],
+    )  # fmt: skip
+    shown = page.set_table(sets, "m")
+    assert [column.text for column in shown.columns[1:]] == [
+        "KID on dlib × 1000", "spread of samples",
+    ]  # fmt: skip
+    first, second = shown.rows
+    assert [(cell.text, cell.note) for cell in first[1:]] == [("-1.20", "N = 8"), ("3.50", "N = 7")]
+    assert [cell.text for cell in second[1:]] == ["–", "–"]
+
+
+# -- the whole report --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """What all stages leave, made up; returns Sources and the timings."""
-    root = tmp_path_factory.mktemp("results")
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (3 * FACES, SIZE // 8, SIZE // 8, 3), dtype=np.uint8)
+    rejects = [NASTY, *(f"{number}.jpg" for number in range(60))]
     faces = faces.repeat(8, axis=1).repeat(8, axis=2)
-    names = [f"p{number:02}__photo" for number in range(len(faces))]
-    people = pd.DataFrame({"face": names, "identity": [name[:3] for name in names]})
-    people["source"] = people["identity"] + "/photo.jpg"
-    for number, split in enumerate(("train", "val", "test")):
-        part = slice(number * FACES, (number + 1) * FACES)
-        write_table(root / f"{split}.csv", people[part])
-        np.save(root / f"{split}.npy", faces[part])
-    manifest = people.assign(status="aligned", detail="", sha256="0")
-    rejects = pd.DataFrame({"source": [NASTY, *(f"{number}.jpg" for number in range(60))]})
-    rejects = rejects.assign(identity="x", status="no_face", detail="<i>", face="", sha256="")
-    write_table(root / "manifest.csv", pd.concat([manifest, rejects]))
-    write_png(root / "faces.png", contact_sheet(faces, 6))
-    test_faces, test_names = faces[2 * FACES :], names[2 * FACES :]
-    folders = []
-    for mask, method in RUNS:
-        folder = root / mask / method
-        known = make_mask(MASKS[mask], SIZE)
-        rows = []
-        for name, face in zip(test_names, test_faces, strict=True):
-            spread = 20 if method == "ours" else 90
-            noisy = np.clip(face + rng.normal(0, spread, face.shape), 0, 255).astype(np.uint8)
-            completed = np.where(known[:, :, None], face, noisy)
-            write_png(folder / "faces" / f"{name}.png", completed)
-            distance = {"face": name, "identity_distance": rng.uniform()}
-            rows.append(distance | measure_face(face, completed, known))
-        write_table(folder / "metrics.csv", pd.DataFrame(rows))
-        sets = pd.DataFrame([{"metric": "kid_dlib", "value": rng.normal(), "faces": FACES}])
-        write_table(folder / "set_metrics.csv", sets)
-        sheets = [contact_sheet(test_faces[:4] // divisor, 2, 2) for divisor in (4, 2, 1)]
-        write_gif(folder / "progress.gif", np.stack(sheets), 0.1)
-        folders.append(folder)
-    model = root / "dcgan"
-    history = {"epoch": [1, 2], "step": [5, 10], "d_loss": [1, 0.9], "g_loss": [1, 1.1]}
-    history |= {"d_real": [0.6, 0.7], "d_fake": [0.4, 0.3]}
-    write_table(model / "history.csv", pd.DataFrame(history))
-    for name in ("losses", "samples"):
-        write_png(model / f"{name}.png", contact_sheet(faces[:4], 2))
-    write_gif(model / "samples.gif", faces[:3], 0.1)
-    (model / "weights.safetensors").write_bytes(b"weights")
-    (model / "settings.json").write_text(
-        json.dumps({"device": "cpu, float32", "torch": "2", "warnings": ["<b>D has won</b>"]})
-    )
-    sources = Sources(
-        metrics=[str(folder / "metrics.csv") for folder in folders],
-        set_metrics=[str(folder / "set_metrics.csv") for folder in folders],
-        completions=[str(folder / "faces") for folder in folders],
-        progress=[str(folder / "progress.gif") for folder in folders if folder.name == "ours"],
-        histories=[str(model / "history.csv")],
-        losses=[str(model / "losses.png")],
-        samples=[str(model / "samples.png")],
-        samples_gif=[str(model / "samples.gif")],
-        settings=[str(model / "settings.json")],
-        weights=[str(model / "weights.safetensors")],
-        manifest=str(root / "manifest.csv"),
-        faces_sheet=str(root / "faces.png"),
-        **{f"{split}_csv": str(root / f"{split}.csv") for split in ("train", "val", "test")},
-        **{f"{split}_npy": str(root / f"{split}.npy") for split in ("train", "val", "test")},
-        template=str(TEMPLATE),
-    )
-    return sources, [write_timing(root / "log" / "align" / "0.json", "align", 0, 4, 84)]
-
-
-def write(tree, folder, **changes):
-    sources, jobs = tree
-    facts = {
-        "dataset": "<faces>",
-        "runs": [list(run) for run in RUNS],
-        "iterative": [list(run) for run in RUNS if run[1] == "ours"],
-        "models": ["dcgan"],
-        "masks": MASKS,
-        "timings": jobs,
-        "config": {"align": {"zoom": 0.9, "landmarks": "outerEyesAndNose"}, "x": NASTY},
-    }
-    products = Products(**{key: str(folder / name) for key, name in PRODUCTS.items()})
-    new_sources = {key: value for key, value in changes.items() if key in vars(sources)}
-    new_facts = {key: value for key, value in changes.items() if key in facts}
-    write_report(Sources(**{**vars(sources), **new_sources}), products, Choice(**facts | new_facts))
-    return products
+    return Tree(tmp_path_factory.mktemp("results"), faces, MASKS, METHODS, rejects)
 
 
 @pytest.fixture(scope="module")
 def products(tree, tmp_path_factory):
-    return write(tree, tmp_path_factory.mktemp("report"))
+    return tree.report(tmp_path_factory.mktemp("report"))
 
 
 def test_tables(tree, products):
@@ -261,8 +333,8 @@ def test_tables(tree, products):
     assert keys == sorted(keys) and len(keys) == len(RUNS) * FACES
     summary = pd.read_csv(products.summary)
     assert summary[["mask", "method"]].values.tolist() == [list(run) for run in RUNS]
-    values = pd.read_csv(tree[0].metrics[0])["hole_psnr"]
-    low, high = stats.t.interval(0.95, FACES - 1, values.mean(), stats.sem(values))
+    values = pd.read_csv(tree.sources().metrics[0])["hole_psnr"]
+    low, high = bootstrap.limits(bootstrap.resampled_means(values.to_numpy()))
     first = summary.iloc[0]
     assert first["faces"] == FACES
     assert [first["hole_psnr"], first["hole_psnr_low"], first["hole_psnr_high"]] == pytest.approx(
@@ -270,6 +342,9 @@ def test_tables(tree, products):
     )
     sets = pd.read_csv(products.set_metrics)
     assert sets.columns.tolist() == ["mask", "method", "metric", "value", "faces"]
+    differences = pd.read_csv(products.differences, keep_default_na=False)
+    assert len(differences) == len(MASKS) * 2 * len(FACE_METRICS)
+    assert set(differences.loc[differences["metric"] == "hole_psnr", "better"]) == {"ours"}
 
 
 def test_page_is_self_contained_and_escaped(products):
@@ -279,7 +354,8 @@ def test_page_is_self_contained_and_escaped(products):
     )
     assert len(addresses) > 15
     assert {address.split(":")[0] for address in addresses if address[0] != "#"} == {"data"}
-    assert not re.search(r"url\(|@import|<script|<link|<iframe", html)
+    assert not re.search(r"url\(|@import|<script[^>]|<link|<iframe|fetch\(", html)
+    assert html.count("<script") == 1  # our own, which sorts
     assert "&lt;script&gt;alert(" in html and r"\udcff" in html
     assert "&lt;b&gt;D has won&lt;/b&gt;" in html and "<b>D has won" not in html
     assert "Face completion on &lt;faces&gt;" in html
@@ -288,12 +364,14 @@ def test_page_is_self_contained_and_escaped(products):
 def test_page_tells_what_it_must(products):
     html = Path(products.index).read_text(encoding="utf-8")
     for text in ("outerEyesAndNose, zoom 0.9", "61, the first 50 shown", "cpu, float32",
-                 "Mask small", "21.0", "Student"):  # fmt: skip
+                 "Mask random", "(25 % hidden)", "(100 % hidden, the means of 8×8 blocks known)",
+                 "percentile bootstrap", "excludes 0", "Several completions"):  # fmt: skip
         assert text in html, text
-    rows = re.findall(r"<tr><td>(ours|noise)</td><td class=\"n\">(\d+)</td>", html)
-    assert rows == [("ours", "8"), ("noise", "8")] * 2
-    # "ours" is nearer to the original in both masks: its PSNR is the marked one.
-    assert len(re.findall(r'<td>ours</td><td class="n">8</td><td class="n best">', html)) == 2
+    rows = re.findall(r"<tr><td>(ours|noise)</td><td class=\"n\" data-value=\"8.0\">", html)
+    assert rows == ["ours", "noise"] * 3
+    # "ours" is nearer to the original under every mask: its PSNR is the marked one.
+    marked = r'<tr><td>ours</td><td class="n" data-value="8.0">.*?</td><td class="n best" '
+    assert len(re.findall(marked, html)) == 3
 
 
 def test_provenance(products, tree):
@@ -304,46 +382,108 @@ def test_provenance(products, tree):
     # What was read and written, but for the files that hold the checksums.
     names = {Path(name).name for name in facts["sha256"]}
     assert names >= {"weights.safetensors", "manifest.csv", "summary.csv", "best.png"} | {
-        f"{split}.{kind}" for split in ("train", "val", "test") for kind in ("csv", "npy")
-    }
+        "differences.csv",
+        "samples.png",
+        "search.png",
+        "samples.npy",
+        "search.csv",
+    } | {f"{split}.{kind}" for split in ("train", "val", "test") for kind in ("csv", "npy")}
     assert not names & {"provenance.json", "index.html"}
     assert facts["config"]["align"]["zoom"] == 0.9 and facts["packages"]["numpy"] == np.__version__
 
 
 def test_pictures(products):
-    # The first mask's block: rows original, masked, ours, noise of 128-pixel faces.
+    # Of every mask: rows original, masked, ours, noise of 128-pixel faces.
     best = iio.imread(products.best)
-    assert best.shape[0] > 2 * 4 * 128
+    assert best.shape[0] > 3 * 4 * 128
     search = iio.imread(products.completion, index=None)
     assert len(search) == 3 and search.shape[1] % 2 == search.shape[2] % 2 == 0
     assert not np.array_equal(search[0], search[-1])
-    assert iio.imread(products.masks).shape[1] > 2 * 128
+    assert iio.imread(products.masks).shape[1] > 3 * 128
+    # original, masked and two samples of four faces
+    samples = iio.imread(products.samples_png)
+    assert samples.shape[0] > 4 * 128 and samples.shape[1] > 4 * 128
+
+
+def completions(tree, mask):
+    masks = make_masks(MASKS[mask], tree.names, SIZE, ZOOM)
+    return pictures.Completions(mask, {}, tree.names, tree.faces, masks)
+
+
+def test_masked_faces_show_what_is_known(tree):
+    item = completions(tree, "random")
+    known = item.masks.known
+    assert not np.array_equal(known[0], known[1])  # a mask of its own for every face
+    shown = item.rows([tree.names[1], tree.names[0]])["masked"]
+    np.testing.assert_array_equal(shown[0][known[1]], tree.faces[1][known[1]])
+    assert (shown[0][~known[1]] == 255).all() and (shown[1][~known[0]] == 255).all()
+    blocks = completions(tree, "lowres").rows(tree.names[:1])["masked"][0]
+    # The made-up faces are made of such blocks: their means are the faces.
+    np.testing.assert_array_equal(blocks, tree.faces[0])
+
+
+def test_lowres_is_drawn_as_blocks(tree, tmp_path):
+    face = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 3), dtype=np.uint8)
+    nothing = Masks(np.zeros((1, SIZE, SIZE), bool), block=8)
+    item = replace(completions(tree, "lowres"), faces=["x"], originals=face, masks=nothing)
+    pictures.write_masks(tmp_path / "masks.png", [item])
+    drawn = iio.imread(tmp_path / "masks.png")[8 : 8 + 128, 8 : 8 + 128]
+    blocks = drawn.reshape(8, 16, 8, 16, 3)
+    assert (blocks == blocks[:, :1, :, :1]).all()
+    assert np.abs(blocks[0, 0, 0, 0] - face[0, :8, :8].mean((0, 1))).max() <= 0.5
+
+
+def test_the_search_shows_six_methods_at_most(tree, tmp_path):
+    gif = Path(tree.sources().progress[0])
+    for count in (6, 9):
+        pictures.write_search(tmp_path / f"{count}.gif", {f"m{n}": gif for n in range(count)})
+    assert (tmp_path / "6.gif").read_bytes() == (tmp_path / "9.gif").read_bytes()
+
+
+def test_a_face_that_stopped_early_keeps_its_losses(tmp_path):
+    rows = [("a", 0, 4.0, 3.0, 0.0), ("a", 10, 2.0, 1.0, 0.0), ("b", 0, 8.0, 7.0, 0.0)]
+    write_table(tmp_path / "search.csv", pd.DataFrame(rows, columns=tables.SEARCH))
+    course = tables.mean_search(tmp_path / "search.csv")
+    assert course.index.tolist() == [0, 10]
+    assert course["loss"].tolist() == [6, 5] and course["contextual"].tolist() == [5, 4]
 
 
 def test_same_bytes_twice(tree, products, tmp_path):
-    again = write(tree, tmp_path)
+    again = tree.report(tmp_path)
     for key in set(PRODUCTS) - VARYING:
         first, second = (Path(getattr(p, key)).read_bytes() for p in (products, again))
         assert first == second, key
 
 
-def test_report_without_search_or_model(tree, tmp_path):
+def test_report_without_search_or_model(tree, products, tmp_path):
     of_models = ("histories", "losses", "samples", "samples_gif", "settings", "weights", "models")
-    nothing = {key: [] for key in ("progress", "iterative", *of_models)}
-    made = write(tree, tmp_path, **nothing, timings=["gone.json"])
+    of_searches = ("progress", "search", "completion_samples", "iterative")
+    nothing = {key: [] for key in (*of_searches, *of_models)}
+    made = tree.report(tmp_path, **nothing, timings=["gone.json"])
     assert len(iio.imread(made.completion, index=None)) == 2 + len(METHODS)
     # The faces stand still while their label changes: the first column of faces, all frames.
     frames = iio.imread(made.completion, index=None, mode="RGB").astype(int)
     assert np.abs(frames[0, 28:, -130:-115] - frames[-1, 28:, -130:-115]).mean() < 12
     html = Path(made.index).read_text(encoding="utf-8")
     assert "No method of this report needs a trained model" in html and "No job left" in html
+    assert "Several completions" not in html
+    assert iio.imread(made.samples_png).shape[0] < 60 > iio.imread(made.search_png).shape[0]
+    # Nothing to draw: neither bars nor points.
+    drawn, empty = (iio.imread(made.timings_png).shape[0] for made in (products, made))
+    assert empty < 250 < drawn
+
+
+def test_samples_of_other_faces_are_refused(tree, tmp_path):
+    np.save(tmp_path / "samples.npy", np.zeros((FACES - 1, 2, SIZE, SIZE, 3), np.uint8))
+    files = [str(tmp_path / "samples.npy"), *tree.sources().completion_samples[1:]]
+    with pytest.raises(FacefillError, match=r"samples\.npy holds uint8 \[7, 2, 64, 64, 3\]"):
+        tree.report(tmp_path, completion_samples=files)
 
 
 def test_lost_completion_is_named(tree, tmp_path):
-    sources, _ = tree
-    empty = [str(tmp_path / "empty"), *sources.completions[1:]]
+    empty = [str(tmp_path / "empty"), *tree.sources().completions[1:]]
     with pytest.raises(FacefillError, match=r"empty/p\d\d__photo\.png is missing"):
-        write(tree, tmp_path, completions=empty)
+        tree.report(tmp_path, completions=empty)
 
 
 def test_captions_are_templates_that_read_as_text():
@@ -356,9 +496,51 @@ def test_captions_are_templates_that_read_as_text():
         assert (TEMPLATE.parent / used).is_file(), used
 
 
-def test_config_can_be_printed(products):
-    html = Path(products.index).read_text(encoding="utf-8")
+def test_config_can_be_printed(tree, tmp_path):
+    config = {"align": {"zoom": 0.9}, "x": NASTY}
+    html = Path(tree.report(tmp_path, config=config).index).read_text(encoding="utf-8")
     shown = re.search(r"<pre>(.*?)</pre>", html, re.S).group(1)
-    assert yaml.safe_load(shown.split("x:")[0]) == {
-        "align": {"zoom": 0.9, "landmarks": "outerEyesAndNose"}
-    }
+    assert yaml.safe_load(shown.split("x:")[0]) == {"align": {"zoom": 0.9}}
+    assert "<script>alert" not in html
+
+
+# -- pictures inside of the page ---------------------------------------------------------------
+
+
+def decoded(uri):
+    return Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
+
+
+def test_what_was_given_is_shown_without_loss():
+    faces = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    shown = dict(embed.columns({"original": faces, "ours": faces}, exact=["original"]))
+    exact, near = (np.asarray(decoded(shown[name])).astype(int) for name in ("original", "ours"))
+    np.testing.assert_array_equal(exact, contact_sheet(faces, 1, gap=embed.GAP))
+    assert 0 < np.abs(near - exact).mean() < 10
+
+
+def test_a_film_is_as_long_as_the_gif(tmp_path):
+    frames = np.arange(50, dtype=np.uint8).repeat(32 * 32 * 3).reshape(50, 32, 32, 3) * 5
+    write_gif(tmp_path / "x.gif", frames, 0.1)
+    film = decoded(embed.film(tmp_path / "x.gif"))
+    assert film.format == "WEBP" and film.n_frames == embed.FILM_FRAMES
+    durations = []
+    for number in range(film.n_frames):
+        film.seek(number)
+        film.load()
+        durations.append(film.info["duration"])
+    assert sum(durations) == 49 * 100 + 2000
+    assert abs(int(np.asarray(film.convert("RGB")).mean()) - 245) <= 3  # ends where the GIF ends
+
+
+def test_the_page_shows_fewer_faces_of_larger_reports(tree, products, tmp_path, monkeypatch):
+    def count(products):
+        html = Path(products.index).read_text(encoding="utf-8")
+        sheets = re.findall(r'<img src="(data:[^"]*)" alt="faces: original">', html)
+        heights = [decoded(sheet).height + embed.GAP for sheet in sheets]
+        return sum(heights) / (SIZE + embed.GAP) / len(MASKS)
+
+    assert count(products) == FACES + 3 * 6  # all there are; six of the best, median and worst
+    columns = len(RUNS) + 2 * len(MASKS)
+    monkeypatch.setattr(report, "PAGE_PIXELS", 10 * columns * SIZE**2)
+    assert count(tree.report(tmp_path)) == 10

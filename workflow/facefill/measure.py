@@ -1,4 +1,4 @@
-"""How good completions are: per face (PSNR, L1, SSIM, identity) and as a set (KID's estimator).
+"""How good completions are: per face (PSNR, L1, SSIM, identity) and as a set (KID, diversity).
 
 Sources: SSIM is scikit-image's (Wang et al. 2004, uniform 7x7 window). The identity distance is
 that of dlib's face recognition network, whose author takes 0.6 as the border between "the same
@@ -15,11 +15,12 @@ import dlib
 import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy.spatial.distance import pdist
 from skimage.metrics import structural_similarity
 
 from facefill.errors import FacefillError
 from facefill.files import write_table
-from facefill.masks import make_mask
+from facefill.masks import make_masks
 from facefill.progress import progress
 from facefill.split import read_split
 from facefill.template import template_points
@@ -27,6 +28,7 @@ from facefill.template import template_points
 log = logging.getLogger(__name__)
 
 FACE_METRICS = ["hole_psnr", "psnr", "hole_l1", "l1", "ssim", "hole_ssim", "identity_distance"]
+HIGHER_IS_BETTER = frozenset({"hole_psnr", "psnr", "ssim", "hole_ssim"})  # less is, of the others
 FLOAT_FORMAT = "%.6f"
 SET_FLOAT_FORMAT = "%.9f"  # of set metrics: two good sets differ in the fifth decimal
 PEAK = 255.0
@@ -127,6 +129,35 @@ def kid(real: np.ndarray, fake: np.ndarray) -> float:
     return float(mean_of_pairs(real) + mean_of_pairs(fake) - 2 * kernel(real, fake).mean())
 
 
+def diversity(real: np.ndarray, fake: np.ndarray) -> float:
+    """How varied completions are beside their originals: 1 = as varied as the real faces.
+
+    The mean distance between the descriptors `fake` [N, d] of two completions, divided by that of
+    `real` [N, d], their originals. Near 0 every face gets the same filling, above 1 the fillings
+    differ more than faces do. Returns NaN for fewer than two faces, or all originals equal.
+    """
+    expected = mean_distance(real)
+    return mean_distance(fake) / expected if expected else float("nan")
+
+
+def mean_distance(points: np.ndarray) -> float:
+    """The mean Euclidean distance of two rows of [N, d], over all pairs; NaN for N < 2."""
+    return float(pdist(points).mean()) if len(points) > 1 else float("nan")
+
+
+def sample_spread(samples: np.ndarray, hole: np.ndarray) -> float:
+    """How much the completions of one face differ in the hole, in grey levels (0..255).
+
+    `samples` are uint8 [K, size, size, 3], `hole` is bool [size, size]: the root of the mean
+    squared difference over the hole's pixels and channels, mean over all pairs of samples.
+    Returns NaN where nothing is hidden, or for K < 2.
+    """
+    pixels = samples[:, hole].reshape(len(samples), -1).astype(np.float64)
+    if not pixels.shape[1]:
+        return float("nan")
+    return mean_distance(pixels) / np.sqrt(pixels.shape[1])
+
+
 def measure_face(
     original: np.ndarray, completed: np.ndarray, known: np.ndarray
 ) -> dict[str, float]:
@@ -136,7 +167,8 @@ def measure_face(
     """
     hole = ~known
     similarity, similarities = ssim(original, completed)
-    values = {
+    values = dict.fromkeys(("hole_psnr", "hole_l1", "hole_ssim"), float("nan"))
+    values |= {
         "psnr": psnr(original, completed),
         "l1": l1(original, completed),
         "ssim": float(similarity),
@@ -152,6 +184,7 @@ def measure(
     test_npy: Path | str,
     test_csv: Path | str,
     faces: Path | str,
+    samples: Path | str | None,
     mask: dict[str, Any],
     zoom: float,
     metrics: Path | str,
@@ -160,32 +193,33 @@ def measure(
     """Measure one method's completions of one mask; return how many faces there are.
 
     `test_npy` holds uint8 [N, size, size, 3] in the order of `test_csv` (face, identity, source),
-    the folder `faces` a {face}.png for each completed test face. `metrics` gets a row per face
-    (`face` and FACE_METRICS), `set_metrics` a row per measure of the whole set (metric, value,
-    faces). `kid_dlib` there is KID's estimator on dlib's face descriptors, not on Inception's
-    features: lower is better, but no published KID compares with it.
+    the folder `faces` a {face}.png for each completed test face, `samples` all completions of a
+    method that makes several (`read_samples`). `mask` and `zoom` are those of `make_masks`.
+
+    `metrics` gets a row per face (`face` and FACE_METRICS), `set_metrics` a row per measure of the
+    whole set (metric, value, and of how many faces). `kid_dlib` there is KID's estimator on dlib's
+    face descriptors, not on Inception's features: lower is better, but no published KID compares
+    with it. `diversity` is that of the descriptors; of several samples per face, `sample_spread`
+    is the function's mean over the faces, and `sample_spread_identity` the mean over the faces of
+    the mean distance of two samples' descriptors.
 
     Raises FacefillError when a completion cannot be read, belongs to no test face, or differs
     from its original where the mask says that the pixel is known.
     """
-    names, originals = read_split(test_npy, test_csv)
-    rows = {name: row for row, name in enumerate(names)}
+    files = _completed_files(Path(faces))
+    names = [file.stem for file in files]
+    originals = _originals(test_npy, test_csv, files)
     size = originals.shape[1]
-    known = make_mask(mask, size)
+    masks = make_masks(mask, names, size, zoom)
+    drawn = read_samples(samples, len(names), size) if samples else None
     describe = Describer(size, zoom)
-    files = sorted(Path(faces).glob("*.png"), key=lambda file: file.stem)
-    if not files:
-        raise FacefillError(f"{faces} holds no completed faces; delete the folder and run again")
     table, real, fake = [], [], []
     with progress(len(files), "measure", "faces") as bar:
-        for file in files:
-            if file.stem not in rows:
-                raise FacefillError(
-                    f"{file}: no face of that name is in {test_csv}; delete {faces} and run again"
-                )
-            original = np.asarray(originals[rows[file.stem]])
+        for file, original, known in zip(files, originals, masks.known, strict=True):
             completed = read_face(file, size)
-            _check_known(original, completed, known, file)
+            _check_known(file.stem, original, completed, known, file)
+            if drawn is not None:
+                _check_samples(file.stem, original, completed, known, drawn[len(table)], samples)
             real.append(describe(original))
             fake.append(describe(completed))
             table.append(
@@ -198,15 +232,74 @@ def measure(
             bar.update()
     result = pd.DataFrame(table, columns=["face", *FACE_METRICS])
     write_table(metrics, result, FLOAT_FORMAT)
-    distance = kid(np.array(real), np.array(fake))
-    write_table(
-        set_metrics,
-        pd.DataFrame([{"metric": "kid_dlib", "value": distance, "faces": len(result)}]),
-        SET_FLOAT_FORMAT,
-    )
+    sets = [
+        ("kid_dlib", kid(np.array(real), np.array(fake)), len(result)),
+        ("diversity", diversity(np.array(real), np.array(fake)), len(result)),
+    ]
+    if drawn is not None and drawn.shape[1] > 1:
+        sets += _sample_spreads(drawn, ~masks.known, describe)
+    columns = ["metric", "value", "faces"]
+    write_table(set_metrics, pd.DataFrame(sets, columns=columns), SET_FLOAT_FORMAT)
     for name in FACE_METRICS:
         log.info("%s: mean %.3f over %d faces", name, result[name].mean(), result[name].count())
     return len(result)
+
+
+def _completed_files(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("*.png"), key=lambda file: file.stem)
+    if not files:
+        raise FacefillError(f"{folder} holds no completed faces; delete the folder and run again")
+    return files
+
+
+def _originals(test_npy: Path | str, test_csv: Path | str, files: list[Path]) -> np.ndarray:
+    """The faces that were completed, uint8 [N, size, size, 3], in the order of `files`."""
+    names, originals = read_split(test_npy, test_csv)
+    rows = {name: row for row, name in enumerate(names)}
+    for file in files:
+        if file.stem not in rows:
+            raise FacefillError(
+                f"{file}: no face of that name is in {test_csv}; delete {file.parent} and run again"
+            )
+    return np.asarray(originals[[rows[file.stem] for file in files]])
+
+
+def _sample_spreads(
+    samples: np.ndarray, holes: np.ndarray, describe: Describer
+) -> list[tuple[str, float, int]]:
+    """The spread of every face's samples in the hole and in identity: (metric, mean, faces)."""
+    spreads = {
+        "sample_spread": [sample_spread(*face) for face in zip(samples, holes, strict=True)],
+        "sample_spread_identity": [
+            mean_distance(np.array([describe(sample) for sample in face])) for face in samples
+        ],
+    }
+    rows = []
+    for name, values in spreads.items():
+        values = [value for value in values if not np.isnan(value)]  # of faces with a hole
+        rows.append((name, float(np.mean(values)) if values else float("nan"), len(values)))
+    return rows
+
+
+def read_samples(path: Path | str, count: int, size: int) -> np.ndarray:
+    """Return uint8 [count, K, size, size, 3]: K completions of every face, in order of the names.
+
+    The first one of each face is the completion that counts. Raises FacefillError naming the file
+    when it holds anything else.
+    """
+    try:
+        samples = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FacefillError(
+            f"{path}: not a readable array ({type(error).__name__}); delete it and run again"
+        ) from error
+    expected = (count, *samples.shape[1:2], size, size, 3)
+    if samples.shape != expected or not samples.size or samples.dtype != np.uint8:
+        raise FacefillError(
+            f"{path} holds {samples.dtype} {list(samples.shape)} instead of uint8 "
+            f"[{count}, K, {size}, {size}, 3]; delete it and run again"
+        )
+    return samples
 
 
 def read_face(path: Path | str, size: int) -> np.ndarray:
@@ -229,14 +322,31 @@ def read_face(path: Path | str, size: int) -> np.ndarray:
     return face
 
 
+def _check_samples(
+    name: str,
+    original: np.ndarray,
+    completed: np.ndarray,
+    known: np.ndarray,
+    samples: np.ndarray,
+    file: Path | str,
+) -> None:
+    if not np.array_equal(samples[0], completed):
+        raise FacefillError(
+            f"face {name!r}: the first sample in {file} is not its completion; delete the file's "
+            "folder and run again"
+        )
+    for sample in samples[1:]:
+        _check_known(name, original, sample, known, file)
+
+
 def _check_known(
-    original: np.ndarray, completed: np.ndarray, known: np.ndarray, file: Path
+    name: str, original: np.ndarray, completed: np.ndarray, known: np.ndarray, file: Path | str
 ) -> None:
     differs = (original != completed).any(axis=2) & known
     if differs.any():
         y, x = np.argwhere(differs)[0]
         raise FacefillError(
-            f"face {file.stem!r}: {differs.sum()} known pixels of {file} differ from the original, "
+            f"face {name!r}: {differs.sum()} known pixels of {file} differ from the original, "
             f"the first at column {x}, row {y}; a completion may change hidden pixels only: delete "
             "its folder and run again"
         )

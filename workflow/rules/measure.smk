@@ -6,6 +6,11 @@ rule measure:
         test_npy="results/{dataset}/splits/test.npy",
         test_csv="results/{dataset}/splits/test.csv",
         faces="results/{dataset}/completions/{mask}/{method}/faces",
+        samples=lambda wildcards: (
+            f"results/{wildcards.dataset}/completions/{wildcards.mask}/{wildcards.method}/samples.npy"
+            if config["methods"][wildcards.method]["kind"] == "latent"
+            else []
+        ),
         code=code("measure"),
     output:
         metrics="results/{dataset}/completions/{mask}/{method}/metrics.csv",
@@ -18,7 +23,7 @@ rule measure:
     conda:
         "../../envs/facefill.yaml"
     params:
-        mask=lambda wildcards: config["masks"][wildcards.mask],
+        mask=lambda wildcards: mask_settings(wildcards.mask),
         zoom=config["align"]["zoom"],
     script:
         "../scripts/measure.py"

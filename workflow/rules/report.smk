@@ -7,6 +7,8 @@ rule report:
         set_metrics=compared_files("set_metrics.csv"),
         completions=compared_files("faces"),
         progress=compared_files("progress.gif", kinds=["latent"]),
+        search=compared_files("search.csv", kinds=["latent"]),
+        completion_samples=compared_files("samples.npy", kinds=["latent"]),
         histories=expand("results/{{dataset}}/models/{model}/history.csv", model=compared_models()),
         losses=expand("results/{{dataset}}/models/{model}/losses.png", model=compared_models()),
         samples=expand("results/{{dataset}}/models/{model}/samples.png", model=compared_models()),
@@ -40,6 +42,12 @@ rule report:
             caption="../report/summary.rst",
             category="Summary",
             labels={"dataset": "{dataset}", "what": "summary"},
+        ),
+        differences=report(
+            "results/{dataset}/report/differences.csv",
+            caption="../report/differences.rst",
+            category="Summary",
+            labels={"dataset": "{dataset}", "what": "differences"},
         ),
         set_metrics=report(
             "results/{dataset}/report/set_metrics.csv",
@@ -76,6 +84,18 @@ rule report:
             caption="../report/examples.rst",
             category="Completions",
             labels={"dataset": "{dataset}", "what": "worst faces"},
+        ),
+        samples_png=report(
+            "results/{dataset}/report/samples.png",
+            caption="../report/completion_samples.rst",
+            category="Completions",
+            labels={"dataset": "{dataset}", "what": "several samples"},
+        ),
+        search_png=report(
+            "results/{dataset}/report/search.png",
+            caption="../report/search.rst",
+            category="Measures",
+            labels={"dataset": "{dataset}", "what": "searches"},
         ),
         metrics_png=report(
             "results/{dataset}/report/metrics.png",
@@ -123,7 +143,8 @@ rule report:
             if config["methods"][method]["kind"] == "latent"
         ],
         models=compared_models(),
-        masks={mask: config["masks"][mask] for mask in config["compare"]["masks"]},
+        masks={mask: mask_settings(mask) for mask in config["compare"]["masks"]},
+        zoom=config["align"]["zoom"],
         config=reported_config,
         timings=timing_logs,
     script:

@@ -10,6 +10,7 @@ with stage(snakemake) as work:
         test_npy=snakemake.input.test_npy,
         test_csv=snakemake.input.test_csv,
         faces=snakemake.input.faces,
+        samples=snakemake.input.samples or None,
         mask=snakemake.params.mask,
         zoom=snakemake.params.zoom,
         metrics=snakemake.output.metrics,

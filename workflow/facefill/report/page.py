@@ -1,32 +1,35 @@
 """The page: what the template needs, in the form in which it is shown."""
 
-import base64
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 import pandas as pd
 import yaml
 
 from facefill.errors import FacefillError
 from facefill.files import atomic
-from facefill.images import contact_sheet, png_bytes
-from facefill.report.pictures import GAP
-from facefill.report.tables import Run
+from facefill.measure import HIGHER_IS_BETTER
+from facefill.report import embed
 
 REJECTS = 50
-GRID_COLUMN = 6  # faces below one another in the page's grid
 
-# What the summary shows: key, heading, decimals, which direction is better.
+# What the tables show: metric, heading, decimals.
 SHOWN = [
-    ("hole_psnr", "hole PSNR [dB]", 2, max),
-    ("hole_ssim", "hole SSIM", 3, max),
-    ("hole_l1", "hole L1 [0..255]", 1, min),
-    ("ssim", "SSIM of the face", 3, max),
-    ("identity_distance", "identity distance", 3, min),
+    ("hole_psnr", "hole PSNR [dB]", 2),
+    ("hole_ssim", "hole SSIM", 3),
+    ("hole_l1", "hole L1 [0..255]", 1),
+    ("ssim", "SSIM of the face", 3),
+    ("identity_distance", "identity distance", 3),
+]
+# Of whole sets: metric, heading, note, factor, decimals, and the order that a first click gives.
+SETS = [
+    ("kid_dlib", "KID on dlib × 1000", "less is better", 1000, 2, "ascending"),
+    ("diversity", "diversity", "1 = as the true faces", 1, 3, "descending"),
+    ("sample_spread", "spread of samples", "grey levels in the hole", 1, 2, "descending"),
+    ("sample_spread_identity", "spread of samples", "identity distance", 1, 3, "descending"),
 ]
 STATUS = {
     "aligned": "a face for the splits",
@@ -41,76 +44,147 @@ STATUS = {
 }
 
 
-def data_uri(data: bytes, kind: str) -> str:
-    """Return `data` as an image/`kind` URI that can stand in the page itself."""
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+@dataclass(frozen=True)
+class Column:
+    """The heading of a table's column."""
+
+    text: str
+    first: str = ""  # the order that a first click gives, of numbers; "" = a column of text
+    note: str = ""
 
 
-def picture(path: Path | str) -> str:
-    """Return the picture file `path` (.png or .gif) as a data URI."""
-    path = Path(path)
-    return data_uri(path.read_bytes(), path.suffix[1:].lower())
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table."""
+
+    text: str
+    value: float | None = None  # of a number: what it is sorted by; NaN comes last
+    note: str = ""
+    best: bool = False
 
 
-def number(value: Any, decimals: int = 2) -> str:
+@dataclass(frozen=True)
+class Table:
+    """A table that can be sorted by any column."""
+
+    columns: list[Column]
+    rows: list[list[Cell]]
+
+
+def number(value: Any, decimals: int = 2, sign: str = "") -> str:
     """Format a number with thousands separated, or a dash where there is none."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
-    return f"{value:,.{decimals}f}"
+    return f"{value:{sign},.{decimals}f}"
 
 
-def summary_rows(summary: pd.DataFrame, sets: pd.DataFrame, mask: str) -> list[dict[str, Any]]:
-    """Return what the summary table shows of one mask: a dict per method with method, faces and
-    cells; a cell is a dict of text, margin (half the confidence interval) and best."""
-    part = summary[summary["mask"] == mask]
-    kid = sets[(sets["mask"] == mask) & (sets["metric"] == "kid_dlib")]
-    kid = dict(zip(kid["method"], kid["value"], strict=True))
-    best = {
-        key: better(part[key]) if part[key].notna().all() else None for key, _, _, better in SHOWN
-    }
-    lowest = min(kid.values(), default=math.nan)
-    rows = []
-    for _, row in part.iterrows():
-        cells = []
-        for key, _, decimals, _ in SHOWN:
-            margin = (row[f"{key}_high"] - row[f"{key}_low"]) / 2
-            cells.append(
-                {
-                    "text": number(row[key], decimals),
-                    "margin": number(margin, decimals) if math.isfinite(margin) else "",
-                    "best": len(part) > 1 and row[key] == best[key],
-                }
-            )
-        value = kid.get(row["method"], math.nan)
-        cells.append(
-            {
-                "text": number(1000 * value, 2),
-                "margin": "",
-                "best": len(part) > 1 and value == lowest,
-            }
-        )
-        rows.append({"method": row["method"], "faces": int(row["faces"]), "cells": cells})
-    return rows
+def numeric(value: float, decimals: int, note: str = "", best: bool = False) -> Cell:
+    return Cell(number(value, decimals), float(value), note, best)
 
 
-def grid_groups(rows: dict[str, np.ndarray]) -> list[list[tuple[str, str]]]:
-    """Cut the faces into groups of GRID_COLUMN; a group is a list of (name, column as data URI).
+def span(low: float, high: float, decimals: int, sign: str = "") -> str:
+    """Format the limits of an interval; nothing where there are none."""
+    if not math.isfinite(low):
+        return ""
+    return f"{low:{sign}.{decimals}f} to {high:{sign}.{decimals}f}"
 
-    The columns have one pixel per face pixel; the page scales them.
-    """
-    count = len(next(iter(rows.values())))
+
+def _metric_columns() -> list[Column]:
     return [
-        [
-            (
-                name,
-                data_uri(
-                    png_bytes(contact_sheet(faces[start : start + GRID_COLUMN], 1, gap=GAP)), "png"
-                ),
-            )
-            for name, faces in rows.items()
-        ]
-        for start in range(0, count, GRID_COLUMN)
+        Column(heading, "descending", "more is better")
+        if metric in HIGHER_IS_BETTER
+        else Column(heading, "ascending", "less is better")
+        for metric, heading, _ in SHOWN
     ]
+
+
+def summary_table(
+    summary: pd.DataFrame,
+    differences: pd.DataFrame,
+    seconds: dict[tuple[str, str], float],
+    mask: str,
+) -> Table:
+    """Show one mask's rows of the summary, with the seconds per face where they are known."""
+    part = summary[summary["mask"] == mask]
+    best = {metric: best_method(part, differences, metric) for metric, _, _ in SHOWN}
+    rows = []
+    for row in part.to_dict("records"):
+        cells = [Cell(row["method"]), numeric(row["faces"], 0)]
+        for metric, _, decimals in SHOWN:
+            note = span(row[f"{metric}_low"], row[f"{metric}_high"], decimals)
+            cells.append(numeric(row[metric], decimals, note, row["method"] == best[metric]))
+        took = seconds.get((mask, row["method"]), math.nan)
+        rows.append([*cells, Cell(_each(took), took)])
+    columns = [Column("method"), Column("faces", "descending"), *_metric_columns()]
+    return Table([*columns, Column("time per face", "ascending")], rows)
+
+
+def best_method(part: pd.DataFrame, differences: pd.DataFrame, metric: str) -> str | None:
+    """The method of the best mean, if it is better than the second best with its interval.
+
+    `part` holds the rows of one mask in the summary. The interval is that of the paired
+    `differences` (`tables.differences`); where it includes 0, or a mean is missing, nobody is
+    best.
+    """
+    if len(part) < 2 or part[metric].isna().any():
+        return None
+    order = part.sort_values(metric, ascending=metric not in HIGHER_IS_BETTER, kind="stable")
+    first, second = order["method"].iloc[:2]
+    found = differences[
+        (differences["mask"] == part["mask"].iloc[0])
+        & (differences["method"] == first)
+        & (differences["other"] == second)
+        & (differences["metric"] == metric)
+    ]
+    return first if found["better"].item() == first else None
+
+
+def set_table(sets: pd.DataFrame, mask: str) -> Table:
+    """Show what was measured of whole sets under one mask; every value with its N."""
+    part = sets[sets["mask"] == mask]
+    shown = [entry for entry in SETS if entry[0] in set(part["metric"])]
+    values = {(row["method"], row["metric"]): row for row in part.to_dict("records")}
+    rows = []
+    for method in dict.fromkeys(part["method"]):
+        cells = [Cell(method)]
+        for metric, _, _, factor, decimals, _ in shown:
+            row = values.get((method, metric))
+            if row is None:
+                cells.append(Cell("–", math.nan))
+            else:
+                cells.append(numeric(factor * row["value"], decimals, f"N = {row['faces']}"))
+        rows.append(cells)
+    columns = [Column(heading, first, note) for _, heading, note, _, _, first in shown]
+    return Table([Column("method"), *columns], rows)
+
+
+def difference_table(differences: pd.DataFrame, mask: str) -> Table:
+    """Show the paired differences under one mask, every pair once."""
+    part = differences[differences["mask"] == mask]
+    methods = list(dict.fromkeys(part["method"]))
+    by_pair = {key: rows.set_index("metric") for key, rows in part.groupby(["method", "other"])}
+    rows = []
+    for place, method in enumerate(methods):
+        for other in methods[place + 1 :]:
+            cells = [Cell(method), Cell(other)]
+            for metric, _, decimals in SHOWN:
+                row = by_pair[method, other].loc[metric]
+                text = number(row["difference"], decimals, "+")
+                note = span(row["low"], row["high"], decimals, "+")
+                cells.append(Cell(text, float(row["difference"]), note, bool(row["better"])))
+            rows.append(cells)
+    return Table([Column("method"), Column("minus"), *_metric_columns()], rows)
+
+
+def overview_table(summary: pd.DataFrame) -> Table:
+    """Show the mean PSNR of the hole of every method under every mask."""
+    masks, methods = (list(dict.fromkeys(summary[key])) for key in ("mask", "method"))
+    values = summary.set_index(["mask", "method"])["hole_psnr"].to_dict()
+    rows = [
+        [Cell(method), *(numeric(values.get((mask, method), math.nan), 2) for mask in masks)]
+        for method in methods
+    ]
+    return Table([Column("method"), *(Column(mask, "descending") for mask in masks)], rows)
 
 
 def model_view(
@@ -129,9 +203,9 @@ def model_view(
         "warnings": settings.get("warnings", []),
         "last": {key: f"{value:,.6g}" for key, value in last.items() if pd.notna(value)},
         "settings": {key: _setting(value) for key, value in shown.items()},
-        "losses": picture(losses),
-        "samples": picture(samples),
-        "gif": picture(gif),
+        "losses": embed.plot(losses),
+        "samples": embed.photo(samples),
+        "gif": embed.film(gif),
     }
 
 
@@ -177,14 +251,9 @@ def timing_rows(timings: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _each(seconds: float | None) -> str:
-    if seconds is None:
+    if seconds is None or math.isnan(seconds):
         return "–"
     return f"{1000 * seconds:,.2f} ms" if seconds < 1 else f"{seconds:,.2f} s"
-
-
-def masks_of(runs: Sequence[Run]) -> list[str]:
-    """Return the masks of `runs`, each once, in their order."""
-    return list(dict.fromkeys(mask for mask, _ in runs))
 
 
 def write_page(path: Path | str, template: Path | str, context: dict[str, Any]) -> None:

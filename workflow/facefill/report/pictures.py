@@ -1,4 +1,4 @@
-"""Pictures of faces: labelled rows, masks, and the search as a GIF."""
+"""Pictures of faces: labelled rows, masks, several samples, and the search as a GIF."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +12,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facefill.errors import FacefillError
 from facefill.images import contact_sheet, write_gif, write_png
+from facefill.masks import Masks, observe
 from facefill.measure import read_face
 
 GAP = 2
 PADDING = 8
 LABEL = 24  # height of a line of text in pixels
 GIF_FRAMES = 24
+GIF_SEARCHES = 6  # more would make a GIF that nobody can take in
+MASK_COLUMNS = 4
+SAMPLE_FACES, SAMPLES = 4, 8  # of each method that makes several completions
 HIDDEN = 255  # hidden pixels are white, as in the grids of the completions
 TINT = np.array([226, 61, 110])  # what a mask hides, laid over the face
 
@@ -27,19 +31,33 @@ class Completions:
     """One mask with the completions of all its methods."""
 
     mask: str
-    known: np.ndarray  # bool [size, size]
     folders: dict[str, Path]  # method -> folder of {face}.png, in the report's order
-    originals: dict[str, np.ndarray] = field(repr=False)  # face -> uint8 [size, size, 3]
+    faces: list[str]  # their names, sorted
+    originals: np.ndarray = field(repr=False)  # uint8 [N, size, size, 3], as the next in this order
+    masks: Masks = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        return self.originals.shape[1]
+
+    def masked(self) -> np.ndarray:
+        """What is known, uint8 [N, size, size, 3]: hidden pixels white or as their block."""
+        if self.masks.block:
+            return observe(self.originals, self.masks)
+        return np.where(self.masks.known[..., None], self.originals, np.uint8(HIDDEN))
 
     def rows(self, faces: Sequence[str]) -> dict[str, np.ndarray]:
         """Return uint8 [len(faces), size, size, 3] for "original", "masked" and every method."""
-        original = np.stack([self.originals[face] for face in faces])
-        masked = np.where(self.known[:, :, None], original, np.uint8(HIDDEN))
+        places = [self.faces.index(face) for face in faces]
         completed = {
-            method: np.stack([read_face(folder / f"{face}.png", len(self.known)) for face in faces])
+            method: np.stack([read_face(folder / f"{face}.png", self.size) for face in faces])
             for method, folder in self.folders.items()
         }
-        return {"original": original, "masked": masked, **completed}
+        return {
+            "original": self.originals[places],
+            "masked": self.masked()[places],
+            **completed,
+        }
 
 
 @cache
@@ -94,36 +112,82 @@ def write_examples(path: Path | str, blocks: Sequence[tuple[str, dict[str, np.nd
     """Write titled blocks of `labelled_rows` below one another as PNG."""
     margin = _margin(name for _, rows in blocks for name in rows)
     parts = [labelled_rows(title, rows, margin) for title, rows in blocks]
-    picture = stack(parts, gap=2 * PADDING)
-    write_png(path, np.pad(picture, [(PADDING, PADDING)] * 2 + [(0, 0)], constant_values=255))
+    write_png(path, _framed(stack(parts, gap=2 * PADDING)))
 
 
-def write_masks(path: Path | str, face: np.ndarray, masks: dict[str, np.ndarray]) -> None:
-    """Write one face under every mask, hidden pixels tinted; name and hidden share below it.
+def write_masks(path: Path | str, compared: Sequence[Completions]) -> None:
+    """Write one face under every mask, hidden pixels tinted, or their blocks where those are known.
 
-    `face` is uint8 [size, size, 3], `masks` are bool [size, size], True = known.
+    Below it the mask's name and the hidden share, mean over the faces.
     """
-    scale = max(1, 160 // len(face))
-    labels = {
-        name: (name, f"{100 * (~known).mean():.0f} % hidden") for name, known in masks.items()
-    }
-    width = max([len(face) * scale, *(text_width(t) + 4 for pair in labels.values() for t in pair)])
-    cards = []
-    for name, known in masks.items():
-        tinted = np.where(known[:, :, None], face, (0.25 * face + 0.75 * TINT).astype(np.uint8))
-        lines = [text_image(text, width, 20) for text in labels[name]]
-        cards.append(stack([tinted.repeat(scale, 0).repeat(scale, 1), *lines], gap=0))
-    sheet = contact_sheet(np.stack(cards), min(len(cards), 6), gap=PADDING)
-    write_png(path, np.pad(sheet, [(PADDING, PADDING)] * 2 + [(0, 0)], constant_values=255))
+    cards = {item.mask: _card(item) for item in compared}
+    labels = {item.mask: [item.mask, *_labels(item.masks)] for item in compared}
+    texts = [text_width(text) + 4 for lines in labels.values() for text in lines]
+    width = max([*(card.shape[1] for card in cards.values()), *texts])
+    labelled = [
+        stack([card, *(text_image(text, width, 20) for text in labels[mask])], gap=0)
+        for mask, card in cards.items()
+    ]
+    columns = min(len(cards), MASK_COLUMNS)
+    write_png(path, _framed(contact_sheet(_same_size(labelled), columns, gap=PADDING)))
+
+
+def _card(item: Completions) -> np.ndarray:
+    scale = max(1, 160 // item.size)
+    face, known = item.originals[0], item.masks.known[0]
+    if item.masks.block:
+        shown = item.masked()[0]
+    else:
+        shown = np.where(known[..., None], face, (0.25 * face + 0.75 * TINT).astype(np.uint8))
+    return shown.repeat(scale, 0).repeat(scale, 1)
+
+
+def _labels(masks: Masks) -> list[str]:
+    labels = [f"{hidden_share(masks)} hidden"]
+    if masks.block:
+        labels.append(f"{masks.block}x{masks.block} means known")
+    return labels
+
+
+def hidden_share(masks: Masks) -> str:
+    """The share of hidden pixels, mean over the faces."""
+    return f"{100 * (~masks.known).mean():.0f} %"
+
+
+def write_notice(path: Path | str, text: str) -> None:
+    """Write a picture of one line, where there is nothing else to show."""
+    write_png(path, _framed(text_image(text, text_width(text, 15) + 4, 28, 15)))
+
+
+def write_samples(path: Path | str, item: Completions, samples: dict[str, np.ndarray]) -> None:
+    """Write several completions of the same faces side by side, a block per method.
+
+    `samples` are by method uint8 [N, K, size, size, 3], in the order of the item's faces.
+    """
+    places = np.linspace(0, len(item.faces) - 1, min(SAMPLE_FACES, len(item.faces)))
+    places = places.round().astype(int)
+    given = [item.originals[places], item.masked()[places]]
+    blocks = []
+    for method, drawn in samples.items():
+        shown = drawn[places, :SAMPLES]
+        columns = [*given, *shown.swapaxes(0, 1)]
+        sheet = contact_sheet(
+            np.stack(columns, 1).reshape(-1, *item.originals.shape[1:]), len(columns), 2, GAP
+        )
+        title = f"mask {item.mask}, {method}: original, masked, {shown.shape[1]} samples"
+        title += f" of {drawn.shape[1]}" * (drawn.shape[1] > shown.shape[1])
+        width = max(sheet.shape[1], text_width(title, 15) + 4)
+        blocks.append(stack([text_image(title, width, 28, 15), sheet], gap=0))
+    write_png(path, _framed(stack(blocks, gap=2 * PADDING)))
 
 
 def write_search(path: Path | str, gifs: dict[str, Path]) -> None:
-    """Join the searches of several methods, name -> GIF, into one labelled GIF.
+    """Join the searches of at most GIF_SEARCHES methods, name -> GIF, into one labelled GIF.
 
     Each is resampled to the same number of frames, at most GIF_FRAMES, so that all begin and end
     together.
     """
-    searches = {name: _read_gif(gif) for name, gif in gifs.items()}
+    searches = {name: _read_gif(gif) for name, gif in list(gifs.items())[:GIF_SEARCHES]}
     count = min(GIF_FRAMES, max(len(frames) for frames in searches.values()))
     step = 1 if len(searches) < 3 else 2  # more would make a GIF of tens of megabytes
     sheets = []
@@ -140,7 +204,7 @@ def write_search(path: Path | str, gifs: dict[str, Path]) -> None:
 
 
 def write_steps(path: Path | str, title: str, rows: dict[str, np.ndarray]) -> None:
-    """Write a GIF that shows "original", "masked" and every method in turn, where none searches."""
+    """Write a GIF that shows "original", "masked" and the methods in turn, where none searches."""
     margin = _margin(rows)
     frames = [labelled_rows(title, {name: faces}, margin) for name, faces in rows.items()]
     write_gif(path, _same_size([_even(frame) for frame in frames]), 1.2)
@@ -153,6 +217,10 @@ def _read_gif(path: Path) -> np.ndarray:
         raise FacefillError(
             f"{path}: not a readable GIF ({type(error).__name__}); delete its folder and run again"
         ) from error
+
+
+def _framed(picture: np.ndarray) -> np.ndarray:
+    return np.pad(picture, [(PADDING, PADDING)] * 2 + [(0, 0)], constant_values=255)
 
 
 def _even(picture: np.ndarray) -> np.ndarray:

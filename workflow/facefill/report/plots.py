@@ -1,29 +1,42 @@
-"""Plots of the report: the metrics' distributions and the stages' seconds."""
+"""Plots of the report: the metrics' distributions, the searches, seconds and what they buy."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from facefill.files import atomic
-from facefill.report.tables import Run
+from facefill.report.tables import Run, masks_of
 
 PLOTTED = {
     "hole_psnr": "PSNR of the hole [dB], more is better",
     "hole_ssim": "SSIM of the hole, more is better",
     "identity_distance": "identity distance, less is better",
 }
-COLOURS = ["#3b6fb6", "#d9822b", "#3f9c6c", "#b8478b", "#7a68c2", "#8a6d3b", "#4a9fb5", "#c14b4b"]
+COLOURS = [
+    "#3b6fb6", "#d9822b", "#3f9c6c", "#b8478b", "#7a68c2", "#8a6d3b", "#4a9fb5", "#c14b4b",
+    "#9aa02c", "#5c6570", "#e58fb1", "#1f5f4a",
+]  # fmt: skip
+BLACK = "#222222"
+MARKERS = "osD^vP*X<>pd"  # one per mask
 
 
-def write_metrics(path: Path | str, table: pd.DataFrame, runs: list[Run]) -> None:
+def colours_of(runs: Sequence[Run]) -> dict[str, str]:
+    """A colour for every method of `runs`, the same in all plots."""
+    methods = dict.fromkeys(method for _, method in runs)
+    return {method: COLOURS[number % len(COLOURS)] for number, method in enumerate(methods)}
+
+
+def write_metrics(path: Path | str, table: pd.DataFrame, runs: Sequence[Run]) -> None:
     """Plot every face's metrics: a row per mask, a box (quartiles, 5 and 95 %) per method.
 
     `table` is that of `tables.gather`.
     """
-    masks = list(dict.fromkeys(mask for mask, _ in runs))
-    methods = list(dict.fromkeys(method for _, method in runs))
+    masks = masks_of(runs)
+    colours = colours_of(runs)
     heights = [1.3 + 0.32 * sum(name == mask for name, _ in runs) for mask in masks]
     figure = Figure(figsize=(12, sum(heights)), dpi=100, layout="constrained")
     axes = figure.subplots(
@@ -35,7 +48,7 @@ def write_metrics(path: Path | str, table: pd.DataFrame, runs: list[Run]) -> Non
         for number, (axis, (metric, title)) in enumerate(zip(line, PLOTTED.items(), strict=True)):
             for place, method in enumerate(drawn):
                 values = of_mask.loc[of_mask["method"] == method, metric].dropna().to_numpy()
-                _box(axis, values, place, COLOURS[methods.index(method) % len(COLOURS)])
+                _box(axis, values, place, colours[method])
             axis.set_yticks(range(len(drawn)), drawn if number == 0 else [])
             axis.set_ylim(len(drawn) - 0.4, -0.6)
             axis.grid(axis="x", alpha=0.3)
@@ -60,11 +73,63 @@ def _box(axis, values: np.ndarray, place: int, colour: str) -> None:
     )  # fmt: skip
 
 
-def write_timings(path: Path | str, timings: pd.DataFrame) -> None:
-    """Plot the seconds of every stage; `timings` is the table of `timings.combine`."""
+def write_search(
+    path: Path | str, courses: dict[Run, pd.DataFrame], colours: dict[str, str]
+) -> None:
+    """Plot the searches: a row per mask, the loss and the contextual loss, a line per method.
+
+    `courses` are by mask and method those of `tables.mean_search`.
+    """
+    masks = masks_of(courses)
+    figure = Figure(figsize=(12, 0.6 + 2.4 * len(masks)), dpi=100, layout="constrained")
+    axes = figure.subplots(len(masks), 2, squeeze=False)
+    titles = {
+        "loss": "loss, all terms",
+        "contextual": "contextual loss, as the method weighs it",
+    }
+    for mask, line in zip(masks, axes, strict=True):
+        for axis, (column, title) in zip(line, titles.items(), strict=True):
+            drawn = {method: course for (name, method), course in courses.items() if name == mask}
+            for method, course in drawn.items():
+                axis.plot(course.index, course[column], color=colours[method], label=method)
+            if all((course[column] > 0).all() for course in drawn.values()):
+                axis.set_yscale("log")  # weighted sums and plain ones differ by orders
+            axis.grid(alpha=0.3)
+            axis.spines[["top", "right"]].set_visible(False)
+            if mask == masks[0]:
+                axis.set_title(title, fontsize=10)
+            if mask == masks[-1]:
+                axis.set_xlabel("step")
+        line[0].set_ylabel(f"mask {mask}", fontsize=10)
+    methods = dict.fromkeys(method for _, method in courses)
+    labels = [Line2D([], [], color=colours[method], label=method) for method in methods]
+    figure.legend(handles=labels, loc="outside upper left", ncols=6, fontsize=9, frameon=False)
+    _save(figure, path)
+
+
+def write_timings(
+    path: Path | str, timings: pd.DataFrame, quality: pd.DataFrame, colours: dict[str, str]
+) -> None:
+    """Plot the seconds of every stage, and the quality of completions against their seconds.
+
+    `timings` is the table of `timings.combine`; `quality` holds mask, method, seconds (per face)
+    and hole_psnr, a point each.
+    """
     stages = timings[timings["name"] == ""].reset_index(drop=True)
-    figure = Figure(figsize=(9, 0.9 + 0.36 * max(1, len(stages))), dpi=100, layout="constrained")
-    axis = figure.subplots()
+    bars = 0.9 + 0.36 * max(1, len(stages))
+    points = 4.6 if len(quality) else 0.9
+    figure = Figure(figsize=(11, bars + points), dpi=100, layout="constrained")
+    above, below = figure.subplots(2, gridspec_kw={"height_ratios": [bars, points]})
+    _draw_seconds(above, stages)
+    if len(quality):
+        _draw_quality(below, quality, colours)
+    else:
+        below.set_axis_off()
+        below.text(0, 0.5, "Quality against time: no completion left its timing.", fontsize=10)
+    _save(figure, path)
+
+
+def _draw_seconds(axis, stages: pd.DataFrame) -> None:
     axis.barh(stages.index, stages["seconds"].astype(float), color=COLOURS[0], height=0.65)
     for place, row in stages.iterrows():
         rate = f", {row['items_per_second']:,.1f} {row['unit']}/s" if row["items"] else ""
@@ -77,7 +142,37 @@ def write_timings(path: Path | str, timings: pd.DataFrame) -> None:
     axis.set_xlim(left=0)
     axis.set_xlabel("seconds in which at least one job of the stage was running")
     axis.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+
+
+def _draw_quality(axis, quality: pd.DataFrame, colours: dict[str, str]) -> None:
+    markers = _markers(quality["mask"])
+    for row in quality.to_dict("records"):
+        axis.plot(
+            row["seconds"], row["hole_psnr"], markers[row["mask"]], color=colours[row["method"]],
+            markersize=7, alpha=0.85,
+        )  # fmt: skip
+    axis.set_xscale("log")
+    axis.margins(0.08)
+    axis.grid(alpha=0.3)
+    axis.set_xlabel("seconds per face, loading included")
+    axis.set_ylabel("PSNR of the hole [dB], mean")
+    axis.spines[["top", "right"]].set_visible(False)
+    labels = [_marker(method, "s", colours[method]) for method in dict.fromkeys(quality["method"])]
+    if len(markers) > 1:
+        labels += [_marker(f"mask {mask}", shape, BLACK) for mask, shape in markers.items()]
+    axis.legend(
+        handles=labels, loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=8.5, frameon=False
+    )
+
+
+def _markers(masks: Iterable[str]) -> dict[str, str]:
+    names = dict.fromkeys(masks)
+    return {name: MARKERS[number % len(MARKERS)] for number, name in enumerate(names)}
+
+
+def _marker(label: str, shape: str, colour: str) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], marker=shape, color=colour, linestyle="", label=label)
 
 
 def _save(figure: Figure, path: Path | str) -> None:

@@ -1,6 +1,7 @@
 """Where a report comes from: versions, commit, configuration, checksums, device."""
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -81,6 +82,7 @@ def provenance(
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.machine(),
+        "cores": os.cpu_count(),
         "packages": versions(),
         "devices": devices,
         "counts": counts,

@@ -11,6 +11,7 @@ from facefill.errors import FacefillError
 COLUMNS = [
     "stage", "name", "jobs", "seconds", "items", "unit", "items_per_second", "seconds_per_item",
 ]  # fmt: skip
+TIMING = ["rule", "start", "end", "items", "unit"]  # what a job notes
 # Stages whose single jobs are worth a row: models and methods are compared, shards are not.
 BY_JOB = ("train", "complete")
 
@@ -27,32 +28,47 @@ def busy(intervals: Iterable[tuple[float, float]]) -> float:
     return total
 
 
-def combine(files: Sequence[Path | str]) -> pd.DataFrame:
+def read_jobs(files: Sequence[Path | str]) -> pd.DataFrame:
+    """Return a row per job: rule, start, end, items, unit, name.
+
+    Each of `files` is a JSON object with the first five, as every job writes one; files that do
+    not exist are left out. `name` tells a job from the others of its rule.
+    """
+    jobs = [_read(Path(file)) for file in files if Path(file).is_file()]
+    return pd.DataFrame(jobs, columns=[*TIMING, "name"])
+
+
+def combine(jobs: pd.DataFrame) -> pd.DataFrame:
     """Return COLUMNS with a row per stage (`name` empty), in the order in which the stages began.
 
-    Each of `files` is a JSON object with rule, start, end, items, unit, as every job writes one;
-    files that do not exist are left out. Rows of single jobs follow their stage's row where the
+    `jobs` are those of `read_jobs`. Rows of single jobs follow their stage's row where the
     stage trains or completes and had several. `seconds` is the time in which at least one of the
     stage's jobs was running, so items_per_second is that of all its processes together.
     """
-    jobs = [_read(Path(file)) for file in files if Path(file).is_file()]
-    if not jobs:
-        return pd.DataFrame(columns=COLUMNS)
     rows = []
-    table = pd.DataFrame(jobs)
-    begun = table.groupby("rule")["start"].min().sort_values(kind="stable")
+    begun = jobs.groupby("rule")["start"].min().sort_values(kind="stable")
     for rule in begun.index:
-        of_rule = table[table["rule"] == rule]
+        of_rule = jobs[jobs["rule"] == rule]
         rows.append(_row(rule, "", of_rule))
         if rule.startswith(BY_JOB) and len(of_rule) > 1:
             rows += [_row(rule, name, part) for name, part in of_rule.groupby("name")]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def seconds_per_face(jobs: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return how long a face took by mask and method, for the completions among `jobs`."""
+    seconds = {}
+    for job in jobs.to_dict("records"):
+        if job["rule"].startswith("complete") and job["items"]:
+            mask, _, method = job["name"].partition("/")
+            seconds[mask, method] = (job["end"] - job["start"]) / job["items"]
+    return seconds
+
+
 def _read(file: Path) -> dict:
     try:
         timing = json.loads(file.read_text(encoding="utf-8"))
-        timing = {key: timing[key] for key in ("rule", "start", "end", "items", "unit")}
+        timing = {key: timing[key] for key in TIMING}
     except (ValueError, KeyError, TypeError) as error:
         raise FacefillError(f"{file}: not a timing of a job; delete it and run again") from error
     return {**timing, "name": _job_name(file, timing["rule"])}

@@ -13,20 +13,26 @@ import yaml
 
 from facefill.errors import FacefillError
 from facefill.files import atomic, read_table, write_table
-from facefill.masks import make_mask
-from facefill.measure import FLOAT_FORMAT, SET_FLOAT_FORMAT
-from facefill.report import page, pictures, plots
+from facefill.masks import make_masks
+from facefill.measure import FLOAT_FORMAT, SET_FLOAT_FORMAT, read_samples
+from facefill.report import embed, page, pictures, plots, tables
 from facefill.report.pictures import Completions
 from facefill.report.provenance import provenance
-from facefill.report.tables import Run, gather, gather_sets, summarise
-from facefill.report.timings import combine
+from facefill.report.tables import Run
+from facefill.report.timings import combine, read_jobs, seconds_per_face
 from facefill.split import read_split
 
 log = logging.getLogger(__name__)
 
-GRID_FACES = 12
-EXAMPLES = 6
+EXAMPLES = 6  # best, median and worst faces of every mask
 STEP_FACES = 8
+# Of the page's grids, all faces together: keeps the page below 15 megabytes at any size.
+PAGE_PIXELS = 6_000_000
+PAGE_UNITS = 5  # two parts of them are typical faces, one part each the KINDS
+KINDS = ("best", "median", "worst")
+GIVEN = ("original", "masked")  # on the page without loss
+SPLIT = ["face", "identity", "source"]
+MANIFEST = ["source", "identity", "status", "detail", "face"]
 
 
 class _Named:
@@ -44,6 +50,8 @@ class Sources(_Named):
     set_metrics: Sequence[str]  # of runs
     completions: Sequence[str]  # of runs: folders of {face}.png
     progress: Sequence[str]  # of iterative: GIFs of the search
+    search: Sequence[str]  # of iterative: losses by face and step
+    completion_samples: Sequence[str]  # of iterative: uint8 [N, K, size, size, 3]
     histories: Sequence[str]  # of models, as the next five
     losses: Sequence[str]
     samples: Sequence[str]
@@ -67,12 +75,15 @@ class Products(_Named):
 
     metrics: str
     summary: str
+    differences: str
     set_metrics: str
     completion: str  # GIF
-    masks: str  # PNG, as the next four
+    masks: str  # PNG, as the next six
     best: str
     median: str
     worst: str
+    samples_png: str
+    search_png: str
     metrics_png: str
     timings: str
     timings_png: str
@@ -89,8 +100,21 @@ class Choice(_Named):
     iterative: Sequence[Run]  # those of them that search
     models: Sequence[str]
     masks: dict[str, dict[str, Any]]  # settings of every mask
+    zoom: float  # of the alignment
     config: dict[str, Any]  # for the provenance, and alignment for the page
     timings: Sequence[str]  # JSON of the jobs; those that exist are read
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """The tables of the report."""
+
+    metrics: pd.DataFrame
+    summary: pd.DataFrame
+    differences: pd.DataFrame
+    sets: pd.DataFrame
+    timings: pd.DataFrame
+    seconds: dict[Run, float]  # per face, of the runs that left their timing
 
 
 def write_report(sources: Sources, products: Products, choice: Choice) -> int:
@@ -100,30 +124,20 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
     measured on the same faces.
     """
     runs = [tuple(run) for run in choice.runs]
-    metrics = gather(sources.metrics, runs)
-    summary = summarise(metrics, runs)
-    sets = gather_sets(sources.set_metrics, runs)
-    write_table(products.metrics, metrics, FLOAT_FORMAT)
-    write_table(products.summary, summary, FLOAT_FORMAT)
-    write_table(products.set_metrics, sets, SET_FLOAT_FORMAT)
-
-    compared = _compared(sources, choice, runs, metrics)
-    _write_pictures(sources, products, choice, runs, metrics, compared)
-    timings = combine(choice.timings)
-    write_table(products.timings, timings)
-    plots.write_timings(products.timings_png, timings)
-
-    columns = ["face", "identity", "source"]
+    numbers = _write_tables(sources, products, choice, runs)
+    compared = _compared(sources, choice, runs, numbers.metrics)
+    samples = _samples(sources, choice, compared[0])
+    _write_pictures(sources, products, choice, numbers.metrics, compared, samples)
+    _write_plots(sources, products, choice, runs, numbers)
     splits = {
-        name: read_table(file, columns, text=columns)
+        name: read_table(file, SPLIT, text=SPLIT)
         for name, file in {
             "train": sources.train_csv,
             "val": sources.val_csv,
             "test": sources.test_csv,
         }.items()
     }
-    columns = ["source", "identity", "status", "detail", "face"]
-    manifest = read_table(sources.manifest, columns, text=columns)
+    manifest = read_table(sources.manifest, MANIFEST, text=MANIFEST)
     settings = [_read_settings(Path(file)) for file in sources.settings]
     facts = provenance(
         choice.dataset,
@@ -137,39 +151,27 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
             "photos": {str(k): int(v) for k, v in manifest["status"].value_counts().items()},
             "faces": {name: len(table) for name, table in splits.items()},
             "people": {name: table["identity"].nunique() for name, table in splits.items()},
-            "completions": len(metrics),
+            "completions": len(numbers.metrics),
         },
     )
     with atomic(products.provenance) as partial:
         partial.write_text(json.dumps(facts, indent=2, sort_keys=True, default=str) + "\n")
 
     people = splits["test"].set_index("face")["identity"]
-    measured = sorted(metrics["face"].unique())
+    measured = sorted(numbers.metrics["face"].unique())
     page.write_page(
         products.index,
         sources.template,
         {
             "dataset": choice.dataset,
-            "size": len(compared[0].known),
+            "size": compared[0].size,
             "align": choice.config.get("align", {}),
             "faces": page.number(len(measured), 0),
             "people": page.number(people.reindex(measured).nunique(), 0),
-            "shown": page.SHOWN,
-            "masks": [
-                {
-                    "name": item.mask,
-                    "hidden": f"{100 * (~item.known).mean():.0f}",
-                    "rows": page.summary_rows(summary, sets, item.mask),
-                    "grid": page.grid_groups(item.rows(_some(list(item.originals), GRID_FACES))),
-                }
-                for item in compared
-            ],
+            "overview": page.overview_table(numbers.summary) if len(compared) > 1 else None,
+            "masks": _mask_views(numbers, compared, runs),
             "first_method": runs[0][1],
-            "pictures": {
-                name: page.picture(getattr(products, name))
-                for name in ("completion", "masks", "best", "median", "worst", "metrics_png",
-                             "timings_png")
-            },
+            "pictures": _page_pictures(products, choice, bool(samples)),
             "iterative": list(choice.iterative),
             "models": [
                 page.model_view(*files, values)
@@ -179,14 +181,36 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
                 )
             ],
             "data": page.data_view(manifest, splits),
-            "faces_sheet": page.picture(sources.faces_sheet),
-            "timings": page.timing_rows(timings),
+            "faces_sheet": embed.photo(sources.faces_sheet),
+            "timings": page.timing_rows(numbers.timings),
             "facts": facts,
             "config": yaml.safe_dump(choice.config, sort_keys=False, allow_unicode=True),
         },
     )  # fmt: skip
     log.info("%s: %.1f MB", products.index, Path(products.index).stat().st_size / 1e6)
-    return len(metrics)
+    return len(numbers.metrics)
+
+
+def _write_tables(
+    sources: Sources, products: Products, choice: Choice, runs: list[Run]
+) -> _Numbers:
+    metrics = tables.gather(sources.metrics, runs)
+    means = tables.bootstrap(metrics, runs)
+    jobs = read_jobs(choice.timings)
+    numbers = _Numbers(
+        metrics=metrics,
+        summary=tables.summarise(means),
+        differences=tables.differences(means),
+        sets=tables.gather_sets(sources.set_metrics, runs),
+        timings=combine(jobs),
+        seconds=seconds_per_face(jobs),
+    )
+    write_table(products.metrics, metrics, FLOAT_FORMAT)
+    write_table(products.summary, numbers.summary, FLOAT_FORMAT)
+    write_table(products.differences, numbers.differences, FLOAT_FORMAT)
+    write_table(products.set_metrics, numbers.sets, SET_FLOAT_FORMAT)
+    write_table(products.timings, numbers.timings)
+    return numbers
 
 
 def _compared(
@@ -197,7 +221,7 @@ def _compared(
     rows = {name: row for row, name in enumerate(names)}
     folders = dict(zip(runs, map(Path, sources.completions), strict=True))
     compared = []
-    for mask in page.masks_of(runs):
+    for mask in tables.masks_of(runs):
         faces = sorted(metrics.loc[metrics["mask"] == mask, "face"].unique())
         if unknown := [face for face in faces if face not in rows]:
             raise FacefillError(
@@ -207,47 +231,126 @@ def _compared(
         compared.append(
             Completions(
                 mask,
-                make_mask(choice.masks[mask], originals.shape[1]),
                 {method: folder for (name, method), folder in folders.items() if name == mask},
-                {face: np.asarray(originals[rows[face]]) for face in faces},
+                faces,
+                np.asarray(originals[[rows[face] for face in faces]]),
+                make_masks(choice.masks[mask], faces, originals.shape[1], choice.zoom),
             )
         )
     return compared
+
+
+def _samples(sources: Sources, choice: Choice, first: Completions) -> dict[str, np.ndarray]:
+    """What the methods that make several completions per face made under the first mask."""
+    samples = {}
+    for (mask, method), file in zip(choice.iterative, sources.completion_samples, strict=True):
+        if mask == first.mask:
+            drawn = read_samples(file, len(first.faces), first.size)
+            if drawn.shape[1] > 1:
+                samples[method] = drawn
+    return samples
 
 
 def _write_pictures(
     sources: Sources,
     products: Products,
     choice: Choice,
-    runs: list[Run],
     metrics: pd.DataFrame,
     compared: list[Completions],
+    samples: dict[str, np.ndarray],
 ) -> None:
-    for kind in ("best", "median", "worst"):
+    for kind in KINDS:
         blocks = []
         for item in compared:
             method = next(iter(item.folders))
             faces = ranked(metrics, item.mask, method, kind, EXAMPLES)
-            title = f"mask {item.mask}: {kind} {len(faces)} of {len(item.originals)} by {method}"
+            title = f"mask {item.mask}: {kind} {len(faces)} of {len(item.faces)} by {method}"
             blocks.append((title, item.rows(faces)))
         pictures.write_examples(getattr(products, kind), blocks)
-
+    pictures.write_masks(products.masks, compared)
     first = compared[0]
-    face = first.originals[next(iter(first.originals))]
-    pictures.write_masks(products.masks, face, {item.mask: item.known for item in compared})
-    plots.write_metrics(products.metrics_png, metrics, runs)
+    if samples:
+        pictures.write_samples(products.samples_png, first, samples)
+    else:
+        pictures.write_notice(products.samples_png, "Every method made one completion per face.")
 
-    searches = dict(zip(map(tuple, choice.iterative), map(Path, sources.progress), strict=True))
-    if searches:
+    if choice.iterative:
         # One mask tells the story; the GIFs of the others lie beside their completions.
-        mask = next(iter(searches))[0]
+        mask = choice.iterative[0][0]
         gifs = {
-            f"{name}, {method}": gif for (name, method), gif in searches.items() if name == mask
+            f"{name}, {method}": Path(gif)
+            for (name, method), gif in zip(choice.iterative, sources.progress, strict=True)
+            if name == mask
         }
         pictures.write_search(products.completion, gifs)
     else:
-        faces = _some(list(first.originals), STEP_FACES)
+        faces = _some(first.faces, STEP_FACES)
         pictures.write_steps(products.completion, f"mask {first.mask}", first.rows(faces))
+
+
+def _write_plots(
+    sources: Sources, products: Products, choice: Choice, runs: list[Run], numbers: _Numbers
+) -> None:
+    colours = plots.colours_of(runs)
+    plots.write_metrics(products.metrics_png, numbers.metrics, runs)
+    quality = numbers.summary[["mask", "method", "hole_psnr"]].assign(
+        seconds=[numbers.seconds.get(run, 0) for run in runs]
+    )
+    quality = quality[quality["hole_psnr"].notna() & (quality["seconds"] > 0)]
+    plots.write_timings(products.timings_png, numbers.timings, quality, colours)
+    if choice.iterative:
+        courses = {
+            tuple(run): tables.mean_search(file)
+            for run, file in zip(choice.iterative, sources.search, strict=True)
+        }
+        plots.write_search(products.search_png, courses, colours)
+    else:
+        pictures.write_notice(products.search_png, "No method of this report searches.")
+
+
+def _mask_views(
+    numbers: _Numbers, compared: list[Completions], runs: list[Run]
+) -> list[dict[str, Any]]:
+    """What the page shows of every mask: its tables, and grids of faces."""
+    columns = len(runs) + len(GIVEN) * len(compared)
+    unit = PAGE_PIXELS // (columns * compared[0].size ** 2 * PAGE_UNITS)
+    unit = int(np.clip(unit, 1, EXAMPLES))
+    views = []
+    for item in compared:
+        method = next(iter(item.folders))
+        grids = {"typical": _some(item.faces, 2 * unit)}
+        grids |= {kind: ranked(numbers.metrics, item.mask, method, kind, unit) for kind in KINDS}
+        views.append(
+            {
+                "name": item.mask,
+                "hidden": pictures.hidden_share(item.masks),
+                "block": item.masks.block,
+                "summary": page.summary_table(
+                    numbers.summary, numbers.differences, numbers.seconds, item.mask
+                ),
+                "sets": page.set_table(numbers.sets, item.mask),
+                "differences": page.difference_table(numbers.differences, item.mask),
+                "grids": {
+                    kind: [
+                        embed.columns(item.rows(faces[start : start + EXAMPLES]), GIVEN)
+                        for start in range(0, len(faces), EXAMPLES)
+                    ]
+                    for kind, faces in grids.items()
+                },
+            }
+        )
+    return views
+
+
+def _page_pictures(products: Products, choice: Choice, samples: bool) -> dict[str, str | None]:
+    return {
+        "metrics_png": embed.plot(products.metrics_png),
+        "timings_png": embed.plot(products.timings_png),
+        "masks": embed.photo(products.masks),
+        "completion": embed.film(products.completion),
+        "search_png": embed.plot(products.search_png) if choice.iterative else None,
+        "samples_png": embed.photo(products.samples_png) if samples else None,
+    }
 
 
 def ranked(metrics: pd.DataFrame, mask: str, method: str, kind: str, count: int) -> list[str]:

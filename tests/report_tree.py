@@ -1,0 +1,165 @@
+"""What all stages leave for the report, made up."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from facefill.files import write_table
+from facefill.images import contact_sheet, write_gif, write_png
+from facefill.masks import make_masks
+from facefill.measure import measure_face
+from facefill.report.write import Choice, Products, Sources, write_report
+
+TEMPLATE = Path(__file__).parents[1] / "workflow" / "report" / "page.html.j2"
+PRODUCTS = {
+    "metrics": "metrics.csv", "summary": "summary.csv", "differences": "differences.csv",
+    "set_metrics": "set_metrics.csv", "completion": "completion.gif", "masks": "masks.png",
+    "best": "best.png", "median": "median.png", "worst": "worst.png",
+    "samples_png": "samples.png", "search_png": "search.png", "metrics_png": "metrics.png",
+    "timings": "timings.csv", "timings_png": "timings.png", "provenance": "provenance.json",
+    "index": "index.html",
+}  # fmt: skip
+ZOOM = 0.9
+
+
+def write_timing(path, rule, start, end, items, unit="photos"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps({"rule": rule, "start": start, "end": end, "items": items, "unit": unit})
+    )
+    return str(path)
+
+
+class Tree:
+    """Stages' files of every mask and method.
+
+    `methods` is name -> (noise, samples): how far the completions are from the originals, in
+    grey levels, and how many a search makes; samples 0 = the method does not search.
+    """
+
+    def __init__(self, root, faces, masks, methods, rejects=()):
+        self.root, self.masks, self.methods = root, masks, methods
+        self.runs = [(mask, method) for mask in masks for method in methods]
+        self.iterative = [run for run in self.runs if methods[run[1]][1]]
+        self._random = np.random.default_rng(0)
+        names = [f"p{number:02}__photo" for number in range(len(faces))]
+        people = pd.DataFrame({"face": names, "identity": [name[:3] for name in names]})
+        people["source"] = people["identity"] + "/photo.jpg"
+        third = len(faces) // 3
+        for number, split in enumerate(("train", "val", "test")):
+            part = slice(number * third, (number + 1) * third)
+            write_table(root / f"{split}.csv", people[part])
+            np.save(root / f"{split}.npy", faces[part])
+        manifest = people.assign(status="aligned", detail="", sha256="0")
+        lost = pd.DataFrame({"source": list(rejects)})
+        lost = lost.assign(identity="x", status="no_face", detail="<i>", face="", sha256="")
+        write_table(root / "manifest.csv", pd.concat([manifest, lost]))
+        write_png(root / "faces.png", contact_sheet(faces, 6))
+        self.names, self.faces = names[2 * third : 3 * third], faces[2 * third : 3 * third]
+        self.jobs = [write_timing(root / "log" / "align" / "0.json", "align", 0, 4, len(faces))]
+        for number, run in enumerate(self.runs):
+            self._complete(*run, number)
+        self._train(faces)
+
+    def _complete(self, mask, method, number):
+        folder, size = self.root / mask / method, self.faces.shape[1]
+        noise, samples = self.methods[method]
+        masks = make_masks(self.masks[mask], self.names, size, ZOOM)
+        shape = (len(self.faces), max(1, samples), size, size, 3)
+        noisy = self.faces[:, None] + self._random.normal(0, noise, shape)
+        noisy = np.clip(noisy, 0, 255).astype(np.uint8)
+        drawn = np.where(masks.known[:, None, ..., None], self.faces[:, None], noisy)
+        rows = []
+        for place, name in enumerate(self.names):
+            write_png(folder / "faces" / f"{name}.png", drawn[place, 0])
+            values = measure_face(self.faces[place], drawn[place, 0], masks.known[place])
+            distance = {"identity_distance": noise / 100 + self._random.uniform(0, 0.2)}
+            rows.append({"face": name} | distance | values)
+        write_table(folder / "metrics.csv", pd.DataFrame(rows))
+        sets = {"kid_dlib": self._random.normal(), "diversity": self._random.uniform(0.5, 1)}
+        if samples > 1:
+            sets |= {"sample_spread": noise, "sample_spread_identity": noise / 200}
+        table = pd.DataFrame({"metric": list(sets), "value": list(sets.values())})
+        write_table(folder / "set_metrics.csv", table.assign(faces=len(self.names)))
+        rule = "complete_latent" if samples else "complete_classical"
+        log = self.root / "log" / rule / mask / f"{method}.json"
+        seconds = (1 if samples else 0.01) * (1 + number % 7) * len(self.names)
+        self.jobs.append(write_timing(log, rule, 10, 10 + seconds, len(self.names), "faces"))
+        if samples:
+            self._search(folder, drawn, noise)
+
+    def _search(self, folder, drawn, noise):
+        np.save(folder / "samples.npy", drawn)
+        sheets = [contact_sheet(self.faces[:4] // divisor, 2, 2) for divisor in (4, 2, 1)]
+        write_gif(folder / "progress.gif", np.stack(sheets), 0.1)
+        rows = [
+            (name, step, noise * 10 / (1 + step), noise * 9 / (1 + step), noise / (1 + step))
+            for name in self.names
+            for step in (0, 10, 20)
+        ]
+        columns = ["face", "step", "loss", "contextual", "prior"]
+        write_table(folder / "search.csv", pd.DataFrame(rows, columns=columns))
+
+    def _train(self, faces):
+        model = self.root / "dcgan"
+        history = {"epoch": [1, 2], "step": [5, 10], "d_loss": [1, 0.9], "g_loss": [1, 1.1]}
+        history |= {"d_real": [0.6, 0.7], "d_fake": [0.4, 0.3]}
+        write_table(model / "history.csv", pd.DataFrame(history))
+        for name in ("losses", "samples"):
+            write_png(model / f"{name}.png", contact_sheet(faces[:4], 2))
+        write_gif(model / "samples.gif", faces[:3], 0.1)
+        (model / "weights.safetensors").write_bytes(b"weights")
+        (model / "settings.json").write_text(
+            json.dumps({"device": "cpu, float32", "torch": "2", "warnings": ["<b>D has won</b>"]})
+        )
+
+    def sources(self) -> Sources:
+        root = self.root
+
+        def of(runs, file):
+            return [str(root / mask / method / file) for mask, method in runs]
+
+        return Sources(
+            metrics=of(self.runs, "metrics.csv"),
+            set_metrics=of(self.runs, "set_metrics.csv"),
+            completions=of(self.runs, "faces"),
+            progress=of(self.iterative, "progress.gif"),
+            search=of(self.iterative, "search.csv"),
+            completion_samples=of(self.iterative, "samples.npy"),
+            histories=[str(root / "dcgan/history.csv")],
+            losses=[str(root / "dcgan/losses.png")],
+            samples=[str(root / "dcgan/samples.png")],
+            samples_gif=[str(root / "dcgan/samples.gif")],
+            settings=[str(root / "dcgan/settings.json")],
+            weights=[str(root / "dcgan/weights.safetensors")],
+            manifest=str(root / "manifest.csv"),
+            faces_sheet=str(root / "faces.png"),
+            **{f"{split}_csv": str(root / f"{split}.csv") for split in ("train", "val", "test")},
+            **{f"{split}_npy": str(root / f"{split}.npy") for split in ("train", "val", "test")},
+            template=str(TEMPLATE),
+        )
+
+    def report(self, folder, **changes) -> Products:
+        """Write the report into `folder`; `changes` replace fields of Sources and Choice."""
+        facts = {
+            "dataset": "<faces>",
+            "runs": [list(run) for run in self.runs],
+            "iterative": [list(run) for run in self.iterative],
+            "models": ["dcgan"],
+            "masks": self.masks,
+            "zoom": ZOOM,
+            "timings": self.jobs,
+            "config": {"align": {"zoom": ZOOM, "landmarks": "outerEyesAndNose"}},
+        }
+        sources = vars(self.sources())
+        unknown = changes.keys() - sources.keys() - facts.keys()
+        assert not unknown, unknown
+        products = Products(**{key: str(folder / name) for key, name in PRODUCTS.items()})
+        write_report(
+            Sources(**sources | {key: changes[key] for key in changes.keys() & sources.keys()}),
+            products,
+            Choice(**facts | {key: changes[key] for key in changes.keys() & facts.keys()}),
+        )
+        return products
