@@ -21,6 +21,7 @@ include: "workflow/rules/complete_latent.smk"
 include: "workflow/rules/complete_classical.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/publish.smk"
 
 
 rule all:

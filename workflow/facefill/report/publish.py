@@ -1,0 +1,126 @@
+"""The figures of a report as a Markdown page: it can be published where the faces cannot."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from facefill.files import read_table, write_bytes
+
+# Metric, heading, decimals, and whether more is better.
+SHOWN = [
+    ("hole_psnr", "hole PSNR [dB]", 2, True),
+    ("hole_ssim", "hole SSIM", 3, True),
+    ("ssim", "SSIM", 3, True),
+    ("identity_distance", "identity distance", 3, False),
+]
+
+
+def publish(
+    dataset: str,
+    summary: Path | str,
+    differences: Path | str,
+    timings: Path | str,
+    provenance: Path | str,
+    template: Path | str,
+    page: Path | str,
+) -> None:
+    """Write `page` from the tables and the provenance of a report.
+
+    Raises FacefillError when one of them is damaged.
+    """
+    columns = [name for key, *_ in SHOWN for name in (key, f"{key}_low", f"{key}_high")]
+    means = read_table(summary, ["mask", "method", "faces", *columns], text=["mask", "method"])
+    names = ["mask", "method", "other", "metric", "better"]
+    pairs = read_table(differences, [*names, "difference", "low", "high"], text=names)
+    names = ["stage", "name", "unit"]
+    stages = read_table(timings, [*names, "jobs", "seconds", "items"], text=names)
+    facts = json.loads(Path(provenance).read_text(encoding="utf-8"))
+    masks = list(dict.fromkeys(means["mask"]))
+    context = {
+        "dataset": dataset,
+        "facts": facts,
+        "config": yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
+        "headings": [heading for _, heading, _, _ in SHOWN],
+        "masks": {mask: _rows(means[means["mask"] == mask], pairs, stages) for mask in masks},
+        "pairs": {mask: _pairs(pairs[pairs["mask"] == mask]) for mask in masks},
+        "stages": [_stage(row) for row in stages.to_dict("records")],
+    }
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    text = environment.from_string(Path(template).read_text(encoding="utf-8")).render(context)
+    write_bytes(page, text.encode("utf-8", errors="backslashreplace"))
+
+
+def _rows(means: pd.DataFrame, pairs: pd.DataFrame, stages: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row of text per method of one mask; the best is bold where it differs from the second."""
+    bold = {}
+    for key, _, _, more in SHOWN:
+        ranked = means.dropna(subset=[key]).sort_values(key, ascending=not more)["method"].tolist()
+        if len(ranked) > 1:
+            bold[key] = _better(pairs, means["mask"].iloc[0], ranked[0], ranked[1], key)
+    seconds = stages.set_index("name")
+    rows = []
+    for row in means.to_dict("records"):
+        cells = []
+        for key, _, decimals, _ in SHOWN:
+            cell = _interval(row[key], row[f"{key}_low"], row[f"{key}_high"], decimals)
+            cells.append(f"**{cell}**" if bold.get(key) == row["method"] else cell)
+        job = f"{row['mask']}/{row['method']}"
+        each = "–"
+        if job in seconds.index and seconds.loc[job, "items"]:
+            each = f"{seconds.loc[job, 'seconds'] / seconds.loc[job, 'items']:.3g}"
+        rows.append(
+            {"method": row["method"], "faces": row["faces"], "cells": cells, "seconds": each}
+        )
+    return rows
+
+
+def _better(pairs: pd.DataFrame, mask: str, method: str, other: str, metric: str) -> str:
+    """Which of two methods is better in `metric`, "" where the interval holds 0."""
+    found = pairs[
+        (pairs["mask"] == mask)
+        & (pairs["method"] == method)
+        & (pairs["other"] == other)
+        & (pairs["metric"] == metric)
+    ]
+    return found["better"].iloc[0]
+
+
+def _pairs(pairs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every pair of methods of one mask, once: the differences as text."""
+    order = list(dict.fromkeys(pairs["method"]))
+    rows = []
+    for one, method in enumerate(order):
+        for other in order[one + 1 :]:
+            of_pair = pairs[(pairs["method"] == method) & (pairs["other"] == other)]
+            of_pair = of_pair.set_index("metric")
+            cells = []
+            for key, _, decimals, _ in SHOWN:
+                row = of_pair.loc[key]
+                cell = _interval(row["difference"], row["low"], row["high"], decimals, sign="+")
+                cells.append(f"**{cell}**" if row["better"] else cell)
+            rows.append({"pair": f"{method} − {other}", "cells": cells})
+    return rows
+
+
+def _interval(value: float, low: float, high: float, decimals: int, sign: str = "") -> str:
+    if pd.isna(value):
+        return "–"
+    text = f"{value:{sign}.{decimals}f}"
+    return text if pd.isna(low) else f"{text} [{low:{sign}.{decimals}f}, {high:{sign}.{decimals}f}]"
+
+
+def _stage(row: dict[str, Any]) -> dict[str, str]:
+    work = f"{row['items']:,.0f} {row['unit']}" if row["items"] else "–"
+    name = f"{row['stage']} {row['name']}".strip()
+    return {
+        "stage": f"&emsp;{name}" if row["name"] else name,
+        "jobs": str(row["jobs"]),
+        "seconds": f"{row['seconds']:,.1f}",
+        "work": work,
+    }

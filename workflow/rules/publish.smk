@@ -1,0 +1,24 @@
+"""publish: a report's figures as a Markdown page without pictures of anybody."""
+
+
+rule publish:
+    input:
+        summary="results/{dataset}/report/summary.csv",
+        differences="results/{dataset}/report/differences.csv",
+        timings="results/{dataset}/report/timings.csv",
+        provenance="results/{dataset}/report/provenance.json",
+        template="workflow/report/results.md.j2",
+        code=code("publish"),
+    output:
+        "docs/results-{dataset}.md",
+    log:
+        text="results/logs/{dataset}/publish.log",
+        timing="results/logs/{dataset}/publish.json",
+    benchmark:
+        "results/benchmarks/{dataset}/publish.tsv"
+    conda:
+        "../../envs/facefill.yaml"
+    params:
+        dataset=lambda wildcards: wildcards.dataset,
+    script:
+        "../scripts/publish.py"
