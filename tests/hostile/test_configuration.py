@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from PIL import Image
 
 from project import Project, mistake, names, three_photos
 
@@ -114,6 +115,30 @@ MISTAKES = {
         {"masks": {"center": {"scale": 0}}},
         ["masks.center hides the whole face", "leave some known"],
     ),
+    "an unknown kind of mask": (
+        {"masks": {"center": {"kind": "centre"}}},
+        ["masks.center.kind is 'centre'", "did you mean 'center'?"],
+    ),
+    "blocks that do not fill the face": (
+        {"masks": {"lowres": {"factor": 7}}, "compare": {"masks": ["lowres"]}},
+        ["masks.lowres.factor is 7", "expected a divisor of the face's 64 pixels"],
+    ),
+    "a box whose shortest side is longer than its longest": (
+        {"masks": {"box": {"min": 0.6}}, "compare": {"masks": ["box"]}},
+        ["masks.box.min is 0.6", "expected at most max (0.5)", "lower it or raise max"],
+    ),
+    "a mask of pixels that leaves none": (
+        {"masks": {"random80": {"hidden": 0.99999}}, "compare": {"masks": ["random80"]}},
+        ["masks.random80 hides the whole face", "leave some known"],
+    ),
+    "a drawn mask that does not exist": (
+        {"masks": {"mine": {"kind": "file", "path": "gone.png"}}, "compare": {"masks": ["mine"]}},
+        ["masks.mine.path: gone.png", "No such file", "put a PNG of 64x64 pixels there"],
+    ),
+    "a drawn mask that is no picture": (
+        {"masks": {"mine": {"kind": "file", "path": "Snakefile"}}, "compare": {"masks": ["mine"]}},
+        ["masks.mine.path: Snakefile", "not readable as PNG", "save the mask as PNG"],
+    ),
     "not one of": (
         {"align": {"landmarks": "outerEyesAndNoze"}},
         ["align.landmarks is 'outerEyesAndNoze'", "did you mean 'outerEyesAndNose'?"],
@@ -179,6 +204,29 @@ def test_a_mistake_in_the_configuration(project, case, told):
     project.configure(**copy.deepcopy(changes))
     line = refused(project)
     names(line, *parts)
+    told("configuration", case, line)
+
+
+DRAWN = {
+    "a drawn mask of another size": ((32, 48), 128, ["32x48 pixels", "expected 64x64", "draw it"]),
+    "a drawn mask that hides nothing": ((64, 64), 255, ["hides nothing", "paint the hole black"]),
+    "a drawn mask that hides everything": (
+        (64, 64),
+        0,
+        ["leaves nothing known", "paint what is known white"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DRAWN)
+def test_a_drawn_mask_that_is_none(project, case, told):
+    size, grey, parts = DRAWN[case]
+    Image.new("L", size, grey).save(project.folder / "mask.png")
+    project.configure(
+        masks={"mine": {"kind": "file", "path": "mask.png"}}, compare={"masks": ["mine"]}
+    )
+    line = refused(project)
+    names(line, "masks.mine.path: mask.png", *parts)
     told("configuration", case, line)
 
 

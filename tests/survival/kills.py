@@ -55,7 +55,7 @@ STAGES = {
     ],
     "complete_latent": [
         f"results/packed/completions/center/ours/{name}"
-        for name in ("faces", "grid.png", "progress.gif", "search.csv", "z.npy")
+        for name in ("faces", "grid.png", "progress.gif", "search.csv", "z.npy", "samples.npy")
     ],
     "complete_classical": [
         f"results/packed/completions/center/{method}/{name}"

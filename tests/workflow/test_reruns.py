@@ -42,18 +42,55 @@ def test_results_moved_to_a_fresh_clone(built, tmp_path):
     assert clone.planned() == {}
 
 
+def wildcards(project: Project, rule: str) -> set[str]:
+    """The wildcards of the jobs of `rule` that a dry run would start."""
+    output = project.build("--dry-run")
+    blocks = output.split("rule ")
+    return {
+        line.strip().removeprefix("wildcards: ")
+        for block in blocks
+        if block.startswith(f"{rule}:")
+        for line in block.splitlines()
+        if "wildcards: " in line
+    }
+
+
 def test_a_value_under_one_method(built):
+    """The steps of one search: that one is made again under every mask, the other one not."""
     built.configure(masks={"small": {"kind": "center", "scale": 0.4}})
-    built.configure(compare={"masks": ["center", "small"]})
+    other = {"kind": "latent", "model": "dcgan", "steps": 3}
+    built.configure(methods={"other": other})
+    methods = ["ours", "other", "telea", "mean"]
+    built.configure(compare={"masks": ["center", "small"], "methods": methods})
     built.build()
     built.configure(methods={"ours": {"steps": 5}})
     assert built.planned() == {"complete_latent": 2, "measure": 2, "report": 1}
+    assert wildcards(built, "complete_latent") == {
+        f"dataset=mine, mask={mask}, method=ours" for mask in ("center", "small")
+    }
 
 
 def test_a_new_mask(built):
-    built.configure(masks={"small": {"kind": "center", "scale": 0.4}})
-    built.configure(compare={"masks": ["center", "small"]})
+    built.configure(compare={"masks": ["center", "random80"]})
     assert built.planned() == FROM_COMPLETION
+    for rule in ("complete_latent", "complete_classical", "measure"):
+        assert all("mask=random80" in jobs for jobs in wildcards(built, rule))
+
+
+def test_another_content_of_a_drawn_mask(built):
+    drawn = built.folder / "drawn.png"
+    pixels = np.full((64, 64), 255, np.uint8)
+    pixels[20:30, 20:30] = 0
+    Image.fromarray(pixels).save(drawn)
+    built.configure(masks={"drawn": {"kind": "file", "path": "drawn.png"}})
+    built.configure(compare={"masks": ["center", "drawn"], "methods": ["telea", "mean"]})
+    built.build()
+    os.utime(drawn, (1, 1))
+    assert built.planned() == {}
+    pixels[40:50, 40:50] = 0
+    Image.fromarray(pixels).save(drawn)
+    assert built.planned() == {"complete_classical": 2, "measure": 2, "report": 1}
+    assert all("mask=drawn" in jobs for jobs in wildcards(built, "complete_classical"))
 
 
 def test_a_method_removed_from_the_comparison(built):

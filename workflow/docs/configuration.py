@@ -10,13 +10,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 BEGIN, END = "<!-- configuration: begin (make docs) -->", "<!-- configuration: end -->"
-# Tables of named things: how a name is written in the table, and its definitions.
-NAMED = {
-    "datasets": ("datasets.NAME", ["dataset_synthetic", "dataset_archive", "dataset_folder"]),
-    "models": ("models.NAME", ["model_dcgan"]),
-    "methods": ("methods.NAME", ["method_latent", "method_telea", "method_mean"]),
-    "masks": ("masks.NAME", ["mask_center"]),
-}
+# Tables of named things, and how their definitions begin: one for each kind.
+NAMED = {"datasets": "dataset_", "models": "model_", "methods": "method_", "masks": "mask_"}
 
 
 def table(schema: dict[str, Any]) -> str:
@@ -24,11 +19,12 @@ def table(schema: dict[str, Any]) -> str:
     lines = ["| key | default | meaning |", "|---|---|---|"]
     for key, entry in schema["properties"].items():
         if key in NAMED:
-            name, definitions = NAMED[key]
-            for definition in definitions:
-                kind = definition.partition("_")[2]
-                lines.append(f"| **`{name}`** | | **of kind `{kind}`** |")
-                lines += _rows(name, schema["$defs"][definition], schema)
+            name = f"{key}.NAME"
+            for definition in schema["$defs"]:
+                if definition.startswith(NAMED[key]):
+                    kind = definition.removeprefix(NAMED[key])
+                    lines.append(f"| **`{name}`** | | **of kind `{kind}`** |")
+                    lines += _rows(name, schema["$defs"][definition], schema)
         elif "properties" in entry:
             lines += _rows(key, entry, schema)
         else:
