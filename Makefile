@@ -30,6 +30,7 @@ verify: .venv/installed
 PHOTOS ?= results/synthetic/raw
 bench: .venv/installed
 	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=workflow python workflow/bench/train.py
+	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=workflow python workflow/bench/search.py
 	PYTHONPATH=workflow python workflow/bench/align.py $(PHOTOS)
 
 # The README's table of the configuration, from the schema, and docs/hostile-input.md, by its tests.

@@ -81,6 +81,7 @@ def with_mask(**settings) -> dict:
         ({"kind": "random", "hidden": 1}, "masks.new.hidden is 1.0, expected less than 1"),
         ({"kind": "random", "hidden": 0.99999}, "masks.new hides the whole face at 64 pixels"),
         ({"kind": "pattern", "hidden": 0.99999}, "masks.new hides the whole face at 64 pixels"),
+        ({"kind": "random", "hidden": 0.0001}, "masks.new hides nothing at 64 pixels"),
         ({"kind": "grid", "step": 1}, "masks.new.step is 1, expected at least 2"),
         ({"kind": "lowres", "factor": 7}, "masks.new.factor is 7, expected a divisor of the face"),
         ({"kind": "lowres", "factor": 128}, "masks.new.factor is 128, expected a divisor"),
@@ -115,7 +116,18 @@ def test_a_drawn_mask_is_checked_and_its_home_folder_found(tmp_path, monkeypatch
         FacefillError, match=r"^config: masks\.new\.path: .*mask\.png: hides nothing"
     ):
         load(with_mask(kind="file", path="~/mask.png"), SCHEMA)
-    assert load(with_mask(kind="file", path="~"), SCHEMA)  # a folder: the jobs know the faces
+
+
+def test_a_folder_of_drawn_masks_is_checked(tmp_path):
+    with pytest.raises(FacefillError, match="holds no PNG; put one"):
+        load(with_mask(kind="file", path=str(tmp_path)), SCHEMA)
+    for name in "ab":
+        Image.linear_gradient("L").resize((64, 64)).save(tmp_path / f"{name}.png")
+    (tmp_path / "notes.txt").write_text("no mask")
+    assert load(with_mask(kind="file", path=str(tmp_path)), SCHEMA)
+    Image.new("L", (32, 64), "white").save(tmp_path / "b.png")
+    with pytest.raises(FacefillError, match=r"^config: masks\.new\.path: .*b\.png: .*32x64 pixels"):
+        load(with_mask(kind="file", path=str(tmp_path)), SCHEMA)
 
 
 def test_lowres_is_the_only_mask_without_known_pixels():
@@ -283,3 +295,11 @@ def test_searches_that_would_all_be_one_are_refused():
     with pytest.raises(FacefillError, match=r"methods\.same\.start is 'mean'.* its 6 searches"):
         load(changed("methods.same", method), SCHEMA)
     assert load(changed("methods.same", method | {"restarts": 1, "samples": 1}), SCHEMA)
+    assert load(changed("methods.same", method | {"optimizer": "hmc"}), SCHEMA)
+
+
+def test_restarts_need_steps_to_be_tried():
+    method = {"kind": "latent", "model": "dcgan", "restarts": 8, "steps": 3}
+    with pytest.raises(FacefillError, match=r"restarts is 8, .* halved 3 times within 3 steps"):
+        load(changed("methods.short", method), SCHEMA)
+    assert load(changed("methods.short", method | {"steps": 4}), SCHEMA)

@@ -16,7 +16,7 @@ from scipy import stats
 
 from facefill.errors import FacefillError
 from facefill.files import write_table
-from facefill.images import contact_sheet, write_gif
+from facefill.images import contact_sheet, write_gif, write_png
 from facefill.masks import Masks, make_masks
 from facefill.measure import FACE_METRICS
 from facefill.report import bootstrap, embed, page, pictures, provenance, tables, timings
@@ -544,3 +544,34 @@ def test_the_page_shows_fewer_faces_of_larger_reports(tree, products, tmp_path, 
     columns = len(RUNS) + 2 * len(MASKS)
     monkeypatch.setattr(report, "PAGE_PIXELS", 10 * columns * SIZE**2)
     assert count(tree.report(tmp_path)) == 10
+
+
+@pytest.mark.parametrize("noise", [0, 60])
+def test_noisy_pictures_fit_into_the_page(tmp_path, noise):
+    """As the samples of a sick model are: JPEG packs them into more than a byte per pixel."""
+    random = np.random.default_rng(0)
+    sheet = np.clip(128 + noise * random.standard_normal((512, 512, 3)), 0, 255).astype(np.uint8)
+    write_png(tmp_path / "sheet.png", sheet)
+    assert decoded(embed.photo(tmp_path / "sheet.png")).size == (512, 512)
+
+
+def search_frames(path):
+    with Image.open(path) as gif:
+        return gif.n_frames
+
+
+def test_a_search_that_changes_nothing_is_shown(tmp_path):
+    """Under a mask that hides nothing: all frames are equal, and the writer joins them to one."""
+    write_gif(tmp_path / "still.gif", np.full((6, 32, 32, 3), 90, np.uint8), 0.1)
+    assert search_frames(tmp_path / "still.gif") == 1
+    pictures.write_search(tmp_path / "all.gif", {"full, ours": tmp_path / "still.gif"})
+    assert search_frames(tmp_path / "all.gif") > 1  # the label goes on
+
+
+def test_a_search_is_shown_in_its_own_time(tmp_path):
+    """Two equal frames in the middle are one that lasts twice as long."""
+    frames = np.array([0, 80, 80, 160], np.uint8)[:, None, None, None].repeat(32, 1).repeat(32, 2)
+    write_gif(tmp_path / "x.gif", frames.repeat(3, 3), 0.1)
+    assert search_frames(tmp_path / "x.gif") == 3
+    read = pictures._read_gif(tmp_path / "x.gif")
+    assert np.abs(read[:, 0, 0, 0].astype(int) - frames[:, 0, 0, 0]).max() < 8

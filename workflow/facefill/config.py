@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from facefill.errors import FacefillError
-from facefill.masks import make_masks
+from facefill.masks import drawn_files, make_masks
 
 Schema = dict[str, Any]
 
@@ -269,13 +269,24 @@ def _check_masks(config: dict[str, Any]) -> None:
     for name in config["compare"]["masks"]:
         settings = config["masks"][name]
         is_file = settings["kind"] == "file"
+        names = ["face"]
         if is_file and os.path.isdir(settings["path"]):
-            continue  # a mask per face: checked by the jobs, which know the faces
+            names = [file.stem for file in drawn_files(settings)]
+            if not names:
+                raise FacefillError(
+                    f"config: masks.{name}.path: {settings['path']} holds no PNG; put one "
+                    "{face}.png per test face there"
+                )
         try:
-            masks = make_masks(settings, ["face"], size, zoom)
+            masks = make_masks(settings, names, size, zoom)
         except FacefillError as error:
             key = "path: " if is_file else ""
             raise FacefillError(f"config: masks.{name}.{key}{error}") from error
+        if masks.known.all() and settings["kind"] != "full":
+            raise FacefillError(
+                f"config: masks.{name} hides nothing at {size} pixels; let it hide more, or use "
+                "kind full"
+            )
         if not masks.known.any() and not masks.block:
             raise FacefillError(
                 f"config: masks.{name} hides the whole face at {size} pixels; leave some known"
@@ -312,10 +323,16 @@ def _check_references(config: dict[str, Any]) -> None:
                 "pixels so that the window has a middle"
             )
         searches = method.get("restarts", 1) * method.get("samples", 1)
-        if method.get("start") == "mean" and searches > 1:
+        if method.get("start") == "mean" and searches > 1 and method["optimizer"] != "hmc":
             raise FacefillError(
                 f"config: methods.{name}.start is 'mean', so that its {searches} searches per face "
                 "would be one and the same; set start to random, or restarts and samples to 1"
+            )
+        halvings = math.ceil(math.log2(method.get("restarts", 1)))
+        if halvings >= method.get("steps", math.inf):
+            raise FacefillError(
+                f"config: methods.{name}.restarts is {method['restarts']}, too many to be halved "
+                f"{halvings} times within {method['steps']} steps; lower it or raise steps"
             )
     size = config["align"]["size"]
     for method in (config["methods"][name] for name in config["compare"]["methods"]):

@@ -244,6 +244,12 @@ def _centers(size: int) -> np.ndarray:
     return (np.arange(size) + 0.5) / size
 
 
+def drawn_files(settings: Settings) -> list[Path]:
+    """The PNGs that a mask of kind `file` may read, sorted."""
+    path = Path(settings["path"])
+    return sorted(path.glob("*.png")) if path.is_dir() else [path]
+
+
 def _file(settings: Settings, name: str, size: int) -> np.ndarray:
     """Read the mask that somebody has drawn, for all faces or for this one."""
     path = Path(settings["path"])

@@ -32,7 +32,8 @@ if set("{}") & set(str(WORKFLOW)):
 from facefill import photos
 from facefill.config import check_yaml, load
 from facefill.errors import FacefillError
-from facefill.files import sha256_path
+from facefill.files import sha256_file
+from facefill.masks import drawn_files
 from facefill.sources import closure
 
 try:
@@ -184,14 +185,19 @@ def identity_table(wildcards):
 
 @cache
 def mask_settings(mask):
-    """A mask's settings; of drawn ones with the checksum of their file or folder of files."""
+    """A mask's settings; of a drawn one with the checksums of its files."""
     settings = config["masks"][mask]
     if settings["kind"] != "file":
         return settings
     try:
-        return settings | {"sha256": sha256_path(settings["path"])}
+        return settings | {
+            "sha256": {file.name: sha256_file(file) for file in drawn_files(settings)}
+        }
     except OSError as error:
-        sys.exit(f"facefill: config: masks.{mask}.path: {error.filename}: {error.strerror}")
+        sys.exit(
+            f"facefill: config: masks.{mask}.path: {error.filename}: cannot be read "
+            f"({error.strerror}); put a PNG there"
+        )
 
 
 # -- the report --------------------------------------------------------------------------------

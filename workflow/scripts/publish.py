@@ -13,5 +13,6 @@ with stage(snakemake) as work:
         timings=source.timings,
         provenance=source.provenance,
         template=source.template,
+        command=snakemake.params.command,
         page=snakemake.output[0],
     )

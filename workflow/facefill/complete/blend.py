@@ -1,6 +1,6 @@
 """Blending: how a generated face is laid into the hole so that no seam is seen."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -42,12 +42,12 @@ def poisson(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.n
     with progress(len(filled), "blending", "faces") as bar:
         for mask, rows in _by_mask(known):
             if mask.any() and not mask.all():
-                difference = observed[rows].astype(np.float64) - filled[rows]
-                blended = filled[rows][:, ~mask] + _harmonic(mask, difference)
-                # Halves are rounded alike, however the last bits fell among how many faces.
-                blended = blended.round(6).round().clip(0, 255)
-                for row, pixels in zip(rows, blended, strict=True):
-                    result[row][~mask] = pixels
+                continue_inside = _harmonic(mask)
+                for row in rows:
+                    difference = observed[row].astype(np.float64) - filled[row]
+                    blended = filled[row][~mask] + continue_inside(difference)
+                    # Halves are rounded alike, wherever the last bits fall.
+                    result[row][~mask] = blended.round(6).round().clip(0, 255)
             bar.update(len(rows))
     return result
 
@@ -61,18 +61,17 @@ def _by_mask(known: np.ndarray) -> Iterator[tuple[np.ndarray, list[int]]]:
         yield known[same[0]], same
 
 
-def _harmonic(mask: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    """Continue `edge`, float64 [N, size, size, 3], from where `mask` is True into the hole.
+def _harmonic(mask: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that continues values, [size, size, 3], from where `mask` is True into the hole.
 
-    Returns float64 [N, hidden pixels, 3]: the solution of Laplace's equation on the pixel grid.
+    It returns float64 [hidden pixels, 3]: the solution of Laplace's equation on the pixel grid.
     """
     size = len(mask)
     hidden = np.argwhere(~mask)
     number = np.full(mask.shape, -1)
     number[~mask] = np.arange(len(hidden))
     degree = np.zeros(len(hidden))
-    right = np.zeros((len(edge), len(hidden), 3))
-    rows, columns = [], []
+    rows, columns, edges = [], [], []
     for step in NEIGHBOURS:
         there = hidden + step
         inside = ((there >= 0) & (there < size)).all(axis=1)
@@ -80,32 +79,42 @@ def _harmonic(mask: np.ndarray, edge: np.ndarray) -> np.ndarray:
         here = np.flatnonzero(inside)
         degree += inside
         fixed = mask[y, x]
-        right[:, here[fixed]] += edge[:, y[fixed], x[fixed]]
+        edges.append((here[fixed], y[fixed], x[fixed]))
         rows.append(here[~fixed])
         columns.append(number[y[~fixed], x[~fixed]])
     rows, columns = np.concatenate(rows), np.concatenate(columns)
     couplings = sparse.csc_matrix((-np.ones(len(rows)), (rows, columns)), [len(hidden)] * 2)
     solve = splu(couplings + sparse.diags(degree, format="csc")).solve
-    solution = solve(right.transpose(1, 0, 2).reshape(len(hidden), -1))
-    return solution.reshape(len(hidden), len(edge), 3).transpose(1, 0, 2)
+
+    def continue_inside(values: np.ndarray) -> np.ndarray:
+        right = np.zeros((len(hidden), 3))
+        for here, y, x in edges:
+            right[here] += values[y, x]
+        return solve(right)
+
+    return continue_inside
 
 
 def _seamless(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
     """OpenCV's seamlessClone of one face's fill.
 
-    It wants known pixels all around the hole: where that touches the picture's border, the fill
-    itself goes on outside.
+    It keeps the edge of its mask's bounding box, and takes the target's gradients in the mask's
+    outer 3 pixels: those of the seam, were the hole its mask. So that is wider, by one more for the
+    gradients across the hole's edge. Where the hole touches the picture's border, the fill itself
+    goes on outside.
     """
     if known.all() or not known.any():
         return filled
-    rim = 2
+    wider = 4
+    rim = wider + 2
     target = np.where(known[..., None], observed, filled)
     target, source = (
         np.pad(face, [(rim, rim)] * 2 + [(0, 0)], "edge") for face in (target, filled)
     )
     hole = np.pad((~known).astype(np.uint8) * 255, rim)
-    ys, xs = np.nonzero(hole)
-    # The point on which OpenCV puts the middle of the hole's bounding box: where it is anyway.
+    mask = cv2.dilate(hole, np.ones([2 * wider + 1] * 2, np.uint8))
+    ys, xs = np.nonzero(mask)
+    # The point on which OpenCV puts the middle of the mask's bounding box: where it is anyway.
     middle = (int(xs.min() + xs.max() + 1) // 2, int(ys.min() + ys.max() + 1) // 2)
-    cloned = cv2.seamlessClone(source, target, hole, middle, cv2.NORMAL_CLONE)
+    cloned = cv2.seamlessClone(source, target, mask, middle, cv2.NORMAL_CLONE)
     return cloned[rim:-rim, rim:-rim]

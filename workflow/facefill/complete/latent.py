@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from facefill.complete import noise
 from facefill.complete.bounds import Bounds
 from facefill.complete.loss import Evaluation, Objective
 from facefill.complete.noise import Noise
-from facefill.complete.optimisers import OPTIMISERS
+from facefill.complete.optimisers import OPTIMISERS, Optimiser
 from facefill.device import Compute
 from facefill.errors import FacefillError
 from facefill.masks import Masks
@@ -35,7 +35,7 @@ MODEL_SETTINGS = ("z_dim", "prior", "generator_filters", "discriminator_filters"
                   "fully_connected", "precision", "channels_last")  # fmt: skip
 RECORD_EVERY = 10  # steps between rows of search.csv
 LAST_HALVING = 0.4  # share of the steps after which one restart is left
-IMPROVEMENT = 0.001  # share of its best loss by which a search must improve not to be stopped
+IMPROVEMENT = 0.001  # share of its loss by which a search must improve in `patience` steps
 
 
 @dataclass
@@ -138,6 +138,7 @@ def _stages(settings: dict[str, Any]) -> list[tuple[int, int, int]]:
     ends = [round(LAST_HALVING * steps / 2**left) for left in reversed(range(halvings))] + [steps]
     stages, first = [], 0
     for end in ends:
+        end = max(end, first + 1)  # no restart is given up untried
         stages.append((first, end, restarts))
         first, restarts = end, math.ceil(restarts / 2)
     return stages
@@ -149,7 +150,7 @@ def _starts(
     seed: int,
     model: dict[str, Any],
     bounds: Bounds,
-    optimiser: Any,
+    optimiser: Optimiser,
     where: torch.device,
 ) -> _Rows:
     """The first z of every search: from its face's name, so that other faces do not matter."""
@@ -169,10 +170,11 @@ def _starts(
     variable = bounds.variable(z)
     state = {
         "variable": variable,
-        "last_z": z,
-        "best_z": z,
+        "last_z": z.clone(),  # batches write into these: they must not share their memory
+        "best_z": z.clone(),
         "best_loss": torch.full((len(z),), math.inf, device=where),
         "last_loss": torch.full((len(z),), math.inf, device=where),
+        "mark": torch.full((len(z),), math.inf, device=where),  # the loss to improve upon
         "better_at": torch.zeros(len(z), dtype=torch.long, device=where),
         "stopped": torch.zeros(len(z), dtype=torch.bool, device=where),
         **optimiser.start(variable),
@@ -193,11 +195,11 @@ def _descend(
     rows: _Rows,
     batch: list[int],
     objective: Objective,
-    optimiser: Any,
+    optimiser: Optimiser,
     first: int,
     last: int,
     record: "_Record",
-    tick: Any,
+    tick: Callable[[int], Any],
 ) -> None:
     """Take the searches `batch` of `rows` from step `first` to step `last`, in place.
 
@@ -213,10 +215,14 @@ def _descend(
         if step == last and last < settings["steps"]:
             break  # the next stage judges it
         now = objective.at(state["variable"], faces)
-        _judge(state, now, step, bounds, settings)
+        going_on = ~state["stopped"]
+        # Only who is left of a face's restarts may stop: a record goes on with the best of them.
+        patience = settings["patience"] if last == settings["steps"] else 0
+        _judge(state, now, step, bounds, patience)
         if record.wants(step, settings):
-            record.add(step, rows, batch, now, settings)
-            if settings["patience"] and state["stopped"].all():
+            # A search that has stopped has no more steps, however long its batch mates go on.
+            record.add(step, rows, batch, now, going_on, settings)
+            if patience and state["stopped"][: len(batch)].all():
                 tick(last - step)
                 break
         if step == last:
@@ -233,24 +239,25 @@ def _descend(
         moved = bounds.enforce(moved, draws)
         state["variable"] = torch.where(state["stopped"][:, None], state["variable"], moved)
         state |= moments
-        tick()
+        tick(1)
     for name, values in state.items():
         rows.state[name][batch] = values[: len(batch)]
 
 
 def _judge(
-    state: dict[str, Tensor], now: Evaluation, step: int, bounds: Bounds, settings: dict[str, Any]
+    state: dict[str, Tensor], now: Evaluation, step: int, bounds: Bounds, patience: int
 ) -> None:
     """Note the last and the best z, and which searches have stopped improving."""
     z = bounds.z(state["variable"])
-    improved = now.loss < state["best_loss"] - IMPROVEMENT * now.loss.abs()
+    improved = now.loss < state["mark"] - IMPROVEMENT * now.loss.abs()
     better = now.loss < state["best_loss"]
     state["best_loss"] = torch.where(better, now.loss, state["best_loss"])
     state["best_z"] = torch.where(better[:, None], z, state["best_z"])
     state["last_loss"], state["last_z"] = now.loss, z
+    state["mark"] = torch.where(improved, now.loss, state["mark"])
     state["better_at"] = torch.where(improved, step, state["better_at"])
-    if settings["patience"]:
-        state["stopped"] = state["stopped"] | (step - state["better_at"] >= settings["patience"])
+    if patience:
+        state["stopped"] = state["stopped"] | (step - state["better_at"] >= patience)
 
 
 @dataclass
@@ -266,13 +273,19 @@ class _Record:
         return end or step % RECORD_EVERY == 0 or step % settings["picture_every"] == 0
 
     def add(
-        self, step: int, rows: _Rows, batch: list[int], now: Evaluation, settings: dict[str, Any]
+        self,
+        step: int,
+        rows: _Rows,
+        batch: list[int],
+        now: Evaluation,
+        going_on: Tensor,
+        settings: dict[str, Any],
     ) -> None:
         values = torch.stack([now.loss, now.contextual, now.prior], 1)[: len(batch)].cpu().numpy()
         table = pd.DataFrame(values, columns=["loss", "contextual", "prior"])
         table.insert(0, "face", rows.face[batch])
         table.insert(1, "step", step)
-        first = rows.sample[batch] == 0
+        first = (rows.sample[batch] == 0) & going_on[: len(batch)].cpu().numpy()
         if step % RECORD_EVERY == 0 or step == settings["steps"]:
             self.rows.append(table[first])
         if step % settings["picture_every"] == 0:

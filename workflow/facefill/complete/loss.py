@@ -44,9 +44,9 @@ def contextual_weights(known: np.ndarray, window: int) -> np.ndarray:
 class Objective:
     """The loss of a search (Yeh et al. 2017, equations 3 to 6) for faces that are partly known.
 
-    loss = |W * (G(z) - y)| + prior * L(D(G(z))) + z_prior * |z|^2 / 2, summed over the pixels and
-    channels of each face on its own, in units of [-1, 1]. |.| is the L1 norm or the squared L2
-    norm. L is log(1 - D) ("minimax", Yeh) or -log D ("non_saturating", Amos). Where only block
+    loss = sum W * |G(z) - y|^p + prior * L(D(G(z))) + z_prior * |z|^2 / 2; the sum goes over the
+    pixels and channels of each face on its own, in units of [-1, 1]. p is 1 or 2 (norm l1 or l2).
+    L is log(1 - D) ("minimax", Yeh) or -log D ("non_saturating", Amos). Where only block
     means are known, both G(z) and y are averaged over blocks first (Amos's lowres). The last term
     is ours: the negative log density of a normal prior, an anchor against over-fitting the
     known pixels.

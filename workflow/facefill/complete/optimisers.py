@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -27,6 +27,32 @@ def rate(settings: dict[str, Any], step: int) -> float:
         return settings["lr"] * (step + 1) / rise
     fallen = (step - rise) / max(1, steps - rise)
     return settings["lr"] * 0.5 * (1 + math.cos(math.pi * fallen))
+
+
+class Optimiser(Protocol):
+    """How a search's variable, [N, z_dim], is moved."""
+
+    def __init__(self, settings: dict[str, Any]):
+        """`settings` are a method's."""
+
+    def start(self, variable: Tensor) -> State:
+        """What the optimiser keeps from step to step, at its beginning."""
+
+    def step(
+        self,
+        step: int,
+        variable: Tensor,
+        now: Evaluation,
+        state: State,
+        evaluate: Evaluate,
+        enforce: Enforce,
+        noise: Noise,
+    ) -> tuple[Tensor, State]:
+        """The variable after one step, and the state.
+
+        `now` is the evaluation of `variable`; `evaluate` makes another one, `enforce` brings a
+        variable back within the bounds. `state` may hold more than the optimiser's own.
+        """
 
 
 class Adam:
@@ -72,7 +98,8 @@ class Hmc:
 
     One step is a trajectory of `hmc_leapfrog` leapfrog steps of length `hmc_epsilon` from a
     random momentum, accepted after Metropolis; beta is `hmc_beta` times `hmc_anneal` to the power
-    of the step (Amos's complete.py and its four parameters).
+    of the step (Amos's complete.py and its four parameters). Where bounds clip or squash z on its
+    way, the draws are not exactly of that density, as in the original.
     """
 
     def __init__(self, settings: dict[str, Any]):
@@ -106,4 +133,4 @@ class Hmc:
         return torch.where(accepted[:, None], proposed, variable), state
 
 
-OPTIMISERS = {"adam": Adam, "momentum": Momentum, "hmc": Hmc}
+OPTIMISERS: dict[str, type[Optimiser]] = {"adam": Adam, "momentum": Momentum, "hmc": Hmc}

@@ -74,7 +74,7 @@ def columns(rows: dict[str, np.ndarray], exact: Sequence[str]) -> list[tuple[str
 
 def _jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
+    image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
     return buffer.getvalue()
 
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import imageio.v3 as iio
 import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageSequence
 
 from facefill.errors import FacefillError
 from facefill.images import contact_sheet, write_gif, write_png
@@ -17,6 +16,7 @@ from facefill.measure import read_face
 
 GAP = 2
 PADDING = 8
+FRAME, LAST_FRAME = 100, 2000  # milliseconds that a search's picture is shown
 LABEL = 24  # height of a line of text in pixels
 GIF_FRAMES = 24
 GIF_SEARCHES = 6  # more would make a GIF that nobody can take in
@@ -188,7 +188,8 @@ def write_search(path: Path | str, gifs: dict[str, Path]) -> None:
     together.
     """
     searches = {name: _read_gif(gif) for name, gif in list(gifs.items())[:GIF_SEARCHES]}
-    count = min(GIF_FRAMES, max(len(frames) for frames in searches.values()))
+    # At least two: a GIF of one is none.
+    count = max(2, min(GIF_FRAMES, max(len(frames) for frames in searches.values())))
     step = 1 if len(searches) < 3 else 2  # more would make a GIF of tens of megabytes
     sheets = []
     for done in np.linspace(0, 1, count):
@@ -211,8 +212,17 @@ def write_steps(path: Path | str, title: str, rows: dict[str, np.ndarray]) -> No
 
 
 def _read_gif(path: Path) -> np.ndarray:
+    """The frames of a search, uint8 [frames, height, width, 3]; the writer joins equal ones."""
+    frames = []
     try:
-        return iio.imread(path, extension=".gif", mode="RGB", index=None)
+        with Image.open(path) as gif:
+            for number, frame in enumerate(ImageSequence.Iterator(gif)):
+                milliseconds = frame.info.get("duration", FRAME)
+                if number == gif.n_frames - 1:
+                    milliseconds -= LAST_FRAME - FRAME
+                times = max(1, round(milliseconds / FRAME))
+                frames += [np.asarray(frame.convert("RGB"))] * times
+        return np.stack(frames)
     except Exception as error:  # decoders raise nearly every type on damaged data
         raise FacefillError(
             f"{path}: not a readable GIF ({type(error).__name__}); delete its folder and run again"

@@ -8,6 +8,7 @@ import jinja2
 import pandas as pd
 import yaml
 
+from facefill.errors import FacefillError
 from facefill.files import read_table, write_bytes
 
 # Metric, heading, decimals, and whether more is better.
@@ -26,9 +27,10 @@ def publish(
     timings: Path | str,
     provenance: Path | str,
     template: Path | str,
+    command: str,
     page: Path | str,
 ) -> None:
-    """Write `page` from the tables and the provenance of a report.
+    """Write `page` from the tables and the provenance of a report; `command` is what made it.
 
     Raises FacefillError when one of them is damaged.
     """
@@ -38,9 +40,10 @@ def publish(
     pairs = read_table(differences, [*names, "difference", "low", "high"], text=names)
     names = ["stage", "name", "unit"]
     stages = read_table(timings, [*names, "jobs", "seconds", "items"], text=names)
-    facts = json.loads(Path(provenance).read_text(encoding="utf-8"))
+    facts = _facts(Path(provenance))
     masks = list(dict.fromkeys(means["mask"]))
     context = {
+        "command": command,
         "dataset": dataset,
         "facts": facts,
         "config": yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
@@ -54,6 +57,15 @@ def publish(
     )
     text = environment.from_string(Path(template).read_text(encoding="utf-8")).render(context)
     write_bytes(page, text.encode("utf-8", errors="backslashreplace"))
+
+
+def _facts(provenance: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(provenance.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise FacefillError(
+            f"{provenance}: not a report's provenance; delete it and run again"
+        ) from error
 
 
 def _rows(means: pd.DataFrame, pairs: pd.DataFrame, stages: pd.DataFrame) -> list[dict[str, Any]]:

@@ -142,7 +142,7 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
     facts = provenance(
         choice.dataset,
         choice.config,
-        _checked_files(sources, products),
+        _checked_files(sources, products, choice.masks),
         {
             model: str(values.get("device", "unknown"))
             for model, values in zip(choice.models, settings, strict=True)
@@ -383,10 +383,13 @@ def _read_settings(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _checked_files(sources: Sources, products: Products) -> list[str]:
+def _checked_files(
+    sources: Sources, products: Products, masks: dict[str, dict[str, Any]]
+) -> list[str]:
     """What the provenance has checksums of: all that was read, and written so far."""
     read = [getattr(sources, field.name) for field in fields(sources) if field.name != "template"]
     paths = [path for value in read for path in ([value] if isinstance(value, str) else value)]
+    paths += [mask["path"] for mask in masks.values() if mask["kind"] == "file"]
     written = [getattr(products, field.name) for field in fields(products)]
     later = (products.provenance, products.index)
     return [*paths, *(path for path in written if path not in later)]

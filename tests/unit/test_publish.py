@@ -1,0 +1,93 @@
+"""The figures as Markdown: the numbers of the tables, bold only where they differ."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from facefill.errors import FacefillError
+from facefill.files import write_table
+from facefill.measure import FACE_METRICS, HIGHER_IS_BETTER
+from facefill.report import publish, tables
+from project import ROOT
+
+FACTS = {
+    "created": "2026-11-24", "platform": "Linux", "cores": 2, "commit": "abc", "python": "3.11",
+    "uncommitted_changes": False, "devices": {"dcgan": "cpu"}, "packages": {"torch": "2"},
+    "counts": {"photos": {"aligned": 9}, "faces": {"test": 3}},
+    "config": {"align": {"size": 64, "zoom": 1.0, "landmarks": "innerEyesAndBottomLip"}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def page(tmp_path):
+    """The page about `better`, one dB better than `second` on each face, which equals `third`."""
+    values = {"second": 0.0, "better": 1.0, "third": 0.0}
+    rows = [
+        {"mask": "center", "method": method, "face": face}
+        | {metric: 20 + number + more for metric in FACE_METRICS}
+        for method, more in values.items()
+        for number, face in enumerate("abc")
+    ]
+    runs = [("center", method) for method in values]
+    means = tables.bootstrap(pd.DataFrame(rows), runs)
+    write_table(tmp_path / "summary.csv", tables.summarise(means))
+    write_table(tmp_path / "differences.csv", tables.differences(means))
+    timing = {"stage": "complete_latent", "name": "center/better", "jobs": 1, "seconds": 6.0}
+    write_table(tmp_path / "timings.csv", pd.DataFrame([timing | {"items": 3, "unit": "faces"}]))
+    (tmp_path / "provenance.json").write_text(json.dumps(FACTS))
+
+    def write():
+        publish.publish(
+            "lfw",
+            *(tmp_path / f"{name}.csv" for name in ("summary", "differences", "timings")),
+            tmp_path / "provenance.json",
+            ROOT / "workflow/report/results.md.j2",
+            "snakemake docs/results-lfw.md --configfile x.yaml",
+            tmp_path / "page.md",
+        )
+        return (tmp_path / "page.md").read_text()
+
+    return write
+
+
+def line(text, start):
+    found = [row for row in text.splitlines() if row.startswith(f"| {start} |")]
+    assert len(found) == 1, found
+    return [cell.strip() for cell in found[0].strip("|").split("|")]
+
+
+def test_numbers_intervals_and_seconds(page):
+    text = page()
+    assert "snakemake docs/results-lfw.md --configfile x.yaml" in text
+    psnr = line(text, "second")[1]
+    assert psnr.startswith("21.00 [20.") and psnr.endswith("]")
+    assert line(text, "better")[-1] == "2"
+    assert line(text, "second")[-1] == "–"
+
+
+def test_bold_is_what_differs_from_the_second_best(page):
+    better, second = line(page(), "better"), line(page(), "second")
+    for place, (metric, *_) in enumerate(publish.SHOWN, start=1):
+        # Where less is better, `second` and `third` are equal: neither is the best.
+        assert better[place].startswith("**") == (metric in HIGHER_IS_BETTER)
+        assert not second[place].startswith("**")
+
+
+def test_differences_are_paired(page):
+    text = page()
+    psnr = line(text, "second − better")[1]
+    assert psnr == "**-1.00 [-1.00, -1.00]**"
+    assert line(text, "second − third")[1] == "+0.00 [+0.00, +0.00]"
+
+
+def test_the_direction_of_every_measure_is_that_of_the_report():
+    assert {key for key, *_, more in publish.SHOWN if more} == HIGHER_IS_BETTER & {
+        key for key, *_ in publish.SHOWN
+    }
+
+
+def test_a_damaged_provenance_is_told(page, tmp_path):
+    (tmp_path / "provenance.json").write_text("[")
+    with pytest.raises(FacefillError, match=r"provenance\.json: not a report's provenance"):
+        page()

@@ -1,0 +1,719 @@
+"""The parts of a latent search: losses, optimisers, bounds, noise, restarts, and what it records.
+
+That a face is completed alone as in a batch is in test_complete.py.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from test_complete import MODEL, SEARCH, everywhere, one_thread, save  # noqa: F401
+
+from facefill import device
+from facefill.complete import latent, noise
+from facefill.complete.bounds import LIMITS, Bounds
+from facefill.complete.latent import search
+from facefill.complete.loss import Evaluation, Objective
+from facefill.complete.noise import Noise
+from facefill.complete.optimisers import Adam, Hmc, Momentum, rate
+from facefill.masks import Masks, make_masks, observe
+from facefill.train.networks import Discriminator, Generator
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+CPU = torch.device("cpu")
+
+
+# Noise.
+
+
+def generators(*names):
+    return [noise.generator(0, name) for name in names]
+
+
+@pytest.mark.parametrize("kind", ["uniform", "normal"])
+def test_a_row_of_noise_does_not_depend_on_the_others(kind):
+    many = getattr(Noise(generators(*"abc"), 3, CPU), kind)(5)
+    for place, name in enumerate("abc"):
+        alone = getattr(Noise(generators(name), 1, CPU), kind)(5)
+        assert torch.equal(many[place], alone[0])
+    assert len(many.unique()) == 15
+
+
+def test_draws_follow_one_another():
+    draws = Noise(generators("a"), 1, CPU)
+    assert not torch.equal(draws.normal(5), draws.normal(5))
+
+
+def test_padding_gets_zeros_and_changes_nothing():
+    padded, bare = Noise(generators("a", "b"), 5, CPU), Noise(generators("a", "b"), 2, CPU)
+    for _ in range(2):
+        drawn = padded.uniform(3)
+        assert drawn.shape == (5, 3)
+        assert (drawn[2:] == 0).all()
+        assert torch.equal(drawn[:2], bare.uniform(3))
+
+
+def test_the_ends_of_a_generators_parts_matter():
+    """Sample 1 of restart 11 is not sample 11 of restart 1."""
+    one, two = noise.generator(0, "a", 1, 11), noise.generator(0, "a", 11, 1)
+    assert one.initial_seed() != two.initial_seed()
+
+
+def test_noise_is_what_it_is_called():
+    draws = Noise(generators("a"), 1, CPU)
+    uniform, normal = draws.uniform(10_000), draws.normal(10_000)
+    assert 0 <= uniform.min() < 0.01
+    assert 0.99 < uniform.max() < 1
+    assert normal.mean().item() == pytest.approx(0, abs=0.05)
+    assert normal.std().item() == pytest.approx(1, abs=0.05)
+
+
+# Bounds.
+
+
+def draws(rows):
+    return Noise(generators(*range(rows)), rows, CPU)
+
+
+def test_clip_projects():
+    z = torch.tensor([[-9.0, -1.0, 0.5, 1.5]])
+    clipped = Bounds("clip", "uniform").enforce(z, draws(1))
+    assert clipped.tolist() == [[-1, -1, 0.5, 1]]
+    assert Bounds("clip", "normal").enforce(z, draws(1)).tolist() == [[-3, -1, 0.5, 1.5]]
+
+
+@pytest.mark.parametrize("prior", LIMITS)
+def test_stochastic_clip_redraws_what_left_the_cube(prior):
+    limit = LIMITS[prior]
+    z = torch.randn(4, 5000, generator=torch.manual_seed(0)) * limit
+    bounds = Bounds("stochastic_clip", prior)
+    kept = bounds.enforce(z, draws(4))
+    outside = z.abs() > limit
+    assert torch.equal(kept[~outside], z[~outside])
+    redrawn = kept[outside]
+    assert -limit <= redrawn.min() < -0.99 * limit
+    assert 0.99 * limit < redrawn.max() <= limit
+    assert redrawn.mean().item() == pytest.approx(0, abs=0.05 * limit)
+    assert torch.equal(kept, bounds.enforce(z, draws(4)))  # reproducible
+
+
+@pytest.mark.parametrize("prior", LIMITS)
+def test_tanh_there_and_back(prior):
+    bounds = Bounds("tanh", prior)
+    z = torch.linspace(-0.99, 0.99, 21)[None] * bounds.limit
+    assert torch.allclose(bounds.z(bounds.variable(z)), z, atol=1e-5)
+    far = torch.tensor([[-1e9, -20.0, 20.0, 1e9]])
+    assert bounds.z(far).abs().max() <= bounds.limit
+    assert torch.equal(bounds.enforce(far, draws(1)), far)
+
+
+@pytest.mark.parametrize("kind", ["clip", "stochastic_clip", "tanh"])
+def test_a_search_starts_within_bounds(kind):
+    """A normal z may lie outside of its cube."""
+    bounds = Bounds(kind, "normal")
+    variable = bounds.variable(torch.tensor([[-4.0, -3.0, 0.0, 3.0, 4.0]]))
+    assert variable.isfinite().all()
+    assert bounds.z(variable).abs().max() <= 3
+    assert bounds.z(variable)[0].tolist() == pytest.approx([-3, -3, 0, 3, 3], abs=0.01)
+
+
+@pytest.mark.parametrize("prior, kind", [("uniform", "clip"), ("normal", "none")])
+def test_auto_goes_by_the_prior(prior, kind):
+    z = torch.tensor([[-9.0, 0.0, 9.0]])
+    auto, named = (Bounds(one, prior).enforce(z, draws(1)) for one in ("auto", kind))
+    assert torch.equal(auto, named)
+    assert torch.equal(auto, z) == (kind == "none")
+
+
+# Optimisers.
+
+
+def bowl(variable, width=1.0):
+    """A stand-in for Objective.at: every row's loss is |x|^2 / 2 / width^2."""
+    loss = variable.square().sum(1) / 2 / width**2
+    nothing = torch.zeros(0)
+    return Evaluation(loss, loss, nothing, variable / width**2, nothing)
+
+
+def walk(optimiser, variable, steps, enforce=lambda x: x, rows_draws=None, evaluate=bowl):
+    """Every x that `optimiser` goes through, as `latent` drives it: [steps + 1] tensors."""
+    state, path = optimiser.start(variable), [variable]
+    for step in range(steps):
+        now = evaluate(variable)
+        variable, moments = optimiser.step(
+            step, variable, now, state, evaluate, enforce, rows_draws
+        )
+        variable, state = enforce(variable), state | moments
+        path.append(variable)
+    return path
+
+
+def start(rows=3, columns=4):
+    return torch.randn(rows, columns, generator=torch.manual_seed(0))
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("beta1, beta2, epsilon", [(0.9, 0.999, 1e-8), (0.5, 0.9, 0.1)])
+def test_adam_is_pytorchs(schedule, beta1, beta2, epsilon):
+    settings = {"lr": 0.1, "schedule": schedule, "steps": 20}
+    settings |= {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}
+    theirs = start().requires_grad_()
+    adam = torch.optim.Adam([theirs], 0, (beta1, beta2), epsilon)
+    for step, ours in enumerate(walk(Adam(settings), start(), 20)):
+        assert torch.allclose(ours, theirs, atol=1e-6), step
+        theirs.grad = bowl(theirs.detach()).gradient
+        adam.param_groups[0]["lr"] = rate(settings, step)
+        adam.step()
+    assert not torch.allclose(ours, start(), atol=0.5)
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.5])
+def test_momentum_is_nesterovs_projected(kept):
+    """Amos's text: v = 0.9 v - lr g, then x += -0.9 v_before + 1.9 v, then clip."""
+    settings = {"lr": 0.3, "schedule": "constant", "steps": 15, "momentum": kept}
+    bounds = Bounds("clip", "uniform")
+    path = walk(Momentum(settings), 5 * start(), 15, lambda x: bounds.enforce(x, draws(3)))
+    x, v = 5 * start().numpy().astype(np.float64), 0
+    for step, ours in enumerate(path):
+        np.testing.assert_allclose(ours.numpy(), x, atol=1e-4, err_msg=str(step))
+        before, v = v, kept * v - 0.3 * x
+        x = np.clip(x - kept * before + (1 + kept) * v, -1, 1)
+    assert (np.abs(path[1].numpy()) == 1).any()  # the projection had something to do
+
+
+HMC = {"hmc_beta": 1.0, "hmc_epsilon": 0.2, "hmc_leapfrog": 8, "hmc_anneal": 1.0}
+
+
+def sampled(beta, steps=150, **settings):
+    """What Hmc visits in the bowl after a while, from the density exp(-beta |x|^2 / 2)."""
+    narrow = {"hmc_beta": beta, "hmc_epsilon": 0.2 / beta**0.5}  # a quarter of an oscillation
+    path = walk(
+        Hmc(HMC | narrow | settings),
+        torch.zeros(64, 10),
+        steps,
+        rows_draws=draws(64),
+    )
+    return torch.stack(path[-100:])
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 4.0])
+def test_hmc_samples_a_gaussian_as_wide_as_beta_says(beta):
+    samples = sampled(beta)
+    assert samples.var().item() == pytest.approx(1 / beta, rel=0.05)
+    assert samples.mean().item() == pytest.approx(0, abs=0.05)
+
+
+def test_hmc_corrects_what_long_steps_distort():
+    """At this epsilon leapfrog alone would sample a density too wide by a third."""
+    assert sampled(1.0, hmc_epsilon=1.0).var().item() == pytest.approx(1, rel=0.05)
+
+
+def moved(epsilon, **settings):
+    """The share of proposals that Hmc accepts from typical places in the bowl."""
+    x = torch.randn(1000, 10, generator=torch.manual_seed(0))
+    settings = HMC | {"hmc_epsilon": epsilon, "hmc_leapfrog": 4} | settings
+    path = walk(Hmc(settings), x, 1, rows_draws=draws(1000))
+    return (path[1] != path[0]).any(1).float().mean().item()
+
+
+def test_hmc_accepts_by_how_well_energy_is_kept():
+    assert moved(0.01) > 0.99
+    assert 0.2 < moved(1.2) < 0.9
+    assert moved(5.0) == 0
+
+
+def test_hmc_takes_a_rejected_row_alone_back():
+    path = walk(Hmc(HMC | {"hmc_epsilon": 1.5}), 3 * start(200, 10), 1, rows_draws=draws(200))
+    stays = (path[1] == path[0]).all(1)
+    assert stays.any() and not stays.all()
+    assert ((path[1] == path[0]).any(1) == stays).all()  # as a whole or not at all
+
+
+def test_hmc_never_accepts_what_is_no_number():
+    def broken(variable):
+        now = bowl(variable)
+        return now if torch.equal(variable, start()) else Evaluation(
+            now.loss * torch.nan, now.contextual, now.prior, now.gradient, now.faces
+        )  # fmt: skip
+
+    path = walk(Hmc(HMC), start(), 1, rows_draws=draws(3), evaluate=broken)
+    assert torch.equal(path[1], start())
+
+
+def test_hmc_cools_as_it_anneals():
+    """With an annealing of 2, beta is 8 times as large at step 3."""
+    one, other, cold = (
+        Hmc(HMC | settings).step(3, start(), bowl(start()), {}, bowl, lambda x: x, draws(3))[0]
+        for settings in ({"hmc_anneal": 2.0}, {}, {"hmc_beta": 8.0})
+    )
+    assert torch.equal(one, cold)
+    assert not torch.equal(one, other)
+
+
+def test_a_constant_rate():
+    settings = {"lr": 0.3, "schedule": "constant", "steps": 7}
+    assert {rate(settings, step) for step in range(7)} == {0.3}
+
+
+def test_a_cosine_rate_warms_up_and_falls():
+    rates = [rate({"lr": 0.3, "schedule": "cosine", "steps": 100}, step) for step in range(100)]
+    assert rates[:5] == pytest.approx([0.06, 0.12, 0.18, 0.24, 0.3])
+    assert max(rates) == 0.3
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert rates[52] == pytest.approx(0.3 * (1 + math.cos(math.pi * 47 / 95)) / 2)
+    assert 0 < rates[-1] < 0.001
+
+
+def test_a_cosine_rate_of_one_step():
+    assert rate({"lr": 0.3, "schedule": "cosine", "steps": 1}, 0) == 0.3
+
+
+# Losses, with networks that are known.
+
+
+class Pictures(torch.nn.Module):
+    """z -> pictures [N, 3, 4, 4] whose red is z_0, green z_1, blue 0, in every pixel."""
+
+    def forward(self, z):
+        colours = torch.cat([z[:, :2], torch.zeros(len(z), 1)], 1)
+        return colours[:, :, None, None].expand(-1, -1, 4, 4)
+
+
+class Mean(torch.nn.Module):
+    """Faces -> logits: their mean."""
+
+    calls = 0
+
+    def forward(self, faces):
+        self.calls += 1
+        return faces.mean((1, 2, 3))
+
+
+GREY = 255 // 5  # -0.6 in [-1, 1]
+
+
+def objective(masks, kind="none", observed=None, **settings):
+    """An objective for faces of 4 x 4 pixels, all of them GREY unless told."""
+    if observed is None:
+        observed = np.full((len(masks.known), 4, 4, 3), GREY, np.uint8)
+    settings = SEARCH | {"contextual": "plain", "window": 3, "prior": 0.0} | settings
+    return Objective(
+        Pictures(), Mean(), observed, masks, settings, Bounds(kind, "normal"), compute()
+    )
+
+
+def compute():
+    return device.choose("cpu", "float32", False)
+
+
+def half():
+    """The right half is hidden; so a window of 3 x 3 weighs the second column."""
+    known = np.zeros((1, 4, 4), bool)
+    known[..., :2] = True
+    return Masks(known)
+
+
+Z = torch.tensor([[0.4, -0.2, 7.0]])
+# Off y by 1.0 in red, 0.4 in green, 0.6 in blue.
+L1, L2 = 1 + 0.4 + 0.6, 1 + 0.4**2 + 0.6**2
+# The second column has 3 of 9 pixels of its windows missing in the middle rows, 2 of 6 at the
+# border; the first column none. Weighted like the squared differences, not like their root.
+WEIGHTED = 4 / 3
+
+
+@pytest.mark.parametrize(
+    "contextual, norm, expected",
+    [
+        ("plain", "l1", 8 * L1),
+        ("plain", "l2", 8 * L2),
+        ("weighted", "l1", WEIGHTED * L1),
+        ("weighted", "l2", WEIGHTED * L2),
+    ],
+)
+def test_contextual_loss_by_hand(contextual, norm, expected):
+    at = objective(half(), contextual=contextual, norm=norm).at(Z, torch.tensor([0]))
+    assert at.contextual.tolist() == pytest.approx([expected])
+    assert torch.equal(at.loss, at.contextual)
+
+
+def test_the_gradient_by_hand():
+    """8 known pixels: of l1 the sign of the difference each, of l2 twice the difference."""
+    one, two = (objective(half(), norm=norm).at(Z, torch.tensor([0])) for norm in ("l1", "l2"))
+    assert one.gradient[0].tolist() == pytest.approx([8, 8, 0])
+    assert two.gradient[0].tolist() == pytest.approx([8 * 2 * 1.0, 8 * 2 * 0.4, 0])
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_the_loss_of_block_means(norm):
+    """What a block's pixels are does not matter, as long as their mean is the observed one."""
+
+    class Checkered(Pictures):
+        def forward(self, z):
+            signs = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).tile(2, 2)
+            return super().forward(z) + 0.5 * signs
+
+    lowres = objective(Masks(np.zeros((1, 4, 4), bool), block=2), norm=norm)
+    lowres.generator = Checkered()
+    at = lowres.at(Z, torch.tensor([0]))
+    assert at.contextual.tolist() == pytest.approx([4 * {"l1": L1, "l2": L2}[norm]])
+
+
+def test_blocks_are_compared_each_with_its_own():
+    masks = Masks(np.zeros((1, 4, 4), bool), block=2)
+    observed = np.full((1, 4, 4, 3), 255, np.uint8)
+    observed[:, :2, :2] = 0
+    z = torch.ones(1, 3)  # red and green 1, blue 0
+    at = objective(masks, observed=observed).at(z, torch.tensor([0]))
+    assert at.contextual.tolist() == pytest.approx([3 * (0 + 0 + 1) + (2 + 2 + 1)])
+
+
+LOGIT = (0.4 - 0.2) / 3
+D = 1 / (1 + math.exp(-LOGIT))
+
+
+@pytest.mark.parametrize(
+    "form, expected", [("minimax", math.log(1 - D)), ("non_saturating", -math.log(D))]
+)
+def test_prior_loss_by_hand(form, expected):
+    at = objective(half(), prior=0.5, prior_loss=form).at(Z, torch.tensor([0]))
+    assert at.prior.tolist() == pytest.approx([expected])
+    assert at.loss.tolist() == pytest.approx([8 * L1 + 0.5 * expected])
+
+
+@pytest.mark.parametrize("form", ["minimax", "non_saturating"])
+def test_the_prior_pulls_towards_what_the_discriminator_takes_for_real(form):
+    far = objective(half(), prior=1e6, prior_loss=form).at(Z, torch.tensor([0]))
+    assert (far.gradient[0, :2] < 0).all()  # down the loss is up the logit
+
+
+def test_without_a_prior_the_discriminator_is_not_asked():
+    without, with_one = objective(half()), objective(half(), prior=0.1)
+    assert without.at(Z, torch.tensor([0])).prior.isnan().all()
+    with_one.at(Z, torch.tensor([0]))
+    assert (without.discriminator.calls, with_one.discriminator.calls) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", ["none", "tanh"])
+def test_the_prior_of_z_by_hand(kind):
+    """Of z itself, also where the search goes by another variable."""
+    anchored = objective(half(), kind, z_prior=0.1)
+    at = anchored.at(anchored.bounds.variable(Z.clamp(-2, 2)), torch.tensor([0]))
+    assert at.loss.tolist() == pytest.approx([8 * L1 + 0.1 * (0.4**2 + 0.2**2 + 2**2) / 2])
+
+
+def test_the_gradient_is_that_of_the_variable():
+    """dz/du = 3 (1 - tanh(u)^2)."""
+    tanh = objective(half(), "tanh")
+    u = tanh.bounds.variable(Z.clamp(-2, 2))
+    gradient = tanh.at(u, torch.tensor([0])).gradient
+    assert gradient[0].tolist() == pytest.approx(
+        [8 * 3 * (1 - (0.4 / 3) ** 2), 8 * 3 * (1 - (0.2 / 3) ** 2), 0], rel=1e-4
+    )
+
+
+def test_the_loss_of_a_face_contains_no_others():
+    """Each row is judged by its own face and mask, in whatever order they come."""
+    random = np.random.default_rng(0)
+    observed = random.integers(0, 256, (5, 4, 4, 3)).astype(np.uint8)
+    masks = Masks(random.random((5, 4, 4)) < 0.6)
+    settings = {"observed": observed, "contextual": "weighted", "prior": 0.1, "z_prior": 0.1}
+    z, faces = torch.randn(5, 3, generator=torch.manual_seed(0)), torch.tensor([3, 0, 0, 4, 2])
+    many = objective(masks, **settings).at(z, faces)
+    assert len(many.loss.unique()) == 5
+    for row, face in enumerate(faces.tolist()):
+        one = Masks(masks.known[face : face + 1])
+        settings["observed"] = observed[face : face + 1]
+        alone = objective(one, **settings).at(z[row : row + 1], torch.tensor([0]))
+        assert many.loss[row].item() == pytest.approx(alone.loss.item())
+        assert many.gradient[row].tolist() == pytest.approx(alone.gradient[0].tolist(), abs=1e-6)
+
+
+# The search as a whole, with networks for faces of 16 pixels.
+
+
+SIZE = 16
+NAMES = ["a", "b", "c"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    generator = Generator(SIZE, 12, 4, 4)
+    for parameter in generator.parameters():
+        parameter.data *= 4  # untrained, but with something to see
+    networks = {"generator": generator, "discriminator": Discriminator(SIZE, 4, 4, 0)}
+    return save(tmp_path_factory.mktemp("model"), networks, MODEL)
+
+
+@pytest.fixture
+def run(model):
+    """Searches faces of noise: run(**settings)."""
+    faces = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3)).astype(np.uint8)
+    masks = make_masks({"kind": "center", "scale": 0.25}, NAMES, SIZE, 1)
+
+    def run(count=3, watched=(), seed=0, **settings):
+        some = Masks(masks.known[:count])
+        observed = observe(faces[:count], some)
+        settings = SEARCH | {"steps": 20, "lr": 0.2} | settings
+        return search(NAMES[:count], observed, some, *model, settings, seed, "cpu", list(watched))
+
+    return run
+
+
+@pytest.fixture
+def evaluated(monkeypatch):
+    """The searches that were judged, one number of rows (padding left out) for every step."""
+    rows = []
+    descend, at = latent._descend, Objective.at
+
+    def counting_descend(all_rows, batch, *others):
+        rows.append((len(batch), []))
+        return descend(all_rows, batch, *others)
+
+    def counting_at(self, variable, faces):
+        rows[-1][1].append(len(variable))
+        return at(self, variable, faces)
+
+    monkeypatch.setattr(latent, "_descend", counting_descend)
+    monkeypatch.setattr(Objective, "at", counting_at)
+    return lambda: [(count, len(steps)) for count, steps in rows]
+
+
+@pytest.mark.parametrize(
+    "restarts, steps, stages",
+    [
+        (1, 100, [(0, 100, 1)]),
+        (2, 100, [(0, 40, 2), (40, 100, 1)]),
+        (3, 100, [(0, 20, 3), (20, 40, 2), (40, 100, 1)]),
+        (8, 100, [(0, 10, 8), (10, 20, 4), (20, 40, 2), (40, 100, 1)]),
+    ],
+)
+def test_stages_by_hand(restarts, steps, stages):
+    assert latent._stages({"restarts": restarts, "steps": steps}) == stages
+
+
+def test_stages_fill_the_steps_and_try_every_restart():
+    """However few they are: the configuration wants more steps than halvings."""
+    for restarts in range(1, 65):
+        for steps in range(1 + math.ceil(math.log2(restarts)), 30):
+            stages = latent._stages({"restarts": restarts, "steps": steps})
+            assert [first for first, _, _ in stages] == [0, *(end for _, end, _ in stages[:-1])]
+            assert all(first < end for first, end, _ in stages)
+            assert stages[0][2] == restarts
+            assert stages[-1][1:] == (steps, 1)
+
+
+def test_as_many_steps_are_searched_as_planned(run, evaluated):
+    """And the end of the search is judged, too."""
+    run(restarts=8, steps=50)
+    assert evaluated() == [(24, 5), (12, 5), (6, 10), (3, 30 + 1)]
+
+
+def test_searches_fill_batches(run, evaluated):
+    run(samples=25, steps=2)
+    assert evaluated() == [(64, 3), (11, 3)]
+
+
+def the_only(run, monkeypatch, restart, **settings):
+    """The search of this restart alone."""
+    draw = noise.generator
+    with monkeypatch.context() as patch:
+        patch.setattr(noise, "generator", lambda *parts: draw(*parts[:-1], restart))
+        return run(restarts=1, **settings)
+
+
+def by_step(found):
+    """The losses of a search: a row per step, a column per face."""
+    return found.losses.pivot(index="step", columns="face", values="loss")
+
+
+WILD = {"lr": 2.0, "schedule": "constant"}  # a rate with which the loss goes up and down
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_of_several_restarts_the_better_half_goes_on(run, monkeypatch, keep):
+    """Every restart searched alone says which ones must be given up, and what is left."""
+    monkeypatch.setattr(latent, "RECORD_EVERY", 1)
+    settings = {"steps": 50, "keep": keep, **WILD}
+    alone = [the_only(run, monkeypatch, restart, **settings) for restart in range(4)]
+    found = run(restarts=4, **settings)
+    winners = []
+    for row, face in enumerate(NAMES):
+        losses = [by_step(one)[face].to_numpy() for one in alone]
+        alive, expected = [0, 1, 2, 3], []
+        for first, end, left in ((0, 10, 4), (10, 20, 2), (20, 51, 1)):
+            before = range(first) if keep == "best" else range(first)[-1:]
+            judged = {one: losses[one][list(before)].min(initial=np.inf) for one in alive}
+            alive = sorted(alive, key=judged.get)[:left]
+            expected += [min(losses[one][step] for one in alive) for step in range(first, end)]
+        (winner,) = alive
+        assert (found.z[row] == alone[winner].z[row]).all()
+        assert (found.filled[row] == alone[winner].filled[row]).all()
+        assert by_step(found)[face].tolist() == expected
+        winners.append(winner)
+    assert len(set(winners)) > 1
+
+
+def test_the_first_restart_is_the_only_one_of_a_search_without(run, monkeypatch):
+    assert (the_only(run, monkeypatch, 0).z == run().z).all()
+    assert (the_only(run, monkeypatch, 1).z != run().z).all()
+
+
+def test_samples_differ_and_the_first_is_the_one_of_a_search_without(run):
+    many, one = run(samples=3), run()
+    assert many.filled.shape == (3, 3, SIZE, SIZE, 3)
+    assert (many.filled[:, 0] == one.filled[:, 0]).all()
+    assert (many.z == one.z).all()
+    assert many.losses.equals(one.losses)
+    for this, other in ((0, 1), (0, 2), (1, 2)):
+        differ = many.filled[:, this] != many.filled[:, other]
+        assert differ.any((1, 2, 3)).all()
+
+
+def test_every_sample_has_restarts_of_its_own(run):
+    """Sample 0 is not the best of all samples."""
+    many, one = run(samples=3, restarts=2), run(restarts=2)
+    assert (many.filled[:, 0] == one.filled[:, 0]).all()
+    assert many.losses.equals(one.losses)
+
+
+def test_another_seed_starts_elsewhere(run):
+    one, same, other = (run(seed=seed, steps=1).z for seed in (0, 0, 1))
+    assert (one == same).all()
+    assert (one != other).all()
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_what_is_kept(run, monkeypatch, keep):
+    """The face that was seen at the step of least loss, or at the last step."""
+    monkeypatch.setattr(latent, "RECORD_EVERY", 1)
+    found = run(keep=keep, picture_every=1, watched=range(3), **WILD)
+    best = by_step(found).idxmin()
+    assert (best < 20).any()
+    for row, face in enumerate(NAMES):
+        shown = found.frames[best[face] if keep == "best" else 20]
+        assert (found.filled[row, 0] == shown[row]).all()
+
+
+def test_a_search_ends_where_a_longer_one_passes(run):
+    """A constant rate does not know how many steps follow."""
+    longer = run(steps=9, keep="last", picture_every=1, watched=range(3), **WILD)
+    for steps in (1, 4, 8):
+        ended = run(steps=steps, keep="last", **WILD)
+        assert (ended.filled[:, 0] == longer.frames[steps]).all()
+        assert (ended.z != longer.z).all()
+
+
+def stop(losses, patience):
+    """The step at which a search with these losses has not improved for `patience` steps."""
+    mark, better_at = math.inf, 0
+    for step, loss in enumerate(losses):
+        if loss < mark - 0.001 * abs(loss):
+            mark, better_at = loss, step
+        if step - better_at >= patience:
+            return step
+    raise AssertionError("never stops: choose another rate")
+
+
+def test_who_does_not_improve_stops_there(run, monkeypatch):
+    """Exactly where it was, while the others go on as if nothing had happened."""
+    monkeypatch.setattr(latent, "RECORD_EVERY", 1)
+    free = by_step(run(steps=60, **WILD))
+    stops = [stop(free[face], 4) for face in NAMES]
+    assert len(set(stops)) > 1
+    found = run(steps=60, patience=4, keep="last", picture_every=1, watched=range(3), **WILD)
+    losses = by_step(found)
+    for row, (face, end) in enumerate(zip(NAMES, stops, strict=True)):
+        ended = run(keep="last", steps=end, **WILD)
+        assert (found.z[row] == ended.z[row]).all()
+        assert losses[face].dropna().tolist() == free[face][: end + 1].tolist()
+        for frame in found.frames[end:]:
+            assert (frame[row] == ended.filled[row, 0]).all()
+    assert len(found.frames) == max(stops) + 2
+
+
+def test_a_stopped_search_is_recorded_as_if_alone(run):
+    settings = {"steps": 60, "patience": 4, **WILD}
+    many, alone = run(**settings), run(count=1, **settings)
+    own = many.losses[many.losses["face"] == "a"]
+    assert own.reset_index(drop=True).equals(alone.losses)
+
+
+def test_little_progress_in_many_steps_is_progress():
+    """A thousandth since the last time counts, however slowly it came; every z is kept."""
+    one = torch.ones(1)
+    state = {"variable": one[:, None], "best_loss": torch.tensor([torch.inf])}
+    state |= {"best_z": 0 * one[:, None], "mark": torch.tensor([torch.inf])}
+    state |= {"better_at": torch.zeros(1, dtype=torch.long), "stopped": torch.tensor([False])}
+    seen = []
+    for step, loss in enumerate([100, 99.96, 99.92, 99.88, 99.84, 99.80, 99.80, 99.80]):
+        state["variable"] = step * one[:, None]
+        now = Evaluation(loss * one, one, one, one, one)
+        latent._judge(state, now, step, Bounds("none", "normal"), 4)
+        seen.append((int(state["better_at"]), int(state["best_z"]), bool(state["stopped"])))
+    assert seen[:6] == [(0, 0, False), (0, 1, False), (0, 2, False), (3, 3, False),
+                        (3, 4, False), (3, 5, False)]  # fmt: skip
+    assert seen[6:] == [(3, 5, False), (3, 5, True)]
+
+
+def test_patience_ends_at_a_recorded_step(run, evaluated):
+    """Up to 10 steps later than it could."""
+    found = run(steps=100, patience=4, **WILD)
+    ((rows, steps),) = evaluated()
+    assert rows == 3
+    assert steps < 100
+    assert steps % 10 == 1  # 0, 10, 20, ...
+    assert found.losses["step"].max() <= steps - 1
+
+
+def test_a_start_in_the_middle(run):
+    """A search that does not move shows where it starts."""
+    middle, elsewhere = (run(start=start, lr=0.0, steps=1) for start in ("mean", "random"))
+    assert (middle.z == 0).all()
+    assert (elsewhere.z != 0).all()
+
+
+@pytest.mark.parametrize(
+    "every, steps", [(7, (0, 7, 14)), (10, (0, 10, 20)), (20, (0, 20)), (100, (0,))]
+)
+def test_frames(run, every, steps):
+    """One at every so many steps, and the result."""
+    found = run(picture_every=every, watched=[0, 2])
+    assert len(found.frames) == len(steps) + 1
+    assert all(frame.shape == (2, SIZE, SIZE, 3) for frame in found.frames)
+    assert (found.frames[-1] == found.filled[[0, 2], 0]).all()
+    assert (found.frames[0] == run(lr=0.0).filled[[0, 2], 0]).all()
+
+
+def test_frames_of_restarts_show_the_best(run, monkeypatch):
+    """As it is at that step: of all that are searched then."""
+    alone = [the_only(run, monkeypatch, restart, watched=[0, 2]) for restart in range(3)]
+    found = run(restarts=3, watched=[0, 2])
+    for place, face in enumerate("ac"):
+        best = min(range(3), key=lambda restart: by_step(alone[restart])[face][0])
+        assert (found.frames[0][place] == alone[best].frames[0][place]).all()
+
+
+@pytest.mark.parametrize("steps, recorded", [(20, [0, 10, 20]), (25, [0, 10, 20, 25]), (3, [0, 3])])
+def test_records(run, steps, recorded):
+    """Also where pictures are taken at other steps."""
+    losses = run(steps=steps, picture_every=2, watched=[1]).losses
+    assert losses["face"].tolist() == [name for name in NAMES for _ in recorded]
+    assert losses["step"].tolist() == recorded * 3
+    total = losses["contextual"] + SEARCH["prior"] * losses["prior"]
+    assert losses["loss"].to_numpy() == pytest.approx(total.to_numpy())
+
+
+def test_records_without_a_prior_have_none(run):
+    losses = run(prior=0.0, steps=2).losses
+    assert losses["prior"].isna().all()
+    assert losses["loss"].equals(losses["contextual"])
+
+
+def test_nobody_stops_while_restarts_are_left(run, monkeypatch):
+    """Or a face would be recorded by a worse restart when the best one has stopped."""
+    monkeypatch.setattr(latent, "RECORD_EVERY", 1)
+    found = by_step(run(restarts=2, patience=1, **WILD))  # 20 steps: halved after 8
+    assert found.loc[:8].notna().all(axis=None)
+    assert found.loc[9:].isna().any(axis=None)
