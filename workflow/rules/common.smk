@@ -276,3 +276,10 @@ def timing_logs(wildcards):
         completed_by = "complete_latent" if kind == "latent" else "complete_classical"
         jobs += [f"{completed_by}/{mask}/{method}", f"measure/{mask}/{method}"]
     return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
+
+
+def publish_command(wildcards):
+    """What to type to get this page again."""
+    files = [os.path.relpath(file) for file in workflow.overwrite_configfiles]
+    options = f" --configfile {' '.join(map(shlex.quote, files))}" if files else ""
+    return f"snakemake docs/results-{wildcards.dataset}.md{options}"

@@ -1,13 +1,6 @@
 """publish: a report's figures as a Markdown page without pictures of anybody."""
 
 
-def publish_command(wildcards):
-    """What to type to get this page again."""
-    files = [os.path.relpath(file) for file in workflow.overwrite_configfiles]
-    options = f" --configfile {' '.join(map(shlex.quote, files))}" if files else ""
-    return f"snakemake docs/results-{wildcards.dataset}.md{options}"
-
-
 rule publish:
     input:
         summary="results/{dataset}/report/summary.csv",
