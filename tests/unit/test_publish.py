@@ -15,7 +15,9 @@ FACTS = {
     "created": "2026-11-24", "platform": "Linux", "cores": 2, "commit": "abc", "python": "3.11",
     "uncommitted_changes": False, "devices": {"dcgan": "cpu"}, "packages": {"torch": "2"},
     "counts": {"photos": {"aligned": 9}, "faces": {"test": 3}},
-    "config": {"align": {"size": 64, "zoom": 1.0, "landmarks": "innerEyesAndBottomLip"}},
+    "config": {
+        "methods": {name: {"kind": "latent"} for name in ("second", "better", "third")},
+        "align": {"size": 64, "zoom": 1.0, "landmarks": "innerEyesAndBottomLip"}},
 }  # fmt: skip
 
 
@@ -33,8 +35,9 @@ def page(tmp_path):
     means = tables.bootstrap(pd.DataFrame(rows), runs)
     write_table(tmp_path / "summary.csv", tables.summarise(means))
     write_table(tmp_path / "differences.csv", tables.differences(means))
-    timing = {"stage": "complete_latent", "name": "center/better", "jobs": 1, "seconds": 6.0}
-    write_table(tmp_path / "timings.csv", pd.DataFrame([timing | {"items": 3, "unit": "faces"}]))
+    timings = [["complete_latent", "", 2, 9.0], ["complete_latent", "center/better", 1, 6.0]]
+    timings = pd.DataFrame(timings, columns=["stage", "name", "jobs", "seconds"])
+    write_table(tmp_path / "timings.csv", timings.assign(items=3, unit="faces"))
     (tmp_path / "provenance.json").write_text(json.dumps(FACTS))
 
     def write():
@@ -64,6 +67,13 @@ def test_numbers_intervals_and_seconds(page):
     assert psnr.startswith("21.00 [20.") and psnr.endswith("]")
     assert line(text, "better")[-1] == "2"
     assert line(text, "second")[-1] == "–"
+
+
+def test_the_seconds_of_a_single_job_are_its_stages(page, tmp_path):
+    page()
+    timings = pd.read_csv(tmp_path / "timings.csv").iloc[:1].assign(jobs=1)
+    write_table(tmp_path / "timings.csv", timings)
+    assert line(page(), "better")[-1] == "3"
 
 
 def test_bold_is_what_differs_from_the_second_best(page):

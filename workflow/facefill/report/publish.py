@@ -42,13 +42,14 @@ def publish(
     stages = read_table(timings, [*names, "jobs", "seconds", "items"], text=names)
     facts = _facts(Path(provenance))
     masks = list(dict.fromkeys(means["mask"]))
+    seconds = _seconds_per_face(means, stages, facts["config"]["methods"])
     context = {
         "command": command,
         "dataset": dataset,
         "facts": facts,
         "config": yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
         "headings": [heading for _, heading, _, _ in SHOWN],
-        "masks": {mask: _rows(means[means["mask"] == mask], pairs, stages) for mask in masks},
+        "masks": {mask: _rows(means[means["mask"] == mask], pairs, seconds) for mask in masks},
         "pairs": {mask: _pairs(pairs[pairs["mask"] == mask]) for mask in masks},
         "stages": [_stage(row) for row in stages.to_dict("records")],
     }
@@ -68,24 +69,39 @@ def _facts(provenance: Path) -> dict[str, Any]:
         ) from error
 
 
-def _rows(means: pd.DataFrame, pairs: pd.DataFrame, stages: pd.DataFrame) -> list[dict[str, Any]]:
+def _seconds_per_face(
+    means: pd.DataFrame, stages: pd.DataFrame, methods: dict[str, Any]
+) -> dict[tuple[str, str], float]:
+    """Seconds per face by mask and method: of their own row, or of a stage with one job."""
+    seconds = {}
+    for mask, method in zip(means["mask"], means["method"], strict=True):
+        latent = methods[method]["kind"] == "latent"
+        stage = stages[stages["stage"] == ("complete_latent" if latent else "complete_classical")]
+        job = stage[stage["name"] == f"{mask}/{method}"]
+        if job.empty:  # a stage's single job has no row of its own
+            job = stage[(stage["name"] == "") & (stage["jobs"] == 1)]
+        if len(job) == 1 and job["items"].iloc[0]:
+            seconds[mask, method] = job["seconds"].iloc[0] / job["items"].iloc[0]
+    return seconds
+
+
+def _rows(
+    means: pd.DataFrame, pairs: pd.DataFrame, seconds: dict[tuple[str, str], float]
+) -> list[dict[str, Any]]:
     """A row of text per method of one mask; the best is bold where it differs from the second."""
     bold = {}
     for key, _, _, more in SHOWN:
         ranked = means.dropna(subset=[key]).sort_values(key, ascending=not more)["method"].tolist()
         if len(ranked) > 1:
             bold[key] = _better(pairs, means["mask"].iloc[0], ranked[0], ranked[1], key)
-    seconds = stages.set_index("name")
     rows = []
     for row in means.to_dict("records"):
         cells = []
         for key, _, decimals, _ in SHOWN:
             cell = _interval(row[key], row[f"{key}_low"], row[f"{key}_high"], decimals)
             cells.append(f"**{cell}**" if bold.get(key) == row["method"] else cell)
-        job = f"{row['mask']}/{row['method']}"
-        each = "–"
-        if job in seconds.index and seconds.loc[job, "items"]:
-            each = f"{seconds.loc[job, 'seconds'] / seconds.loc[job, 'items']:.3g}"
+        each = seconds.get((row["mask"], row["method"]))
+        each = "–" if each is None else f"{each:.3g}"
         rows.append(
             {"method": row["method"], "faces": row["faces"], "cells": cells, "seconds": each}
         )

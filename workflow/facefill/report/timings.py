@@ -42,7 +42,7 @@ def combine(jobs: pd.DataFrame) -> pd.DataFrame:
     """Return COLUMNS with a row per stage (`name` empty), in the order in which the stages began.
 
     `jobs` are those of `read_jobs`. Rows of single jobs follow their stage's row where the
-    stage trains or completes. `seconds` is the time in which at least one of the
+    stage trains or completes and had several. `seconds` is the time in which at least one of the
     stage's jobs was running, so items_per_second is that of all its processes together.
     """
     rows = []
@@ -50,7 +50,7 @@ def combine(jobs: pd.DataFrame) -> pd.DataFrame:
     for rule in begun.index:
         of_rule = jobs[jobs["rule"] == rule]
         rows.append(_row(rule, "", of_rule))
-        if rule.startswith(BY_JOB):
+        if rule.startswith(BY_JOB) and len(of_rule) > 1:
             rows += [_row(rule, name, part) for name, part in of_rule.groupby("name")]
     return pd.DataFrame(rows, columns=COLUMNS)
 
