@@ -91,12 +91,6 @@ def test_differences_are_paired(page):
     assert line(text, "second − third")[1] == "+0.00 [+0.00, +0.00]"
 
 
-def test_the_direction_of_every_measure_is_that_of_the_report():
-    assert {key for key, *_, more in publish.SHOWN if more} == HIGHER_IS_BETTER & {
-        key for key, *_ in publish.SHOWN
-    }
-
-
 def test_a_damaged_provenance_is_told(page, tmp_path):
     (tmp_path / "provenance.json").write_text("[")
     with pytest.raises(FacefillError, match=r"provenance\.json: not a report's provenance"):

@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageSequence
 
+from facefill.complete.faces import masked
 from facefill.errors import FacefillError
 from facefill.images import contact_sheet, write_gif, write_png
 from facefill.masks import Masks, observe
@@ -22,7 +23,6 @@ GIF_FRAMES = 24
 GIF_SEARCHES = 6  # more would make a GIF that nobody can take in
 MASK_COLUMNS = 4
 SAMPLE_FACES, SAMPLES = 4, 8  # of each method that makes several completions
-HIDDEN = 255  # hidden pixels are white, as in the grids of the completions
 TINT = np.array([226, 61, 110])  # what a mask hides, laid over the face
 
 
@@ -42,9 +42,7 @@ class Completions:
 
     def masked(self) -> np.ndarray:
         """What is known, uint8 [N, size, size, 3]: hidden pixels white or as their block."""
-        if self.masks.block:
-            return observe(self.originals, self.masks)
-        return np.where(self.masks.known[..., None], self.originals, np.uint8(HIDDEN))
+        return masked(observe(self.originals, self.masks), self.masks)
 
     def rows(self, faces: Sequence[str]) -> dict[str, np.ndarray]:
         """Return uint8 [len(faces), size, size, 3] for "original", "masked" and every method."""

@@ -10,13 +10,14 @@ import yaml
 
 from facefill.errors import FacefillError
 from facefill.files import read_table, write_bytes
+from facefill.report.page import best_method
 
-# Metric, heading, decimals, and whether more is better.
+# Metric, heading and decimals.
 SHOWN = [
-    ("hole_psnr", "hole PSNR [dB]", 2, True),
-    ("hole_ssim", "hole SSIM", 3, True),
-    ("ssim", "SSIM", 3, True),
-    ("identity_distance", "identity distance", 3, False),
+    ("hole_psnr", "hole PSNR [dB]", 2),
+    ("hole_ssim", "hole SSIM", 3),
+    ("ssim", "SSIM", 3),
+    ("identity_distance", "identity distance", 3),
 ]
 
 
@@ -48,7 +49,7 @@ def publish(
         "dataset": dataset,
         "facts": facts,
         "config": yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
-        "headings": [heading for _, heading, _, _ in SHOWN],
+        "headings": [heading for _, heading, _ in SHOWN],
         "masks": {mask: _rows(means[means["mask"] == mask], pairs, seconds) for mask in masks},
         "pairs": {mask: _pairs(pairs[pairs["mask"] == mask]) for mask in masks},
         "stages": [_stage(row) for row in stages.to_dict("records")],
@@ -89,34 +90,19 @@ def _rows(
     means: pd.DataFrame, pairs: pd.DataFrame, seconds: dict[tuple[str, str], float]
 ) -> list[dict[str, Any]]:
     """A row of text per method of one mask; the best is bold where it differs from the second."""
-    bold = {}
-    for key, _, _, more in SHOWN:
-        ranked = means.dropna(subset=[key]).sort_values(key, ascending=not more)["method"].tolist()
-        if len(ranked) > 1:
-            bold[key] = _better(pairs, means["mask"].iloc[0], ranked[0], ranked[1], key)
+    bold = {key: best_method(means, pairs, key) for key, *_ in SHOWN}
     rows = []
     for row in means.to_dict("records"):
         cells = []
-        for key, _, decimals, _ in SHOWN:
+        for key, _, decimals in SHOWN:
             cell = _interval(row[key], row[f"{key}_low"], row[f"{key}_high"], decimals)
-            cells.append(f"**{cell}**" if bold.get(key) == row["method"] else cell)
+            cells.append(f"**{cell}**" if bold[key] == row["method"] else cell)
         each = seconds.get((row["mask"], row["method"]))
         each = "–" if each is None else f"{each:.3g}"
         rows.append(
             {"method": row["method"], "faces": row["faces"], "cells": cells, "seconds": each}
         )
     return rows
-
-
-def _better(pairs: pd.DataFrame, mask: str, method: str, other: str, metric: str) -> str:
-    """Which of two methods is better in `metric`, "" where the interval holds 0."""
-    found = pairs[
-        (pairs["mask"] == mask)
-        & (pairs["method"] == method)
-        & (pairs["other"] == other)
-        & (pairs["metric"] == metric)
-    ]
-    return found["better"].iloc[0]
 
 
 def _pairs(pairs: pd.DataFrame) -> list[dict[str, Any]]:
@@ -128,7 +114,7 @@ def _pairs(pairs: pd.DataFrame) -> list[dict[str, Any]]:
             of_pair = pairs[(pairs["method"] == method) & (pairs["other"] == other)]
             of_pair = of_pair.set_index("metric")
             cells = []
-            for key, _, decimals, _ in SHOWN:
+            for key, _, decimals in SHOWN:
                 row = of_pair.loc[key]
                 cell = _interval(row["difference"], row["low"], row["high"], decimals, sign="+")
                 cells.append(f"**{cell}**" if row["better"] else cell)
