@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from skimage.metrics import structural_similarity
 
-from facefill import measure
+from facefill import likeness, measure
 from facefill.errors import FacefillError
 from facefill.images import write_png
 from facefill.masks import make_masks
@@ -45,8 +45,8 @@ def test_psnr_by_hand():
     completed = original.copy()
     completed[0, 0] = 110, 100, 80  # squared differences 100, 0, 400 in one of four pixels
     hole = np.array([[True, False], [False, False]])
-    assert measure.psnr(original, completed) == pytest.approx(10 * np.log10(255**2 / (500 / 12)))
-    assert measure.psnr(original, completed, hole) == pytest.approx(
+    assert likeness.psnr(original, completed) == pytest.approx(10 * np.log10(255**2 / (500 / 12)))
+    assert likeness.psnr(original, completed, hole) == pytest.approx(
         10 * np.log10(255**2 / (500 / 3))
     )
     assert measure.l1(original, completed, hole) == pytest.approx(10)
@@ -55,13 +55,13 @@ def test_psnr_by_hand():
 
 def test_differences_of_bytes_do_not_wrap():
     black, white = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
-    assert measure.psnr(black, white) == 0
+    assert likeness.psnr(black, white) == 0
     assert measure.l1(black, white) == measure.l1(white, black) == 255
 
 
 def test_equal_pictures_have_the_highest_values(faces):
     values = measure.measure_face(faces[0], faces[0], KNOWN)
-    assert values["psnr"] == values["hole_psnr"] == measure.MAX_PSNR
+    assert values["psnr"] == values["hole_psnr"] == likeness.MAX_PSNR
     assert values["ssim"] == pytest.approx(1) and values["hole_ssim"] == pytest.approx(1)
     assert values["l1"] == values["hole_l1"] == 0
 
@@ -82,13 +82,13 @@ def test_kid_is_unbiased():
     rng = np.random.default_rng(0)
     dimensions = 8
     same = [
-        measure.kid(*rng.normal(size=(2, 20, dimensions))) for _ in range(300)
+        likeness.kid(*rng.normal(size=(2, 20, dimensions))) for _ in range(300)
     ]  # of equal distributions
     standard_error = np.std(same) / np.sqrt(len(same))
     assert abs(np.mean(same)) < 3 * standard_error
     assert min(same) < 0  # as an unbiased estimate of 0 must be half of the time
     shifted = [
-        measure.kid(rng.normal(size=(20, dimensions)), rng.normal(1, 1, (20, dimensions)))
+        likeness.kid(rng.normal(size=(20, dimensions)), rng.normal(1, 1, (20, dimensions)))
         for _ in range(20)
     ]
     assert np.mean(shifted) > np.mean(same) + 20 * standard_error
@@ -97,12 +97,12 @@ def test_kid_is_unbiased():
 def test_kid_by_hand():
     real, fake = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[2.0, 0.0], [0.0, 0.0]])
     # kernel (x.y / 2 + 1)^3: within real 1, within fake 1, across 8, 1, 1, 1
-    assert measure.kid(real, fake) == pytest.approx(1 + 1 - 2 * 11 / 4)
-    assert np.isnan(measure.kid(real[:1], fake))
+    assert likeness.kid(real, fake) == pytest.approx(1 + 1 - 2 * 11 / 4)
+    assert np.isnan(likeness.kid(real[:1], fake))
 
 
 def test_identity_distance_tells_faces_apart(rendered):
-    describe = measure.Describer(SIZE, 1.0)
+    describe = likeness.Describer(SIZE, 1.0)
     face, other = rendered[0, 0], rendered[1, 0]
     slightly = np.clip(face.astype(int) + 4, 0, 255).astype(np.uint8)
     near = np.linalg.norm(describe(face) - describe(slightly))
@@ -114,7 +114,7 @@ def test_identity_distance_tells_faces_apart(rendered):
 def test_landmark_order_is_that_of_dlibs_five_point_model(rendered):
     # dlib takes the eyes from the first four points: with left and right exchanged it would cut
     # out a face upside down, far from the right one.
-    describe = measure.Describer(SIZE, 1.0)
+    describe = likeness.Describer(SIZE, 1.0)
     points = np.array([(p.x, p.y) for p in describe._shape.parts()])
     right_eye, left_eye, nose = points[:2], points[2:4], points[4]
     assert right_eye[:, 0].min() > nose[0] > left_eye[:, 0].max()
@@ -168,7 +168,7 @@ def test_measure_writes_both_tables(tree):
     table = pd.read_csv(tree / "metrics.csv", index_col="face")
     faces = np.load(tree / "test.npy")
     assert table.loc["a", "hole_psnr"] == pytest.approx(
-        measure.psnr(faces[1], faces[2], ~KNOWN), abs=1e-6
+        likeness.psnr(faces[1], faces[2], ~KNOWN), abs=1e-6
     )
     sets = pd.read_csv(tree / "set_metrics.csv")
     assert list(sets.columns) == ["metric", "value", "faces"]
@@ -247,7 +247,7 @@ def test_the_spread_of_several_samples_is_measured(tree):
     names = ["kid_dlib", "diversity", "sample_spread", "sample_spread_identity"]
     assert sets.index.tolist() == names and sets["faces"].tolist() == [2, 2, 2, 2]
     assert sets.loc["sample_spread", "value"] == pytest.approx((10 + 20 + 10) / 3)
-    describe = measure.Describer(SIZE, 1.0)
+    describe = likeness.Describer(SIZE, 1.0)
     distances = [
         np.linalg.norm(describe(face[one]) - describe(face[two]))
         for face in samples

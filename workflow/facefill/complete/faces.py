@@ -1,6 +1,5 @@
 """The test faces that are completed, and the files a completion leaves."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -8,22 +7,9 @@ import numpy as np
 from facefill.files import atomic_folder
 from facefill.images import contact_sheet, png_bytes, write_gif, write_png
 from facefill.masks import Masks
-from facefill.split import read_split
 
 GRID_FACES = 16
 GIF_FACES = 8
-
-
-def choose_faces(npy: Path, csv: Path, count: int) -> tuple[list[str], np.ndarray]:
-    """Return names and faces, uint8 [N, size, size, 3], of at most `count` faces of a split.
-
-    The choice goes by a hash of the name: the same faces for every method, and nearly the same
-    when the split grows. Sorted by name. Raises FacefillError as `read_split` does.
-    """
-    names, faces = read_split(npy, csv)
-    hashes = [hashlib.sha256(name.encode()).digest() for name in names]
-    rows = sorted(sorted(range(len(names)), key=hashes.__getitem__)[:count])
-    return [names[row] for row in rows], np.asarray(faces[rows])
 
 
 def spread(total: int, count: int) -> list[int]:
