@@ -1,15 +1,40 @@
-"""Training: shapes, reproducibility, resumption, and warnings in plain words."""
+"""Training: shapes, reproducibility, resumption, the kept epoch, warnings in plain words."""
+
+import copy
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from test_complete import one_thread  # noqa: F401
+from torch import nn
 
 from facefill import device
 from facefill.errors import FacefillError
-from facefill.train import weights
-from facefill.train.dcgan import Settings, discard, health, train
-from facefill.train.networks import Discriminator, Generator, from_unit, sample_z, to_unit
+from facefill.files import write_table
+from facefill.train import checkpoint, dcgan, weights
+from facefill.train.dcgan import Settings, train
+from facefill.train.health import health
+from facefill.train.networks import (
+    Discriminator,
+    Generator,
+    feature_channels,
+    feature_sides,
+    from_unit,
+    sample_z,
+    to_unit,
+)
+from facefill.train.pictures import write_samples
 from trap import Trap
+
+pytestmark = pytest.mark.usefixtures("one_thread", "short_recalibration")
+
+
+@pytest.fixture
+def short_recalibration(monkeypatch):
+    """Most of the time of so small a training."""
+    monkeypatch.setattr(dcgan, "RECALIBRATION_BATCHES", 2)
+
 
 SETTINGS = Settings(
     epochs=3,
@@ -18,6 +43,7 @@ SETTINGS = Settings(
     discriminator_filters=4,
     kernel=4,
     fully_connected=0,
+    spectral_norm=False,
     z_dim=8,
     prior="uniform",
     generator_lr=2e-4,
@@ -25,18 +51,23 @@ SETTINGS = Settings(
     beta1=0.5,
     beta2=0.999,
     generator_steps=2,
+    loss="bce",
     label_smoothing=0.1,
+    r1=0.0,
+    augment=(),
     flips=True,
     ema=0.9,
+    validation_faces=0,
     channels_last="auto",
     precision="auto",
 )
-FACES = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3)).astype(np.uint8)
+FACES = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3)).astype(np.uint8)
+UNSEEN = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 
 
-def fit(folder, faces=FACES, seed=0, fingerprint="x", **changes):
+def fit(folder, faces=FACES, seed=0, fingerprint="x", unseen=UNSEEN, zoom=1.0, **changes):
     settings = Settings(**(SETTINGS.__dict__ | changes))
-    return train(faces, settings, seed, "cpu", folder, fingerprint)
+    return train(faces, unseen, zoom, settings, seed, "cpu", folder, fingerprint)
 
 
 def tensors(trained):
@@ -51,9 +82,10 @@ def same(one, two):
 @pytest.mark.parametrize("size", [32, 64, 128])
 @pytest.mark.parametrize("kernel", [4, 5])
 @pytest.mark.parametrize("fully_connected", [0, 16])
-def test_networks_of_every_size(size, kernel, fully_connected):
+@pytest.mark.parametrize("spectral", [False, True])
+def test_networks_of_every_size(size, kernel, fully_connected, spectral):
     generator = Generator(size, 10, 4, kernel)
-    discriminator = Discriminator(size, 4, kernel, fully_connected)
+    discriminator = Discriminator(size, 4, kernel, fully_connected, spectral)
     faces = generator(torch.randn(2, 10))
     assert faces.shape == (2, 3, size, size)
     assert faces.abs().max() <= 1
@@ -63,7 +95,9 @@ def test_networks_of_every_size(size, kernel, fully_connected):
 def test_channels_are_those_of_the_originals():
     amos = [layer for layer in Generator(64, 100, 64, 5).layers if hasattr(layer, "stride")]
     assert [layer.in_channels for layer in amos] == [512, 256, 128, 64]
-    kumar = [layer for layer in Discriminator(64, 16, 5, 64).layers if hasattr(layer, "stride")]
+    kumar = [
+        layer for layer in Discriminator(64, 16, 5, 64, False).layers if hasattr(layer, "stride")
+    ]
     assert [layer.out_channels for layer in kumar] == [16, 32, 64, 128]
 
 
@@ -98,29 +132,45 @@ def test_training_changes_the_weights_and_says_how(tmp_path):
     assert trained.images == 3 * 2 * 8
 
 
-def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch):
-    whole = fit(tmp_path / "whole")
-    from facefill.train.dcgan import _Run
+def interrupted(patch, epoch):
+    """Let a training die after it has saved its checkpoint of `epoch`."""
+    save = checkpoint.save
 
-    save = _Run.save
-
-    def save_then_die(self, path):
-        save(self, path)
-        if self.epoch == 2:
+    def save_then_die(file, state):
+        save(file, state)
+        if state["epoch"] == epoch:
             raise KeyboardInterrupt
 
+    patch.setattr(checkpoint, "save", save_then_die)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"validation_faces": 3},
+        {"loss": "hinge", "label_smoothing": 0.0, "spectral_norm": True, "augment": ("cutout",)},
+    ],
+)
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch, changes):
+    whole = fit(tmp_path / "whole", **changes)
     with monkeypatch.context() as patch:
-        patch.setattr(_Run, "save", save_then_die)
+        interrupted(patch, 2)
         with pytest.raises(KeyboardInterrupt):
-            fit(tmp_path / "parts")
-    resumed = fit(tmp_path / "parts")
+            fit(tmp_path / "parts", **changes)
+    resumed = fit(tmp_path / "parts", **changes)
     assert resumed.images == 2 * 8  # the last epoch alone
     assert same(whole, resumed)
-    assert whole.history.equals(resumed.history)
+    assert whole.epoch == resumed.epoch
     assert np.array_equal(np.stack(whole.samples), np.stack(resumed.samples))
+    for name, trained in {"whole": whole, "resumed": resumed}.items():
+        write_table(tmp_path / f"{name}.csv", trained.history)
+    assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "resumed.csv").read_bytes()
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"fingerprint": "y"}, {"beta1": 0.6}])
+@pytest.mark.parametrize(
+    "other", [{"seed": 1}, {"fingerprint": "y"}, {"beta1": 0.6}, {"zoom": 1.5}]
+)
 def test_a_foreign_checkpoint_is_never_taken_up(tmp_path, other):
     fit(tmp_path / "a")
     anew = fit(tmp_path / "a", **other)
@@ -128,34 +178,34 @@ def test_a_foreign_checkpoint_is_never_taken_up(tmp_path, other):
     assert same(anew, fit(tmp_path / "b", **other))
 
 
-def damaged(checkpoint, how):
-    state = torch.load(checkpoint, weights_only=True)
+def damaged(file, how):
+    state = torch.load(file, weights_only=True)
     if how == "truncated":
-        checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+        file.write_bytes(file.read_bytes()[:500])
     elif how == "empty":
-        checkpoint.write_bytes(b"")
-    elif how == "without D":
-        torch.save(
-            {key: value for key, value in state.items() if key != "discriminator"}, checkpoint
-        )
+        file.write_bytes(b"")
+    elif how.startswith("without"):
+        torch.save({key: value for key, value in state.items() if key != how.split()[1]}, file)
     elif how == "another shape":
-        state["discriminator"] = Discriminator(64, 8, 4, 0).state_dict()
-        torch.save(state, checkpoint)
+        state["discriminator"] = Discriminator(32, 8, 4, 0, False).state_dict()
+        torch.save(state, file)
     else:
-        torch.save({"generator": Trap(checkpoint.with_name("sprung"))}, checkpoint)
+        torch.save({"generator": Trap(file.with_name("sprung"))}, file)
 
 
-@pytest.mark.parametrize("how", ["truncated", "empty", "without D", "another shape", "trap"])
+@pytest.mark.parametrize(
+    "how",
+    ["truncated", "empty", "without discriminator", "without kept", "another shape", "trap"],
+)
 def test_a_damaged_checkpoint_is_put_away(tmp_path, caplog, how):
     one = fit(tmp_path / "a")
-    checkpoint = next((tmp_path / "a").rglob("checkpoint.pt"))
-    damaged(checkpoint, how)
+    damaged(next((tmp_path / "a").rglob("checkpoint.pt")), how)
     two = fit(tmp_path / "a")
     assert "damaged" in caplog.text
     assert same(one, two)
     assert one.history.equals(two.history)
     assert not list((tmp_path / "a").rglob("sprung"))
-    discard(tmp_path / "a")
+    checkpoint.discard(tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 
@@ -170,13 +220,261 @@ def test_losses_that_are_no_numbers_stop(tmp_path):
 
 
 def test_without_average_the_generator_itself_is_kept(tmp_path):
-    from facefill.train import dcgan
-
     settings = Settings(**(SETTINGS.__dict__ | {"ema": 0.0, "epochs": 1}))
-    run = dcgan._Run(FACES, settings, 0, device.choose("cpu"))
+    run = dcgan._Run(FACES, UNSEEN, 1.0, settings, 0, device.choose("cpu"))
     list(run.epochs())
     for average, own in zip(run.average.parameters(), run.generator.parameters(), strict=True):
         assert torch.equal(average, own)
+
+
+# The epoch that is kept.
+
+
+@pytest.fixture
+def scores(monkeypatch):
+    """Scores that every validation takes the next one of."""
+    left = []
+
+    def validation(faces, zoom, start, prior, compute):
+        assert (faces == UNSEEN).all()
+        assert (zoom, prior, start.shape) == (1, "uniform", (len(UNSEEN), SETTINGS.z_dim))
+
+        def validate(generator):
+            assert not generator.training
+            return left.pop(0)
+
+        return validate
+
+    monkeypatch.setattr(dcgan, "Validation", validation)
+    return left
+
+
+BEST_IS_SECOND = [(20.0, 0.5), (21.0, 0.5), (21.5, 0.6)]
+
+
+def test_the_networks_of_the_best_epoch_are_kept(tmp_path, scores):
+    scores += BEST_IS_SECOND
+    kept = fit(tmp_path / "a", validation_faces=3)
+    assert kept.epoch == 2
+    assert kept.history["kept"].tolist() == [0, 1, 0]
+    assert kept.history["val_hole_psnr"].tolist() == [20, 21, 21.5]
+    assert kept.history["val_identity_distance"].tolist() == [0.5, 0.5, 0.6]
+    assert same(kept, fit(tmp_path / "b", epochs=2))
+    assert not same(kept, fit(tmp_path / "c"))
+    assert len(kept.samples) == 4  # also of the epochs after it
+
+
+def test_without_validation_the_last_epoch_is_kept(tmp_path):
+    trained = fit(tmp_path / "a")
+    assert trained.epoch == 3
+    assert trained.history["kept"].tolist() == [0, 0, 1]
+    assert trained.history[["val_hole_psnr", "val_identity_distance"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_resumed_training_keeps_the_same_epoch(tmp_path, monkeypatch, scores, epoch):
+    """Whether the best one comes before the end of the session that dies, or is its last."""
+    scores += BEST_IS_SECOND * 2
+    whole = fit(tmp_path / "whole", validation_faces=3)
+    with monkeypatch.context() as patch:
+        interrupted(patch, epoch)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path / "parts", validation_faces=3)
+    resumed = fit(tmp_path / "parts", validation_faces=3)
+    assert scores == []
+    assert resumed.epoch == 2
+    assert same(whole, resumed)
+    assert whole.history.equals(resumed.history)
+
+
+def test_a_resumed_training_whose_best_epoch_is_long_past(tmp_path, monkeypatch, scores):
+    scores += [(30.0, 0.1), (20.0, 0.5), (20.0, 0.5)]
+    with monkeypatch.context() as patch:
+        interrupted(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path / "parts", validation_faces=3)
+    resumed = fit(tmp_path / "parts", validation_faces=3)
+    assert resumed.epoch == 1
+    assert same(resumed, fit(tmp_path / "b", epochs=1))
+
+
+def test_some_epochs_of_a_long_training_are_validated(tmp_path, scores):
+    scores += [(20.0, 0.5)] * 8
+    history = fit(tmp_path / "a", epochs=10, validation_faces=3).history
+    assert history["val_hole_psnr"].count() == 8
+    assert not np.isnan(history["val_hole_psnr"].iloc[-1])
+    assert history["kept"].sum() == 1
+    assert not np.isnan(history.loc[history["kept"] == 1, "val_hole_psnr"]).any()
+
+
+def test_the_validation_is_reproducible_and_changes_nothing_else(tmp_path):
+    one = fit(tmp_path / "a", validation_faces=3)
+    assert one.history.equals(fit(tmp_path / "b", validation_faces=3).history)
+    assert one.history["val_hole_psnr"].between(1, 99).all()
+    assert one.history["kept"].sum() == 1
+    without = fit(tmp_path / "c")
+    columns = ["d_loss", "g_loss", "d_real", "d_fake", "diversity"]
+    assert one.history[columns].equals(without.history[columns])
+
+
+def test_the_sheet_of_the_kept_epoch_is_written(tmp_path):
+    sheets = [np.full((8, 8, 3), 50 * number, np.uint8) for number in range(4)]
+    write_samples(tmp_path / "a.png", tmp_path / "a.gif", sheets, 2)
+    with Image.open(tmp_path / "a.png") as png, Image.open(tmp_path / "a.gif") as gif:
+        assert (np.asarray(png) == 100).all()
+        assert gif.n_frames == 4
+
+
+# Losses, spectral norm, augmentation, R1.
+
+
+def spectral_norms(discriminator):
+    layers = [layer for layer in discriminator.layers if isinstance(layer, nn.Conv2d | nn.Linear)]
+    return [torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() for layer in layers]
+
+
+def test_spectral_norms_are_1_after_training(tmp_path):
+    rates = {"generator_lr": 2e-3, "discriminator_lr": 2e-3}
+    trained = fit(tmp_path / "a", spectral_norm=True, fully_connected=8, epochs=10, **rates)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in trained.discriminator.modules())
+    norms = spectral_norms(trained.discriminator)
+    assert len(norms) == 5
+    assert norms == pytest.approx([1] * 5, abs=0.1)
+
+
+def test_without_spectral_norm_there_is_batch_norm():
+    discriminator = Discriminator(64, 4, 4, 0, False)
+    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in discriminator.layers) == 3
+    assert max(spectral_norms(discriminator)) < 0.9
+
+
+SNGAN = {
+    "loss": "hinge",
+    "label_smoothing": 0.0,
+    "spectral_norm": True,
+    "r1": 1.0,
+    "augment": ("color", "translation", "cutout"),
+}
+
+
+def test_everything_at_once_trains_reproducibly(tmp_path):
+    one, two = fit(tmp_path / "a", **SNGAN), fit(tmp_path / "b", **SNGAN)
+    assert same(one, two)
+    assert one.history.equals(two.history)
+    assert all(tensor.isfinite().all() for tensor in tensors(one))
+    assert np.isfinite(one.history[["d_loss", "g_loss", "d_real", "d_fake"]]).all(axis=None)
+    assert one.history[["d_real", "d_fake"]].stack().between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"r1": 0.0},
+        {"augment": ("color",)},
+        {"augment": ()},
+        {"spectral_norm": False},
+        {"loss": "lsgan"},
+        {"loss": "bce"},
+    ],
+)
+def test_each_part_of_it_matters(tmp_path, change):
+    one, two = (
+        fit(tmp_path / "a", epochs=1, **SNGAN),
+        fit(tmp_path / "b", epochs=1, **SNGAN | change),
+    )
+    generators = [list(trained.generator.parameters()) for trained in (one, two)]
+    assert not all(torch.equal(a, b) for a, b in zip(*generators, strict=True))
+
+
+def test_r1_is_paid_at_every_16th_step_across_epochs(tmp_path, monkeypatch):
+    """With two steps per epoch that is steps 0 and 16, also after a resumption."""
+    paid = []
+
+    def r1_penalty(discriminator, real):
+        paid.append(len(real))
+        return discriminator(real).square().mean()
+
+    monkeypatch.setattr(dcgan, "r1_penalty", r1_penalty)
+    fit(tmp_path / "a", epochs=8, r1=1.0)
+    assert paid == [8]
+    fit(tmp_path / "b", epochs=9, r1=1.0)
+    assert paid == [8, 8, 8]
+    fit(tmp_path / "c", epochs=9)
+    assert paid == [8, 8, 8]
+
+
+def test_d_sees_real_faces_and_samples_augmented(tmp_path, monkeypatch):
+    seen = []
+
+    def augment(faces, kinds, random):
+        seen.append((faces.requires_grad, kinds))
+        return faces * 0.5
+
+    monkeypatch.setattr(dcgan, "augment", augment)
+    fit(tmp_path / "a", epochs=1, augment=("color",))
+    # Real faces, samples for D, and with a gradient for each of G's two steps.
+    assert seen == [(grad, ("color",)) for grad in (False, False, True, True)] * 2
+
+
+# Changes of G's feature maps.
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_the_feature_maps_of_a_generator(size):
+    generator = Generator(size, 8, 4, 4)
+    maps = []
+    for layer in generator.layers:
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.register_forward_hook(lambda layer, given, made: maps.append(made.shape[1:]))
+    generator(torch.randn(2, 8))
+    sides = feature_sides(size)
+    assert maps == [(feature_channels(size, 4, side), side, side) for side in sides]
+    assert (sides[0], sides[-1]) == (4, size // 2)
+
+
+def generator_and_z():
+    torch.manual_seed(0)
+    generator = Generator(32, 8, 8, 4)
+    for parameter in generator.parameters():
+        parameter.data *= 4  # untrained, but with something to see
+    generator(torch.randn(64, 8))  # gives BatchNorm its statistics
+    return generator.eval(), torch.randn(3, 8)
+
+
+@pytest.mark.parametrize("side", [4, 8, 16])
+def test_changes_of_0_change_nothing(side):
+    generator, z = generator_and_z()
+    none = torch.zeros(3, feature_channels(32, 8, side), side, side)
+    assert torch.allclose(generator(z, none), generator(z), atol=1e-6)
+    assert not torch.allclose(generator(z, none + 0.5), generator(z), atol=1e-2)
+
+
+def test_changes_are_in_units_of_batch_norms_weight():
+    """The same as a shift of BatchNorm's bias by so many times its weight, whatever its sign."""
+    generator, z = generator_and_z()
+    (number,) = (
+        number
+        for number, layer in enumerate(generator.layers)
+        if isinstance(layer, nn.BatchNorm2d) and layer.num_features == feature_channels(32, 8, 8)
+    )
+    generator.layers[number].weight.data[::2] *= -1
+    units = torch.randn(feature_channels(32, 8, 8))
+    shifted = copy.deepcopy(generator)
+    shifted.layers[number].bias.data += units * shifted.layers[number].weight.data.abs()
+    changes = units[None, :, None, None].expand(3, -1, 8, 8)
+    assert torch.allclose(generator(z, changes), shifted(z), atol=1e-5)
+    assert not torch.allclose(generator(z), shifted(z), atol=1e-2)
+
+
+def test_a_change_stays_with_its_face_and_its_place():
+    generator, z = generator_and_z()
+    changes = torch.zeros(3, feature_channels(32, 8, 8), 8, 8)
+    changes[1, :, 0, 0] = 3
+    before, after = generator(z), generator(z, changes)
+    assert torch.allclose(before[[0, 2]], after[[0, 2]], atol=1e-6)
+    moved = (before[1] - after[1]).abs().amax(0)
+    assert moved[:4, :4].max() > 0.01
+    assert moved[16:, 16:].max() < 1e-6
 
 
 def test_a_device_that_is_not_there():
@@ -189,21 +487,43 @@ def test_a_device_that_is_not_there():
 HEALTHY = {"d_loss": 1.0, "g_loss": 1.2, "d_real": 0.6, "d_fake": 0.4, "diversity": 0.8}
 
 
-def test_a_healthy_training_gives_no_warning():
-    assert health([HEALTHY] * 10, 0.1) == []
+@pytest.mark.parametrize(("loss", "smoothing"), [("bce", 0.1), ("hinge", 0.0), ("lsgan", 0.1)])
+def test_a_healthy_training_gives_no_warning(loss, smoothing):
+    assert health([HEALTHY] * 10, loss, smoothing) == []
+
+
+LOST = {"d_real": 0.5, "d_fake": 0.5}
 
 
 @pytest.mark.parametrize(
-    ("sick", "says"),
+    ("loss", "smoothing", "sick", "says"),
     [
-        ({"d_loss": 0.33}, "G learns nothing"),  # 0.325 is the least with smoothed labels
-        ({"diversity": 0.1}, "collapsed"),
-        ({"d_real": 0.5, "d_fake": 0.5, "g_loss": 0.69}, "D cannot tell"),
+        ("bce", 0.1, {"d_loss": 0.33}, "G learns nothing"),  # 0.325 is the least there is
+        ("bce", 0.0, {"d_loss": 0.09}, "G learns nothing"),
+        ("hinge", 0.0, {"d_loss": 0.09}, "G learns nothing"),
+        ("lsgan", 0.0, {"d_loss": 0.04}, "G learns nothing"),
+        ("bce", 0.1, {"diversity": 0.1}, "collapsed"),
+        ("bce", 0.1, LOST | {"g_loss": 0.69}, "D cannot tell"),
+        ("hinge", 0.0, LOST, "D cannot tell"),
+        ("lsgan", 0.0, LOST, "D cannot tell"),
     ],
 )
-def test_a_sick_training_is_named(sick, says):
-    (warning,) = health([HEALTHY] * 8 + [HEALTHY | sick] * 2, 0.1)
+def test_a_sick_training_is_named(loss, smoothing, sick, says):
+    (warning,) = health([HEALTHY] * 8 + [HEALTHY | sick] * 2, loss, smoothing)
     assert says in warning
+
+
+@pytest.mark.parametrize(
+    ("loss", "smoothing", "well"),
+    [("bce", 0.1, 0.43), ("bce", 0.0, 0.11), ("hinge", 0.0, 0.11), ("lsgan", 0.0, 0.06)],
+)
+def test_a_good_d_is_not_sick(loss, smoothing, well):
+    assert health([HEALTHY | {"d_loss": well}] * 10, loss, smoothing) == []
+
+
+def test_epochs_without_validation_do_not_disturb_the_judgement():
+    row = HEALTHY | {"val_hole_psnr": None, "val_identity_distance": None}
+    assert health([row] * 10, "bce", 0.1) == []
 
 
 def test_weights_read_back(tmp_path):

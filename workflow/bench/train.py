@@ -51,7 +51,9 @@ def main() -> None:
 
 def _networks(options: argparse.Namespace) -> tuple[Generator, Discriminator]:
     torch.manual_seed(0)
-    return Generator(SIZE, 100, options.filters, 4), Discriminator(SIZE, options.filters, 4, 0)
+    return Generator(SIZE, 100, options.filters, 4), Discriminator(
+        SIZE, options.filters, 4, 0, False
+    )
 
 
 def _plain(options: argparse.Namespace, real: torch.Tensor, z: torch.Tensor) -> Callable[[], None]:
@@ -91,6 +93,7 @@ def _ours(
         discriminator_filters=options.filters,
         kernel=4,
         fully_connected=0,
+        spectral_norm=False,
         z_dim=100,
         prior="normal",
         generator_lr=2e-4,
@@ -98,13 +101,18 @@ def _ours(
         beta1=0.5,
         beta2=0.999,
         generator_steps=1,
+        loss="bce",
         label_smoothing=0.0,
+        r1=0.0,
+        augment=(),
         flips=False,
         ema=0.0,
+        validation_faces=0,
         channels_last="auto",
         precision="auto",
     )
     real = real.contiguous(memory_format=compute.memory_format)
+    random = torch.Generator()
 
     def run() -> None:
         step(
@@ -117,6 +125,7 @@ def _ours(
             settings,
             compute,
             lambda: None,
+            random,
         )
 
     return run

@@ -5,6 +5,8 @@ rule train_dcgan:
     input:
         faces="results/{dataset}/splits/train.npy",
         table="results/{dataset}/splits/train.csv",
+        validation="results/{dataset}/splits/val.npy",
+        validation_table="results/{dataset}/splits/val.csv",
         code=code("train_dcgan"),
     output:
         # Until a training has ended well, the weights of the last good one stay. Not so their
@@ -42,6 +44,7 @@ rule train_dcgan:
         gpu=1,
     params:
         settings=lambda wildcards: config["models"][wildcards.model],
+        zoom=config["align"]["zoom"],
         seed=config["seed"],
         device=config["device"],
         # Unknown to Snakemake, so that a training that was killed finds its checkpoint again.

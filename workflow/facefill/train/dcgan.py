@@ -1,11 +1,7 @@
 """Training a DCGAN: the split as one array on the device, one loop, a checkpoint per epoch."""
 
-import hashlib
-import io
-import json
+import copy
 import logging
-import math
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,22 +12,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from facefill import device
 from facefill.device import Compute
 from facefill.errors import FacefillError
-from facefill.files import write_bytes
 from facefill.images import contact_sheet
 from facefill.progress import progress
-from facefill.train.networks import Discriminator, Generator, from_unit, sample_z, to_unit
+from facefill.train import checkpoint
+from facefill.train.augment import augment
+from facefill.train.health import health
+from facefill.train.losses import discriminator_loss, generator_loss, r1_penalty, verdict
+from facefill.train.networks import (
+    Discriminator,
+    Generator,
+    from_unit,
+    random_stream,
+    sample_z,
+    to_unit,
+)
+from facefill.train.validation import Validation, best_epoch, checked_epochs
 
 log = logging.getLogger("facefill.train")
 
 SAMPLES = 64  # faces of the fixed z that show how training goes
 RECALIBRATION_BATCHES = 20  # batches that set the averaged generator's BatchNorm statistics
+R1_EVERY = 16  # D steps between two penalties (lazy regularisation, Karras et al. 2020)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Settings:
     discriminator_filters: int
     kernel: int
     fully_connected: int
+    spectral_norm: bool
     z_dim: int
     prior: str
     generator_lr: float
@@ -51,15 +59,20 @@ class Settings:
     beta1: float
     beta2: float
     generator_steps: int
+    loss: str
     label_smoothing: float
+    r1: float
+    augment: tuple[str, ...]
     flips: bool
     ema: float
+    validation_faces: int
     channels_last: str | bool
     precision: str
 
     @classmethod
     def of(cls, settings: dict[str, Any]) -> "Settings":
-        return cls(**{field.name: settings[field.name] for field in fields(cls)})
+        values = {field.name: settings[field.name] for field in fields(cls)}
+        return cls(**values | {"augment": tuple(settings["augment"])})
 
 
 @dataclass
@@ -70,6 +83,7 @@ class Trained:
     discriminator: Discriminator
     history: pd.DataFrame  # one row per epoch
     samples: list[np.ndarray]  # contact sheets of the fixed z: before, then after every epoch
+    epoch: int  # the one whose networks these are
     warnings: list[str]  # plain words about a training that looks sick
     compute: str
     images: int  # seen in this session; fewer than in all when it was resumed
@@ -78,6 +92,8 @@ class Trained:
 
 def train(
     faces: np.ndarray,
+    validation_faces: np.ndarray,
+    zoom: float,
     settings: Settings,
     seed: int,
     device_name: str,
@@ -86,9 +102,11 @@ def train(
 ) -> Trained:
     """Train on `faces`, uint8 [N, size, size, 3]; go on from a checkpoint where one fits.
 
-    `workdir` holds a folder per run, named by a digest of everything that determines the result:
-    the settings, the seed, the device, PyTorch's version and `fingerprint` (of data and code).
-    Raises FacefillError when there are fewer faces than a batch or the losses stop being numbers.
+    `validation_faces`, likewise and aligned with `zoom`, decide which epoch is kept where
+    the settings ask for that; else it is the last. `workdir` holds a folder per run, named by a
+    digest of everything that determines the result: the settings, the seed, the device, PyTorch's
+    version and `fingerprint` (of data and code). Raises FacefillError when there are fewer faces
+    than a batch or the losses stop being numbers.
     """
     if len(faces) < settings.batch:
         raise FacefillError(
@@ -96,31 +114,34 @@ def train(
             "lower the model's batch or add photos"
         )
     compute = device.choose(device_name, settings.precision, settings.channels_last)
-    parts = [str(settings), seed, str(compute), torch.get_num_threads(), torch.__version__]
-    key = json.dumps([*parts, fingerprint])
-    checkpoint = workdir / hashlib.sha256(key.encode()).hexdigest()[:16] / "checkpoint.pt"
-    run = _Run(faces, settings, seed, compute)
-    if checkpoint.exists() and not run.resume(checkpoint):
-        run = _Run(faces, settings, seed, compute)  # without what the checkpoint has spoilt
-    log.info("training on %s; checkpoints in %s", compute, checkpoint.parent)
-    with SummaryWriter(str(checkpoint.parent / "events")) as events:
+    file = checkpoint.checkpoint_file(workdir, settings, seed, compute, str(zoom), fingerprint)
+    arguments = (faces, validation_faces, zoom, settings, seed, compute)
+    run = _Run(*arguments)
+    if file.exists() and not checkpoint.resume(file, run):
+        run = _Run(*arguments)  # without what the checkpoint has spoilt
+    log.info("training on %s; checkpoints in %s", compute, file.parent)
+    with SummaryWriter(str(file.parent / "events")) as events:
         for epoch in run.epochs():
             for name, value in run.history[-1].items():
-                events.add_scalar(name, value, epoch)
+                if value is not None:
+                    events.add_scalar(name, value, epoch)
             events.add_image("samples", run.sheets[-1], epoch, dataformats="HWC")
-            run.save(checkpoint)
-    return run.finish(checkpoint.parent / "events")
-
-
-def discard(workdir: Path) -> None:
-    """Remove a model's checkpoints once its results are in place."""
-    shutil.rmtree(workdir, ignore_errors=True)
+            checkpoint.save(file, run.state())
+    return run.finish(file.parent / "events")
 
 
 class _Run:
     """The state of one training: networks, optimisers, history."""
 
-    def __init__(self, faces: np.ndarray, settings: Settings, seed: int, compute: Compute):
+    def __init__(
+        self,
+        faces: np.ndarray,
+        validation_faces: np.ndarray,
+        zoom: float,
+        settings: Settings,
+        seed: int,
+        compute: Compute,
+    ):
         self.settings, self.seed, self.compute = settings, seed, compute
         torch.manual_seed(seed)
         size = faces.shape[1]
@@ -128,7 +149,11 @@ class _Run:
             size, settings.z_dim, settings.generator_filters, settings.kernel
         )
         self.discriminator = Discriminator(
-            size, settings.discriminator_filters, settings.kernel, settings.fully_connected
+            size,
+            settings.discriminator_filters,
+            settings.kernel,
+            settings.fully_connected,
+            settings.spectral_norm,
         )
         self.average = Generator(size, settings.z_dim, settings.generator_filters, settings.kernel)
         self.average.load_state_dict(self.generator.state_dict())
@@ -147,11 +172,17 @@ class _Run:
             .contiguous(memory_format=compute.memory_format)
         )
         self.spread = _spread(self.faces[:: max(1, len(faces) // 512)])
-        self.fixed_z = self._z(SAMPLES, self._random(0))
+        self.fixed_z = self._z(SAMPLES, self._stream(0))
+        self.validation = None
+        if settings.validation_faces:
+            start = self._z(len(validation_faces), self._stream(-3))
+            self.validation = Validation(validation_faces, zoom, start, settings.prior, compute)
         self.epoch, self.steps, self.images = 0, 0, 0
         self.updates = 0  # of the generator and so of its average
         self.history: list[dict[str, float]] = []
         self.sheets = [self._sample()[0]]
+        self.scores: dict[int, tuple[float, float]] = {}  # of the epochs that were validated
+        self.kept: dict[str, Any] = {}  # the networks of the best of them
 
     # -- checkpoints ---------------------------------------------------------------------------
 
@@ -163,30 +194,21 @@ class _Run:
             **{f"adam_{name}": optimiser for name, optimiser in self.optimisers.items()},
         }
 
-    def save(self, path: Path) -> None:
+    def state(self) -> dict[str, Any]:
+        """All that the rest of the training depends on."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         state |= {"epoch": self.epoch, "steps": self.steps, "history": self.history}
-        state["sheets"] = torch.from_numpy(np.stack(self.sheets))
-        data = io.BytesIO()  # torch.save hides what the disk says
-        torch.save(state, data)
-        write_bytes(path, data.getbuffer())
+        state |= {"scores": self.scores, "kept": self.kept}
+        return state | {"sheets": torch.from_numpy(np.stack(self.sheets))}
 
-    def resume(self, path: Path) -> bool:
-        """Take up the checkpoint at `path`; remove a damaged one and return False."""
-        try:
-            state = torch.load(path, map_location=self.compute.device, weights_only=True)
-            for name, part in self._parts().items():
-                part.load_state_dict(state[name])
-            self.epoch, self.steps, self.history = state["epoch"], state["steps"], state["history"]
-            self.updates = self.steps * self.settings.generator_steps
-            self.sheets = list(state["sheets"].numpy())
-        except Exception as error:  # torch.load raises many types on damaged files
-            reason = " ".join(str(error).split())[:200]
-            log.warning("the checkpoint %s is damaged (%s); training anew", path, reason)
-            path.unlink()
-            return False
-        log.warning("training goes on after epoch %d from %s", self.epoch, path)
-        return True
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.epoch, self.steps, self.history = state["epoch"], state["steps"], state["history"]
+        self.scores, self.kept = state["scores"], state["kept"]
+        self.updates = self.steps * self.settings.generator_steps
+        self.sheets = list(state["sheets"].numpy())
 
     # -- the loop ------------------------------------------------------------------------------
 
@@ -217,7 +239,7 @@ class _Run:
 
     def _epoch(self, batches: int) -> Iterator[Tensor]:
         """One pass in random order, from a seed of its own: a resumed run needs no other state."""
-        random = self._random(self.epoch + 1)
+        random = self._stream(self.epoch + 1)
         size = self.settings.batch
         order = torch.randperm(len(self.faces), generator=random)[: batches * size]
         flips = torch.rand(batches, size, generator=random) < 0.5
@@ -236,6 +258,8 @@ class _Run:
                 self.settings,
                 self.compute,
                 self._update_average,
+                random,
+                penalise=self.settings.r1 > 0 and (self.steps + number) % R1_EVERY == 0,
             )
 
     @torch.no_grad()
@@ -258,8 +282,22 @@ class _Run:
         names = ("d_loss", "g_loss", "d_real", "d_fake")
         row = {"epoch": self.epoch, "step": self.steps}
         row |= {name: round(value, 6) for name, value in zip(names, means, strict=True)}
-        self.history.append(row | {"diversity": round(diversity, 6)})
-        log.info("epoch %d: %s", self.epoch, self.history[-1])
+        row |= {"diversity": round(diversity, 6)} | self._validate()
+        self.history.append(row)
+        log.info("epoch %d: %s", self.epoch, row)
+
+    def _validate(self) -> dict[str, float | None]:
+        """Try the epoch's networks on unseen faces, and keep them when they are the best so far."""
+        scores = None, None
+        if self.validation and self.epoch in checked_epochs(self.settings.epochs):
+            scores = tuple(round(score, 6) for score in self.validation(self.average))
+            self.scores[self.epoch] = scores
+            if best_epoch(self.scores) == self.epoch:
+                networks = {"average": self.average, "discriminator": self.discriminator}
+                self.kept = copy.deepcopy(
+                    {name: network.state_dict() for name, network in networks.items()}
+                )
+        return {"val_hole_psnr": scores[0], "val_identity_distance": scores[1]}
 
     # -- samples -------------------------------------------------------------------------------
 
@@ -274,7 +312,7 @@ class _Run:
     @torch.no_grad()
     def _recalibrate(self) -> None:
         """Give the averaged generator BatchNorm statistics of its own: its weights are new."""
-        random = self._random(-1)
+        random = self._stream(-1)
         with _fresh_statistics(self.average), self.compute.autocast():
             for _ in range(RECALIBRATION_BATCHES):
                 self.average(self._z(SAMPLES, random))
@@ -282,7 +320,7 @@ class _Run:
     @torch.no_grad()
     def _recalibrate_discriminator(self) -> None:
         """Give D statistics of as many real faces as samples: in training it saw more samples."""
-        random = self._random(-2)
+        random = self._stream(-2)
         order = torch.randperm(len(self.faces), generator=random)
         with _fresh_statistics(self.discriminator), self.compute.autocast():
             for chosen in order.split(SAMPLES)[:RECALIBRATION_BATCHES]:
@@ -297,20 +335,28 @@ class _Run:
             self.compute.device
         )
 
-    def _random(self, stream: int) -> torch.Generator:
-        digest = hashlib.sha256(f"{self.seed}:{stream}".encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    def _stream(self, number: int) -> torch.Generator:
+        return random_stream(self.seed, number)
 
     def finish(self, events: Path) -> Trained:
-        warnings = health(self.history, self.settings.label_smoothing)
+        """Put the kept epoch's networks in place and judge the training."""
+        warnings = health(self.history, self.settings.loss, self.settings.label_smoothing)
         for warning in warnings:
             log.warning("%s", warning)
+        epoch = self.epoch
+        if self.scores:
+            epoch = best_epoch(self.scores)
+            self.average.load_state_dict(self.kept["average"])
+            self.discriminator.load_state_dict(self.kept["discriminator"])
+            log.info("epoch %d completes the validation faces best and is kept", epoch)
         self._recalibrate_discriminator()
+        history = pd.DataFrame(self.history)
         return Trained(
             self.average,
             self.discriminator,
-            pd.DataFrame(self.history),
+            history.assign(kept=(history["epoch"] == epoch).astype(int)),
             self.sheets,
+            epoch,
             warnings,
             str(self.compute),
             self.images,
@@ -333,19 +379,28 @@ def step(
     settings: Settings,
     compute: Compute,
     after_generator_step: Callable[[], None],
+    random: torch.Generator,
+    penalise: bool = False,
 ) -> Tensor:
     """One D step and `generator_steps` G steps on the same z (Goodfellow et al. 2014, algorithm 1).
 
-    `real` is float32 [N, 3, size, size] in [-1, 1]. Returns the means of D's loss, G's loss,
-    sigmoid(D(real)) and sigmoid(D(fake)) as one tensor on the device, so that nothing waits.
+    `real` is float32 [N, 3, size, size] in [-1, 1]; `random` draws the augmentations; with
+    `penalise` D pays the R1 penalty of R1_EVERY steps. Returns the means of D's loss, G's loss,
+    and D's verdicts on real faces and samples as one tensor on the device, so that nothing waits.
     """
+
+    def seen(faces: Tensor) -> Tensor:
+        return augment(faces, settings.augment, random)
+
     with compute.autocast():
         fake = generator(z)
-        on_real = discriminator(real)
-        on_fake = discriminator(fake.detach())
-    d_loss = _bce(on_real, 1 - settings.label_smoothing) + _bce(on_fake, 0.0)
+        on_real = discriminator(seen(real))
+        on_fake = discriminator(seen(fake.detach()))
+    d_loss = discriminator_loss(settings.loss, on_real, on_fake, settings.label_smoothing)
     discriminator_adam.zero_grad(set_to_none=True)
     d_loss.backward()
+    if penalise:  # in float32: a gradient of a gradient
+        (settings.r1 * R1_EVERY * r1_penalty(discriminator, seen(real))).backward()
     discriminator_adam.step()
 
     discriminator.requires_grad_(False)  # G's gradient needs D's inputs only: a sixth less work
@@ -353,7 +408,7 @@ def step(
         with compute.autocast():
             if again:
                 fake = generator(z)
-            g_loss = _bce(discriminator(fake), 1.0)
+            g_loss = generator_loss(settings.loss, discriminator(seen(fake)))
         generator_adam.zero_grad(set_to_none=True)
         g_loss.backward()
         generator_adam.step()
@@ -363,8 +418,8 @@ def step(
         [
             d_loss.detach(),
             g_loss.detach(),
-            on_real.detach().float().sigmoid().mean(),
-            on_fake.detach().float().sigmoid().mean(),
+            verdict(settings.loss, on_real.detach()),
+            verdict(settings.loss, on_fake.detach()),
         ]
     )
 
@@ -381,36 +436,6 @@ def _fresh_statistics(network: nn.Module) -> Iterator[None]:
     network.eval()
 
 
-def _bce(logits: Tensor, target: float) -> Tensor:
-    logits = logits.float()
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
-
-
 def _spread(faces: Tensor) -> Tensor:
     """How much faces uint8 [N, 3, H, W] differ from one another: mean over pixels of their SD."""
     return faces.float().std(0).mean()
-
-
-def health(history: list[dict[str, float]], label_smoothing: float) -> list[str]:
-    """Say in plain words what looks sick in the last fifth of a training; empty when nothing."""
-    last = pd.DataFrame(history).tail(max(1, len(history) // 5)).mean()
-    # A perfect D still pays the entropy of its smoothed labels.
-    shares = (label_smoothing, 1 - label_smoothing)
-    least = -sum(share * math.log(share) for share in shares if share)
-    warnings = []
-    if last["d_loss"] < least + 0.1:
-        warnings.append(
-            f"D's loss fell to {last['d_loss']:.3f}: D tells all fakes apart and G learns nothing "
-            "from it; lower discriminator_lr, raise generator_steps or label_smoothing"
-        )
-    if last["diversity"] < 0.4:
-        warnings.append(
-            f"samples differ only {100 * last['diversity']:.0f} % as much as real faces do: G has "
-            "collapsed to few faces; train longer, lower the learning rates, or another seed"
-        )
-    if last["d_real"] - last["d_fake"] < 0.02 and last["g_loss"] < 0.75:
-        warnings.append(
-            "D cannot tell real faces from samples at all: it learns nothing; raise "
-            "discriminator_lr or discriminator_filters"
-        )
-    return warnings

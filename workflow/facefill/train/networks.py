@@ -1,9 +1,13 @@
 """The two networks of a DCGAN (Radford et al. 2016), for faces of any power-of-two size."""
 
+import hashlib
 import itertools
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+FIRST_SIDE = 4  # of G's first feature map and D's last
 
 
 class Generator(nn.Module):
@@ -11,51 +15,74 @@ class Generator(nn.Module):
 
     A linear layer makes 4 x 4 pixels, every transposed convolution doubles the side and halves
     the channels down to `filters`, the last one makes RGB.
+
+    `changes` [N, channels(side), side, side], where given, are added to the feature map of that
+    side, before its ReLU, in units of each channel's standard deviation: BatchNorm has made that
+    its weight. With them a face can be reached that no z has.
     """
 
     def __init__(self, size: int, z_dim: int, filters: int, kernel: int):
         super().__init__()
-        doublings = (size // 4).bit_length() - 1
-        channels = [filters << step for step in reversed(range(doublings))]
-        self.project = nn.Linear(z_dim, channels[0] * 16, bias=False)
+        sides = feature_sides(size)
+        channels = [feature_channels(size, filters, side) for side in sides]
+        self.project = nn.Linear(z_dim, channels[0] * FIRST_SIDE**2, bias=False)
         layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU()]
         for wide, narrow in itertools.pairwise(channels):
             layers += [_up(wide, narrow, kernel, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()]
         layers += [_up(channels[-1], 3, kernel, bias=True), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        self.apply(_initialise)
+        self.apply(initialise)
 
-    def forward(self, z: Tensor) -> Tensor:
-        return self.layers(self.project(z).unflatten(1, (-1, 4, 4)))
+    def forward(self, z: Tensor, changes: Tensor | None = None) -> Tensor:
+        features = self.project(z).unflatten(1, (-1, FIRST_SIDE, FIRST_SIDE))
+        if changes is None:
+            return self.layers(features)
+        for layer in self.layers:
+            features = layer(features)
+            if isinstance(layer, nn.BatchNorm2d) and features.shape[-1] == changes.shape[-1]:
+                features = features + changes * layer.weight.abs()[:, None, None]
+        return features
+
+
+def feature_sides(size: int) -> list[int]:
+    """The sides of a generator's feature maps, from 4 up to half of `size`."""
+    return [FIRST_SIDE << step for step in range((size // FIRST_SIDE).bit_length() - 1)]
+
+
+def feature_channels(size: int, filters: int, side: int) -> int:
+    """The channels of a generator's feature map: `filters` in the last one, of half of `size`."""
+    return filters * size // (2 * side)
 
 
 class Discriminator(nn.Module):
     """Faces [N, 3, size, size] in [-1, 1] -> logits [N]; positive means real.
 
     Every convolution halves the side and doubles the channels from `filters` on, down to 4 x 4
-    pixels; then a hidden layer of `fully_connected` units (0 = none) and the logit.
+    pixels; then a hidden layer of `fully_connected` units (0 = none) and the logit. With
+    `spectral` every layer's weights have spectral norm 1 (Miyato et al. 2018), which takes the
+    place of BatchNorm.
     """
 
-    def __init__(self, size: int, filters: int, kernel: int, fully_connected: int):
+    def __init__(self, size: int, filters: int, kernel: int, fully_connected: int, spectral: bool):
         super().__init__()
-        halvings = (size // 4).bit_length() - 1
-        channels = [filters << step for step in range(halvings)]
+        channels = [filters << step for step in range(len(feature_sides(size)))]
         padding = (kernel - 1) // 2
         layers: list[nn.Module] = [nn.Conv2d(3, filters, kernel, 2, padding), nn.LeakyReLU(0.2)]
         for narrow, wide in itertools.pairwise(channels):
-            layers += [
-                nn.Conv2d(narrow, wide, kernel, 2, padding, bias=False),
-                nn.BatchNorm2d(wide),
-                nn.LeakyReLU(0.2),
-            ]
+            layers.append(nn.Conv2d(narrow, wide, kernel, 2, padding, bias=spectral))
+            layers += [nn.LeakyReLU(0.2)] if spectral else [nn.BatchNorm2d(wide), nn.LeakyReLU(0.2)]
         layers.append(nn.Flatten())
-        width = channels[-1] * 16
+        width = channels[-1] * FIRST_SIDE**2
         if fully_connected:
             layers += [nn.Linear(width, fully_connected), nn.LeakyReLU(0.2)]
             width = fully_connected
         layers.append(nn.Linear(width, 1))
         self.layers = nn.Sequential(*layers)
-        self.apply(_initialise)
+        self.apply(initialise)
+        if spectral:
+            for layer in self.layers:
+                if isinstance(layer, nn.Conv2d | nn.Linear):
+                    spectral_norm(layer)
 
     def forward(self, faces: Tensor) -> Tensor:
         return self.layers(faces).squeeze(1)
@@ -68,7 +95,7 @@ def _up(wide: int, narrow: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
     )
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     """Draw weights from N(0, 0.02), as Radford et al. (section 4) do."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
@@ -84,6 +111,12 @@ def sample_z(count: int, z_dim: int, prior: str, random: torch.Generator) -> Ten
     if prior == "uniform":
         return torch.rand(count, z_dim, generator=random) * 2 - 1
     return torch.randn(count, z_dim, generator=random)
+
+
+def random_stream(seed: int, stream: int) -> torch.Generator:
+    """The random numbers of one part of a training, such as an epoch, that need no other state."""
+    digest = hashlib.sha256(f"{seed}:{stream}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def to_unit(faces: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ import matplotlib.pyplot as plt
 GIF_FRAMES = 60
 
 
-def write_samples(png: Path, gif: Path, sheets: list[np.ndarray]) -> None:
-    """Write the last contact sheet, and how it came about as at most 61 frames."""
-    write_png(png, sheets[-1])
+def write_samples(png: Path, gif: Path, sheets: list[np.ndarray], epoch: int) -> None:
+    """Write the contact sheet after `epoch`, and all from before on as at most 61 frames."""
+    write_png(png, sheets[epoch])
     chosen = np.unique(np.linspace(0, len(sheets) - 1, GIF_FRAMES + 1).round().astype(int))
     write_gif(gif, np.stack([sheets[number] for number in chosen]), 0.15)
 
@@ -37,6 +37,23 @@ def write_losses(path: Path, history: pd.DataFrame) -> None:
     diversity.plot(history["epoch"], history["diversity"], marker=marker)
     diversity.axhline(1, color="grey", linestyle=":")
     diversity.set(title="variety of samples (real faces = 1)", xlabel="epoch", ylim=(0, None))
+    _save(figure, path)
+
+
+def write_encoder_losses(path: Path, history: pd.DataFrame) -> None:
+    """Plot an encoder's losses, and how near its completions of validation faces come."""
+    figure, (losses, quality) = plt.subplots(1, 2, figsize=(8, 3.4), dpi=100)
+    marker = "o" if len(history) < 3 else None  # a line needs two points
+    for name in ("pixels", "z", "changes"):
+        losses.plot(history["epoch"], history[name], label=name, marker=marker)
+    losses.set(title="loss, term by term", xlabel="epoch", ylim=(0, None))
+    losses.legend()
+    quality.plot(history["epoch"], history["val_hole_psnr"], marker=marker)
+    quality.set(title="PSNR of the hole [dB], validation", xlabel="epoch")
+    _save(figure, path)
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
     figure.tight_layout()
     with atomic(path) as partial:
         figure.savefig(partial, metadata={"Software": None})
