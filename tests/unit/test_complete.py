@@ -1,5 +1,6 @@
 """Completion: what lies in the hole must not matter, known pixels stay, alone as in a batch."""
 
+import json
 import os
 import pickle
 
@@ -9,14 +10,16 @@ import torch
 
 from facefill.complete.blend import blend
 from facefill.complete.classical import mean_face, telea
-from facefill.complete.faces import choose_faces, fill, masked, write_completions, write_grid
+from facefill.complete.faces import fill, masked, write_completions, write_grid
 from facefill.complete.latent import BATCH, search
 from facefill.complete.loss import contextual_weights
 from facefill.errors import FacefillError
 from facefill.files import sha256_file
 from facefill.images import decode_photo
 from facefill.masks import Masks, make_masks, observe
+from facefill.split import choose_faces
 from facefill.train import weights
+from facefill.train.encoder_network import make_encoder
 from facefill.train.networks import Discriminator, Generator, from_unit, sample_z
 from trap import Trap
 
@@ -29,6 +32,7 @@ MODEL = {
     "discriminator_filters": 4,
     "kernel": 4,
     "fully_connected": 0,
+    "spectral_norm": False,
     "precision": "auto",
     "channels_last": "auto",
 }
@@ -47,6 +51,9 @@ SEARCH = {
     "prior": 0.003,
     "prior_loss": "minimax",
     "z_prior": 0,
+    "anchor": 0,
+    "features": 0,
+    "features_prior": 1,
     "bounds": "auto",
     "start": "random",
     "restarts": 1,
@@ -85,7 +92,7 @@ def networks():
     generator = Generator(SIZE, 12, 4, 4)
     for parameter in generator.parameters():
         parameter.data *= 4  # untrained, but with something to see
-    return {"generator": generator, "discriminator": Discriminator(SIZE, 4, 4, 0)}
+    return {"generator": generator, "discriminator": Discriminator(SIZE, 4, 4, 0, False)}
 
 
 @pytest.fixture
@@ -97,6 +104,26 @@ def save(folder, networks, settings):
     paths = folder / "weights.safetensors", folder / "settings.json"
     weights.save(*paths, networks, settings)
     return paths
+
+
+def save_encoder(folder, model, size=SIZE, features=8, **settings):
+    """An untrained encoder for the model with these paths, that predicts something to see."""
+    settings = {"filters": 8, "features": features} | settings
+    settings.setdefault("generator_sha256", sha256_file(model[0]))
+    torch.manual_seed(1)
+    network = make_encoder(settings, json.loads(model[1].read_text()), size)
+    for parameter in network.parameters():
+        parameter.data *= 4
+    if features:
+        torch.nn.init.normal_(network.changes.weight, 0.0, 0.2)
+    folder.mkdir(exist_ok=True)
+    return save(folder, {"encoder": network}, settings)
+
+
+@pytest.fixture
+def encoder(model, tmp_path):
+    """Paths of an encoder of z and of the changes of the map of side 8."""
+    return save_encoder(tmp_path / "encoder", model)
 
 
 def everywhere(known, count):
@@ -113,11 +140,11 @@ def noise_in_the_hole(faces, masks):
     return np.where(masks.known[..., None], faces, noise)
 
 
-def run(names, faces, model, masks=None, **settings):
+def run(names, faces, model, masks=None, encoder=None, **settings):
     masks = masks or everywhere(KNOWN, len(names))
     watched = sorted({0, len(names) - 1})
     observed = observe(faces, masks)
-    return search(names, observed, masks, *model, SEARCH | settings, 0, "cpu", watched)
+    return search(names, observed, masks, *model, encoder, SEARCH | settings, 0, "cpu", watched)
 
 
 NAMES = list("abcdef")
@@ -152,6 +179,22 @@ def test_no_method_and_no_blend_sees_the_hole(faces, model, mask):
     assert (one[masks.known] == faces[masks.known]).all()
 
 
+WITH_ENCODER = {"start": "encoder", "anchor": 1.0, "features": 8}
+
+
+@pytest.mark.parametrize("mask", EVERY_MASK)
+def test_no_encoder_sees_the_hole(faces, model, encoder, mask):
+    masks = make_masks(EVERY_MASK[mask], NAMES, SIZE, 1)
+    one, two = (
+        run(NAMES, seen, model, masks, encoder, steps=4, **WITH_ENCODER)
+        for seen in (faces, noise_in_the_hole(faces, masks))
+    )
+    assert one.losses.equals(two.losses)
+    assert (one.filled == two.filled).all()
+    others = run(NAMES, faces[::-1], model, masks, encoder, steps=4, **WITH_ENCODER)
+    assert (one.filled != others.filled).any((1, 2, 3, 4)).all()  # what is known does matter
+
+
 FORMS = {
     "momentum": {"optimizer": "momentum", "lr": 1e-5},
     "hmc": {"optimizer": "hmc"},
@@ -164,6 +207,9 @@ FORMS = {
     "plain": {"contextual": "plain"},
     "last": {"keep": "last"},
     "mean": {"start": "mean"},
+    "features": {"features": 8},
+    "features of hmc": {"features": 8, "optimizer": "hmc"},
+    "features in bounds": {"features": 4, "bounds": "stochastic_clip", "lr": 2.0},
 }
 
 
@@ -176,13 +222,29 @@ def test_a_face_alone_is_completed_as_in_a_batch(faces, model, form):
     assert np.isfinite(many.losses[["loss", "contextual"]]).all(axis=None)
 
 
+ENCODED = {
+    "start, anchor and features": WITH_ENCODER,
+    "start alone": {"start": "encoder", "features": 8},
+    "anchor alone": {"anchor": 1.0, "features": 8, "samples": 2, "restarts": 3, "steps": 20},
+    "changes alone": {"start": "mean", "features": 8},
+}
+
+
+@pytest.mark.parametrize("form", ENCODED)
+def test_a_face_alone_is_completed_with_an_encoder_as_in_a_batch(faces, model, encoder, form):
+    many = run(NAMES, faces, model, encoder=encoder, **ENCODED[form])
+    alone = run(NAMES[3:4], faces[3:4], model, encoder=encoder, **ENCODED[form])
+    assert (many.filled[3] == alone.filled[0]).all()
+    assert (many.z[3] == alone.z[0]).all()
+
+
 @pytest.mark.parametrize("precision", ["auto", "float32"])
 def test_a_face_alone_is_completed_as_among_63_others(tmp_path, precision):
     """With networks as wide as the default model's, on every thread, wherever the face stands."""
     torch.manual_seed(0)
     wide = {
         "generator": Generator(64, 100, 32, 4),
-        "discriminator": Discriminator(64, 16, 4, 0),
+        "discriminator": Discriminator(64, 16, 4, 0, False),
     }
     settings = MODEL | {"z_dim": 100, "generator_filters": 32, "discriminator_filters": 16}
     paths = save(tmp_path, wide, settings | {"precision": precision})
@@ -207,6 +269,17 @@ def test_more_faces_than_a_batch(faces, model):
     assert (found.frames[-1] == found.filled[[0, -1], 0]).all()
     alone = run(names[-1:], many[-1:], model, steps=2)
     assert (found.filled[-1] == alone.filled[0]).all()
+
+
+def test_more_faces_than_a_batch_with_an_encoder(faces, model, encoder):
+    names = [f"{number:03}" for number in range(BATCH + 2)]
+    many = np.concatenate([faces] * 11)
+    found = run(names, many, model, encoder=encoder, steps=2, **WITH_ENCODER)
+    alone = run(names[-1:], many[-1:], model, encoder=encoder, steps=2, **WITH_ENCODER)
+    assert (found.filled[-1] == alone.filled[0]).all()
+    assert (found.z[-1] == alone.z[0]).all()
+    # Nothing is random here: the same face under another name is completed alike.
+    assert (found.filled[:60] == found.filled[6:66]).all()
 
 
 def test_the_best_step_is_kept(faces, model):

@@ -3,12 +3,13 @@
 That a face is completed alone as in a batch is in test_complete.py.
 """
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
-from test_complete import MODEL, SEARCH, everywhere, one_thread, save  # noqa: F401
+from test_complete import MODEL, SEARCH, everywhere, one_thread, save, save_encoder  # noqa: F401
 
 from facefill import device
 from facefill.complete import latent, noise
@@ -17,8 +18,10 @@ from facefill.complete.latent import search
 from facefill.complete.loss import Evaluation, Objective
 from facefill.complete.noise import Noise
 from facefill.complete.optimisers import Adam, Hmc, Momentum, rate
+from facefill.complete.prediction import Prediction
+from facefill.complete.space import Space
 from facefill.masks import Masks, make_masks, observe
-from facefill.train.networks import Discriminator, Generator
+from facefill.train.networks import Discriminator, Generator, sample_z
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
@@ -273,11 +276,15 @@ def test_a_cosine_rate_of_one_step():
 
 
 class Pictures(torch.nn.Module):
-    """z -> pictures [N, 3, 4, 4] whose red is z_0, green z_1, blue 0, in every pixel."""
+    """z -> pictures [N, 3, 4, 4] whose red is z_0, green z_1, blue 0, in every pixel.
 
-    def forward(self, z):
+    What is changed is every pixel on its own.
+    """
+
+    def forward(self, z, changes=None):
         colours = torch.cat([z[:, :2], torch.zeros(len(z), 1)], 1)
-        return colours[:, :, None, None].expand(-1, -1, 4, 4)
+        pictures = colours[:, :, None, None].expand(-1, -1, 4, 4)
+        return pictures if changes is None else pictures + changes
 
 
 class Mean(torch.nn.Module):
@@ -293,14 +300,17 @@ class Mean(torch.nn.Module):
 GREY = 255 // 5  # -0.6 in [-1, 1]
 
 
-def objective(masks, kind="none", observed=None, **settings):
-    """An objective for faces of 4 x 4 pixels, all of them GREY unless told."""
+def objective(masks, kind="none", observed=None, prediction=None, **settings):
+    """An objective for faces of 4 x 4 pixels, all of them GREY unless told.
+
+    With `features` it goes by the changes of every pixel, too.
+    """
     if observed is None:
         observed = np.full((len(masks.known), 4, 4, 3), GREY, np.uint8)
     settings = SEARCH | {"contextual": "plain", "window": 3, "prior": 0.0} | settings
-    return Objective(
-        Pictures(), Mean(), observed, masks, settings, Bounds(kind, "normal"), compute()
-    )
+    features = (3, 4, 4) if settings["features"] else None
+    space = Space(Bounds(kind, "normal"), 3, features)
+    return Objective(Pictures(), Mean(), observed, masks, settings, space, prediction, compute())
 
 
 def compute():
@@ -349,9 +359,9 @@ def test_the_loss_of_block_means(norm):
     """What a block's pixels are does not matter, as long as their mean is the observed one."""
 
     class Checkered(Pictures):
-        def forward(self, z):
+        def forward(self, z, changes=None):
             signs = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).tile(2, 2)
-            return super().forward(z) + 0.5 * signs
+            return super().forward(z, changes) + 0.5 * signs
 
     lowres = objective(Masks(np.zeros((1, 4, 4), bool), block=2), norm=norm)
     lowres.generator = Checkered()
@@ -398,18 +408,109 @@ def test_without_a_prior_the_discriminator_is_not_asked():
 def test_the_prior_of_z_by_hand(kind):
     """Of z itself, also where the search goes by another variable."""
     anchored = objective(half(), kind, z_prior=0.1)
-    at = anchored.at(anchored.bounds.variable(Z.clamp(-2, 2)), torch.tensor([0]))
+    at = anchored.at(anchored.space.start(Z.clamp(-2, 2), None), torch.tensor([0]))
     assert at.loss.tolist() == pytest.approx([8 * L1 + 0.1 * (0.4**2 + 0.2**2 + 2**2) / 2])
 
 
 def test_the_gradient_is_that_of_the_variable():
     """dz/du = 3 (1 - tanh(u)^2)."""
     tanh = objective(half(), "tanh")
-    u = tanh.bounds.variable(Z.clamp(-2, 2))
+    u = tanh.space.start(Z.clamp(-2, 2), None)
     gradient = tanh.at(u, torch.tensor([0])).gradient
     assert gradient[0].tolist() == pytest.approx(
         [8 * 3 * (1 - (0.4 / 3) ** 2), 8 * 3 * (1 - (0.2 / 3) ** 2), 0], rel=1e-4
     )
+
+
+# Two faces whose predictions differ, and their rows the other way round.
+PREDICTED_Z = torch.tensor([[9.0, 9.0, 9.0], [0.1, 0.0, 5.0]])
+PREDICTED_CHANGES = torch.stack([torch.full((3, 4, 4), 9.0), torch.full((3, 4, 4), 0.25)])
+PREDICTION = Prediction(PREDICTED_Z, PREDICTED_CHANGES)
+SECOND = torch.tensor([1])
+
+
+def two_halves():
+    return Masks(half().known.repeat(2, axis=0))
+
+
+@pytest.mark.parametrize("kind", ["none", "tanh"])
+def test_the_anchor_by_hand(kind):
+    """Of z itself, also where the search goes by another variable."""
+    z = Z.clamp(-2, 2)
+    plain, anchored = (
+        objective(two_halves(), kind, prediction=PREDICTION, anchor=anchor) for anchor in (0.0, 0.3)
+    )
+    variable = anchored.space.start(z, None)
+    at, without = (one.at(variable, SECOND) for one in (anchored, plain))
+    distance = 0.3**2 + 0.2**2 + 3**2
+    assert at.loss.tolist() == pytest.approx([8 * L1 + 0.3 * distance / 2])
+    assert at.contextual.tolist() == without.loss.tolist()
+    if kind == "none":
+        assert (at.gradient - without.gradient)[0].tolist() == pytest.approx(
+            [0.3 * 0.3, 0.3 * -0.2, 0.3 * -3], abs=1e-5
+        )
+
+
+CHANGES = 0.1 * torch.arange(48).reshape(1, 3, 4, 4) - 1.7
+
+
+@pytest.mark.parametrize("prediction", [None, Prediction(PREDICTED_Z, None), PREDICTION])
+def test_the_prior_of_changes_by_hand(prediction):
+    """Their distance from those that were predicted, or from none."""
+    settings = {"features": 4, "prediction": prediction}
+    free, held = (
+        objective(two_halves(), features_prior=weight, **settings) for weight in (0.0, 0.6)
+    )
+    row = held.space.start(Z, CHANGES)
+    at, without = (one.at(row, SECOND) for one in (held, free))
+    away = CHANGES.numpy() - (0.25 if prediction is PREDICTION else 0)
+    assert at.loss.tolist() == pytest.approx(
+        [without.loss.item() + 0.6 * (away.astype(np.float64) ** 2).sum() / 2]
+    )
+    pull = (at.gradient - without.gradient)[0]
+    assert pull[:3].tolist() == pytest.approx([0, 0, 0], abs=1e-5)
+    assert pull[3:].tolist() == pytest.approx((0.6 * away).ravel().tolist(), abs=1e-5)
+
+
+def test_changes_of_hidden_pixels_are_held_by_their_prior_alone():
+    """And known ones are pulled to what is known, each on its own."""
+    held = objective(half(), features=4, features_prior=0.6)
+    gradient = held.at(held.space.start(Z, CHANGES), torch.tensor([0])).gradient
+    pulls = gradient[0, 3:].reshape(3, 4, 4) - 0.6 * CHANGES[0]
+    off = torch.tensor([0.4, -0.2, 0.0])[:, None, None] + CHANGES[0] + 0.6
+    assert pulls[:, :, 2:].abs().max() < 1e-5
+    assert torch.allclose(pulls[:, :, :2], off[:, :, :2].sign(), atol=1e-5)
+
+
+HIDDEN_ONE = {"contextual": "weighted", "norm": "l2", "prior": 0.5, "z_prior": 2.0}
+
+
+@pytest.mark.parametrize("settings", [{}, {"contextual": "weighted"}, {"norm": "l2"}, HIDDEN_ONE])
+def test_the_unweighted_loss_by_hand(settings):
+    """mean |M * (G - y)| over known pixels and channels, however the search weighs them."""
+    random = np.random.default_rng(0)
+    observed = random.integers(0, 256, (2, 4, 4, 3)).astype(np.uint8)
+    known = random.random((2, 4, 4)) < 0.6
+    made = torch.randn(2, 3, 4, 4, generator=torch.manual_seed(0))
+    faces = [1, 0]
+    judged = objective(Masks(known), observed=observed, **settings)
+    unweighted = judged.unweighted(made, torch.tensor(faces)).tolist()
+    for row, face in enumerate(faces):
+        away = np.abs(made[row].numpy().transpose(1, 2, 0) - (observed[face] / 127.5 - 1))
+        assert unweighted[row] == pytest.approx(away[known[face]].mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{}, {"contextual": "weighted"}, {"norm": "l2"}, HIDDEN_ONE])
+def test_the_unweighted_loss_of_block_means_by_hand(settings):
+    """Three blocks are off in blue alone, by 1; one in red and green by 2, in blue by 1."""
+    masks = Masks(np.zeros((1, 4, 4), bool), block=2)
+    observed = np.full((1, 4, 4, 3), 255, np.uint8)
+    observed[:, :2, :2] = 0
+    judged = objective(masks, observed=observed, **settings)
+    z = torch.tensor([[1.0, 1.0, 0.0]])
+    signs = 0.5 * torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).tile(2, 2)  # whose block means are 0
+    unweighted = judged.unweighted(Pictures()(z) + signs, torch.tensor([0]))
+    assert unweighted.tolist() == pytest.approx([(3 * 1 + (2 + 2 + 1)) / 12])
 
 
 def test_the_loss_of_a_face_contains_no_others():
@@ -442,21 +543,24 @@ def model(tmp_path_factory):
     generator = Generator(SIZE, 12, 4, 4)
     for parameter in generator.parameters():
         parameter.data *= 4  # untrained, but with something to see
-    networks = {"generator": generator, "discriminator": Discriminator(SIZE, 4, 4, 0)}
+    networks = {"generator": generator, "discriminator": Discriminator(SIZE, 4, 4, 0, False)}
     return save(tmp_path_factory.mktemp("model"), networks, MODEL)
+
+
+FACES = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3)).astype(np.uint8)
+CENTER = {"kind": "center", "scale": 0.25}
 
 
 @pytest.fixture
 def run(model):
     """Searches faces of noise: run(**settings)."""
-    faces = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3)).astype(np.uint8)
-    masks = make_masks({"kind": "center", "scale": 0.25}, NAMES, SIZE, 1)
 
-    def run(count=3, watched=(), seed=0, **settings):
-        some = Masks(masks.known[:count])
-        observed = observe(faces[:count], some)
+    def run(count=3, watched=(), seed=0, mask=CENTER, encoder=None, **settings):
+        names = NAMES[:count]
+        masks = make_masks(mask, names, SIZE, 1)
+        observed = observe(FACES[:count], masks)
         settings = SEARCH | {"steps": 20, "lr": 0.2} | settings
-        return search(NAMES[:count], observed, some, *model, settings, seed, "cpu", list(watched))
+        return search(names, observed, masks, *model, encoder, settings, seed, "cpu", list(watched))
 
     return run
 
@@ -644,14 +748,14 @@ def test_little_progress_in_many_steps_is_progress():
     """A thousandth since the last time counts, however slowly it came; every z is kept."""
     one = torch.ones(1)
     state = {"variable": one[:, None], "best_loss": torch.tensor([torch.inf])}
-    state |= {"best_z": 0 * one[:, None], "mark": torch.tensor([torch.inf])}
+    state |= {"best_variable": 0 * one[:, None], "mark": torch.tensor([torch.inf])}
     state |= {"better_at": torch.zeros(1, dtype=torch.long), "stopped": torch.tensor([False])}
     seen = []
     for step, loss in enumerate([100, 99.96, 99.92, 99.88, 99.84, 99.80, 99.80, 99.80]):
         state["variable"] = step * one[:, None]
         now = Evaluation(loss * one, one, one, one, one)
-        latent._judge(state, now, step, Bounds("none", "normal"), 4)
-        seen.append((int(state["better_at"]), int(state["best_z"]), bool(state["stopped"])))
+        latent._judge(state, now, step, 4)
+        seen.append((int(state["better_at"]), int(state["best_variable"]), bool(state["stopped"])))
     assert seen[:6] == [(0, 0, False), (0, 1, False), (0, 2, False), (3, 3, False),
                         (3, 4, False), (3, 5, False)]  # fmt: skip
     assert seen[6:] == [(3, 5, False), (3, 5, True)]
@@ -717,3 +821,213 @@ def test_nobody_stops_while_restarts_are_left(run, monkeypatch):
     found = by_step(run(restarts=2, patience=1, **WILD))  # 20 steps: halved after 8
     assert found.loc[:8].notna().all(axis=None)
     assert found.loc[9:].isna().any(axis=None)
+
+
+# Feature maps and encoders.
+
+
+@pytest.fixture(scope="module")
+def encoder(model, tmp_path_factory):
+    return save_encoder(tmp_path_factory.mktemp("encoder"), model, SIZE)
+
+
+@pytest.fixture
+def predicted(monkeypatch):
+    """What the last search was told by its encoder."""
+    seen = []
+    predict = latent.predict
+
+    def listening(*arguments):
+        seen.append(predict(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(latent, "predict", listening)
+    return lambda: seen[-1]
+
+
+def made_of(model, z, changes):
+    """What the model's generator makes, as pixels."""
+    generator, _ = latent._networks(
+        latent.load_settings(model[1], latent.MODEL_SETTINGS), SIZE, model[0], compute()
+    )
+    with torch.no_grad():
+        return latent._pixels(generator(z, changes)).astype(int)
+
+
+def contextual(found):
+    return found.losses.groupby("face")["contextual"].min()
+
+
+@pytest.mark.parametrize("side", [4, 8])
+def test_a_search_with_features_comes_nearer(run, side):
+    """From the same z, where nothing is changed yet."""
+    alone = run(steps=40)
+    both = run(steps=40, features=side, features_prior=0.01)
+    assert (both.losses["contextual"][::5] == alone.losses["contextual"][::5]).all()
+    assert (contextual(both) < 0.98 * contextual(alone)).all()
+
+
+def test_changes_that_cost_too_much_are_not_made(run):
+    alone, both = run(), run(features=8, features_prior=1e9)
+    assert contextual(both).to_numpy() == pytest.approx(contextual(alone).to_numpy(), rel=0.05)
+    assert (contextual(run(features=8, features_prior=0.01)) < 0.9 * contextual(both)).all()
+
+
+STILL = {"lr": 0.0, "steps": 1, "features": 8}
+
+
+def test_a_search_starts_at_the_prediction(run, model, encoder, predicted):
+    found = run(encoder=encoder, start="encoder", watched=range(3), **STILL)
+    assert (found.z == predicted().z.numpy()).all()
+    expected = made_of(model, predicted().z, predicted().changes)
+    assert np.abs(found.frames[0] - expected).max() <= 1
+    assert np.abs(expected - made_of(model, predicted().z, None)).max() > 10
+    assert (np.ptp(found.z, axis=0) > 0.01).any()  # every face has its own
+
+
+@pytest.mark.parametrize("start", ["random", "mean"])
+def test_changes_start_at_the_prediction_wherever_z_does(run, model, encoder, predicted, start):
+    found = run(encoder=encoder, start=start, watched=range(3), **STILL)
+    without = run(start=start, **STILL)
+    assert (found.z == without.z).all()
+    assert (found.z != predicted().z.numpy()).any(1).all()
+    z = torch.from_numpy(found.z)
+    for one, changes in ((found, predicted().changes), (without, None)):
+        assert np.abs(one.filled[:, 0] - made_of(model, z, changes)).max() <= 1
+    assert np.abs(found.filled.astype(int) - without.filled).max() > 10
+
+
+def test_an_encoder_of_z_alone_leaves_the_changes_to_the_search(run, model, predicted, tmp_path):
+    of_z = save_encoder(tmp_path / "of z", model, SIZE, features=0)
+    found = run(encoder=of_z, start="encoder", **STILL)
+    assert predicted().changes is None
+    assert np.abs(found.filled[:, 0] - made_of(model, predicted().z, None)).max() <= 1
+    moved = run(encoder=of_z, start="encoder", features=8, features_prior=0.01, steps=40)
+    assert (contextual(moved) < 0.9 * contextual(found)).all()
+
+
+@pytest.mark.parametrize("settings", [{"samples": 2}, {"samples": 2, "restarts": 2}])
+def test_other_samples_start_around_the_prediction(run, model, encoder, predicted, settings):
+    """As far off as their own z of the prior; the first search of a face starts at it."""
+    found = run(encoder=encoder, start="encoder", **(STILL | {"steps": 2} | settings))
+    z, changes = predicted().z, predicted().changes
+    if "restarts" not in settings:  # or another restart may be the better one
+        assert (found.z == z.numpy()).all()
+    near = []
+    for restart in range(settings.get("restarts", 1)):
+        drawn = [sample_z(1, 12, "normal", noise.generator(0, name, 1, restart)) for name in NAMES]
+        off = found.filled[:, 1] - made_of(model, z + torch.cat(drawn), changes)
+        near.append(np.abs(off).max((1, 2, 3)) <= 1)
+    assert np.any(near, axis=0).all()
+
+
+def test_every_sample_and_restart_goes_by_its_own_face(run, encoder):
+    """More searches than fit into one batch."""
+    settings = {"encoder": encoder, "start": "encoder", "optimizer": "hmc", "features": 8}
+    many, alone = (
+        run(count=count, samples=13, restarts=2, steps=2, anchor=1.0, **settings)
+        for count in (3, 1)
+    )
+    assert (many.filled[0] == alone.filled[0]).all()
+    assert many.losses[many.losses["face"] == "a"].equals(alone.losses)
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_huge_anchor_keeps_z_at_the_prediction(run, encoder, predicted, keep):
+    settings = {"encoder": encoder, "start": "encoder", "steps": 40, "keep": keep}
+    held, free = run(anchor=1e7, **settings), run(**settings)
+    away, astray = (np.linalg.norm(one.z - predicted().z.numpy(), axis=1) for one in (held, free))
+    assert (astray > 0.5).all()
+    assert (away < 0.1 * astray).all()
+
+
+def test_an_anchor_pulls_a_random_start_to_the_prediction(run, encoder, predicted):
+    begun, ended = (
+        run(encoder=encoder, anchor=1e7, steps=steps, lr=lr) for steps, lr in ((1, 0.0), (100, 0.2))
+    )
+    before, after = (
+        np.linalg.norm(one.z - predicted().z.numpy(), axis=1) for one in (begun, ended)
+    )
+    assert (after < 0.1 * before).all()
+
+
+def test_a_huge_prior_keeps_the_changes_at_the_prediction(run, model, encoder, predicted):
+    """Wherever z goes."""
+    settings = {"encoder": encoder, "start": "encoder", "features": 8, "steps": 40, "keep": "last"}
+    away = []
+    for weight in (1e7, 0.01):
+        found = run(features_prior=weight, **settings)
+        unchanged = made_of(model, torch.from_numpy(found.z), predicted().changes)
+        away.append(np.abs(found.filled[:, 0] - unchanged).mean())
+        assert np.linalg.norm(found.z - predicted().z.numpy(), axis=1).min() > 0.5
+    assert away[0] < 0.1 * away[1]
+
+
+# What a search records beside its losses.
+
+
+@pytest.mark.parametrize("mask", [CENTER, {"kind": "lowres", "factor": 4}])
+@pytest.mark.parametrize("weights", ["weighted", "plain"])
+def test_the_unweighted_loss_is_recorded(run, mask, weights):
+    """That of what the search ends with, which is rounded here."""
+    found = run(mask=mask, contextual=weights, keep="last")
+    last = found.losses.groupby("face")["unweighted"].last()
+    assert np.isfinite(found.losses["unweighted"]).all()
+    masks = make_masks(mask, NAMES, SIZE, 1)
+    away = (found.filled[:, 0].astype(float) - FACES) / 127.5
+    if masks.block:
+        blocks = away.reshape(3, SIZE // 4, 4, SIZE // 4, 4, 3).mean((2, 4))
+        expected = np.abs(blocks).mean((1, 2, 3))
+    else:
+        expected = [np.abs(one[known]).mean() for one, known in zip(away, masks.known, strict=True)]
+    assert last.to_numpy() == pytest.approx(expected, abs=0.003)
+
+
+def test_the_plain_loss_is_the_sum_whose_mean_is_unweighted(run):
+    losses = run(contextual="plain").losses
+    known = make_masks(CENTER, NAMES[:1], SIZE, 1).known.sum()
+    expected = losses["contextual"] / (3 * known)
+    assert losses["unweighted"].to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-5)
+
+
+def rising(values):
+    return all(one < other for one, other in itertools.pairwise(values))
+
+
+@pytest.mark.parametrize(
+    "settings, steps",
+    [
+        ({}, [0, 10, 20]),
+        ({"picture_every": 7}, [0, 7, 10, 14, 20]),
+        ({"steps": 3}, [0, 3]),
+        ({"steps": 50, "restarts": 8}, [0, 10, 20, 30, 40, 50]),
+        ({"steps": 50, "restarts": 8, "picture_every": 4}, None),
+        ({"samples": 30, "steps": 4, "picture_every": 1}, [0, 1, 2, 3, 4]),  # two batches
+    ],
+)
+def test_the_course_of_a_search(run, settings, steps):
+    """One entry per recorded step, through all stages."""
+    course = run(**settings).course
+    if steps is None:
+        steps = sorted({*range(0, 51, 4), *range(0, 51, 10)})
+    assert [step for step, _ in course] == steps
+    assert course[0][1] > 0
+    assert rising([seconds for _, seconds in course])
+
+
+def test_the_course_ends_where_the_last_face_stops(run):
+    found = run(steps=100, patience=4, **WILD)
+    recorded = found.losses["step"]
+    assert found.course[-1][0] in range(recorded.max(), recorded.max() + 11, 10)
+    assert found.course[-1][0] < 100
+    assert rising([seconds for _, seconds in found.course])
+
+
+def test_the_course_by_hand():
+    """Two batches side by side, of which the first stops early; then a second stage."""
+    record = latent._Record([])
+    record.stages = [
+        (1.0, [{0: 0.5, 10: 2.0}, {0: 0.25, 10: 3.0, 20: 4.0}]),
+        (8.0, [{30: 0.5, 40: 1.5}]),
+    ]
+    assert record.course() == [(0, 1.75), (10, 6.0), (20, 7.0), (30, 8.5), (40, 9.5)]

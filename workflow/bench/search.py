@@ -37,6 +37,7 @@ MODEL = {
     "discriminator_filters": FILTERS,
     "kernel": KERNEL,
     "fully_connected": 0,
+    "spectral_norm": False,
     "precision": "auto",
     "channels_last": "auto",
 }
@@ -54,7 +55,7 @@ def main() -> None:
     torch.manual_seed(0)
     networks = {
         "generator": Generator(SIZE, Z_DIM, FILTERS, KERNEL),
-        "discriminator": Discriminator(SIZE, FILTERS, KERNEL, 0),
+        "discriminator": Discriminator(SIZE, FILTERS, KERNEL, 0, False),
     }
     ratios = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -121,7 +122,7 @@ def _search(model: tuple[Path, Path], settings: dict[str, Any]) -> None:
     names = [f"{number:03}" for number in range(FACES)]
     masks = make_masks({"kind": "center", "scale": 0.25}, names, SIZE, 1.0)
     watched = list(range(WATCHED))
-    search(names, observe(faces, masks), masks, *model, settings, 0, "cpu", watched)
+    search(names, observe(faces, masks), masks, *model, None, settings, 0, "cpu", watched)
 
 
 if __name__ == "__main__":

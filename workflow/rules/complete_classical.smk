@@ -33,6 +33,6 @@ rule complete_classical:
         mask=lambda wildcards: mask_settings(wildcards.mask),
         zoom=config["align"]["zoom"],
         method=lambda wildcards: config["methods"][wildcards.method],
-        faces=config["compare"]["faces"],
+        faces=lambda wildcards: faces_of(wildcards.method),
     script:
         "../scripts/complete_classical.py"

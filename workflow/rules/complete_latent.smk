@@ -5,14 +5,17 @@ rule complete_latent:
     input:
         npy="results/{dataset}/splits/test.npy",
         csv="results/{dataset}/splits/test.csv",
-        weights=lambda wildcards: (
-            f"results/{wildcards.dataset}/models/"
-            f"{config['methods'][wildcards.method]['model']}/weights.safetensors"
+        weights=lambda wildcards: model_file(
+            config["methods"][wildcards.method]["model"], "weights.safetensors"
         ),
-        settings=lambda wildcards: (
-            f"results/{wildcards.dataset}/models/"
-            f"{config['methods'][wildcards.method]['model']}/settings.json"
+        settings=lambda wildcards: model_file(
+            config["methods"][wildcards.method]["model"], "settings.json"
         ),
+        encoder=lambda wildcards: [
+            model_file(config["methods"][wildcards.method]["encoder"], file)
+            for file in ("weights.safetensors", "settings.json")
+            if config["methods"][wildcards.method]["encoder"]
+        ],
         code=code("complete_latent"),
     output:
         faces=directory("results/{dataset}/completions/{mask}/{method}/faces"),
@@ -49,7 +52,7 @@ rule complete_latent:
         mask=lambda wildcards: mask_settings(wildcards.mask),
         zoom=config["align"]["zoom"],
         method=lambda wildcards: config["methods"][wildcards.method],
-        faces=config["compare"]["faces"],
+        faces=lambda wildcards: faces_of(wildcards.method),
         seed=config["seed"],
         device=config["device"],
     script:

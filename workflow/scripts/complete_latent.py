@@ -11,7 +11,6 @@ with stage(snakemake) as work:
     from facefill.complete.blend import blend
     from facefill.complete.faces import (
         GIF_FACES,
-        choose_faces,
         fill,
         masked,
         spread,
@@ -22,6 +21,7 @@ with stage(snakemake) as work:
     from facefill.complete.latent import search
     from facefill.files import write_bytes, write_table
     from facefill.masks import make_masks, observe
+    from facefill.split import choose_faces
 
     def write_array(path: str, array: np.ndarray) -> None:
         buffer = io.BytesIO()
@@ -40,6 +40,7 @@ with stage(snakemake) as work:
         masks,
         Path(source.weights),
         Path(source.settings),
+        tuple(map(Path, source.encoder)) or None,
         params.method,
         params.seed,
         params.device,
@@ -62,4 +63,4 @@ with stage(snakemake) as work:
     write_progress(Path(output.progress), faces[watched], shown[watched], frames)
     write_completions(Path(output.faces), names, completed)
     write_grid(Path(output.grid), faces, shown, completed)
-    work.items, work.unit = len(names), "faces"
+    work.items, work.unit, work.course = len(names), "faces", found.course

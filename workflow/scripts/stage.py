@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Work:
 
     items: int = 0
     unit: str = ""
+    course: list[tuple[int, float]] = field(default_factory=list)  # steps, and the seconds to them
 
 
 @contextmanager
@@ -61,6 +62,7 @@ def stage(snakemake: "Snakemake") -> Iterator[Work]:
             "end": round(end, 3),
             "items": work.items,
             "unit": work.unit,
+            "course": work.course,
         }
         write_bytes(timing, json.dumps(facts).encode() + b"\n")
     except FacefillError as error:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +19,19 @@ from facefill.complete.bounds import Bounds
 from facefill.complete.loss import Evaluation, Objective
 from facefill.complete.noise import Noise
 from facefill.complete.optimisers import OPTIMISERS, Optimiser
+from facefill.complete.prediction import Prediction, predict
+from facefill.complete.space import Space
 from facefill.device import Compute
 from facefill.errors import FacefillError
 from facefill.masks import Masks
 from facefill.progress import progress
-from facefill.train.networks import Discriminator, Generator, from_unit, sample_z
+from facefill.train.networks import (
+    Discriminator,
+    Generator,
+    feature_channels,
+    from_unit,
+    sample_z,
+)
 from facefill.train.weights import load, load_settings
 
 log = logging.getLogger("facefill.complete")
@@ -32,7 +41,7 @@ log = logging.getLogger("facefill.complete")
 BATCH = 64
 # What a search must know of a model.
 MODEL_SETTINGS = ("z_dim", "prior", "generator_filters", "discriminator_filters", "kernel",
-                  "fully_connected", "precision", "channels_last")  # fmt: skip
+                  "fully_connected", "spectral_norm", "precision", "channels_last")  # fmt: skip
 RECORD_EVERY = 10  # steps between rows of search.csv
 LAST_HALVING = 0.4  # share of the steps after which one restart is left
 IMPROVEMENT = 0.001  # share of its loss by which a search must improve in `patience` steps
@@ -42,10 +51,11 @@ IMPROVEMENT = 0.001  # share of its loss by which a search must improve in `pati
 class Search:
     """The outcome of a search."""
 
-    filled: np.ndarray  # G(z found): uint8 [N, samples, size, size, 3]
+    filled: np.ndarray  # what G makes of the best: uint8 [N, samples, size, size, 3]
     z: np.ndarray  # of the first sample: float32 [N, z_dim]
-    losses: pd.DataFrame  # face, step, loss, contextual, prior of the first sample
-    frames: list[np.ndarray]  # G(z so far) of the watched faces, uint8 [n, size, size, 3]
+    losses: pd.DataFrame  # face, step, loss, contextual, prior, unweighted of the first sample
+    frames: list[np.ndarray]  # of the watched faces on their way, uint8 [n, size, size, 3]
+    course: list[tuple[int, float]]  # steps, and the seconds after which all faces had got there
 
 
 @dataclass
@@ -78,6 +88,7 @@ def search(
     masks: Masks,
     model_weights: Path,
     model_settings: Path,
+    encoder: tuple[Path, Path] | None,
     settings: dict[str, Any],
     seed: int,
     device_name: str,
@@ -85,20 +96,23 @@ def search(
 ) -> Search:
     """Search z for every face of `observed`, uint8 [N, size, size, 3] as `masks.observe` makes it.
 
-    `settings` are a method's of kind latent; config.schema.yaml says what each means. The faces
-    with the numbers in `watched` are recorded on their way, for a GIF. Raises FacefillError when
-    the weights do not fit, or a face has no z with a finite loss.
+    `settings` are a method's of kind latent; config.schema.yaml says what each means. `encoder`
+    are weights and settings of the one that they name. The faces with the numbers in `watched` are
+    recorded on their way, for a GIF. Raises FacefillError when the weights do not fit, or a face
+    has no z with a finite loss.
     """
     model = load_settings(model_settings, MODEL_SETTINGS)
     compute = device.choose(device_name, model["precision"], model["channels_last"])
     networks = _networks(model, observed.shape[1], model_weights, compute)
     log.info("searching %d faces on %s", len(observed), compute)
-    bounds = Bounds(settings["bounds"], model["prior"])
-    objective = Objective(*networks, observed, masks, settings, bounds, compute)
-    optimiser = OPTIMISERS[settings["optimizer"]](settings)
     record = _Record(watched)
-
-    rows = _starts(names, settings, seed, model, bounds, optimiser, compute.device)
+    prediction = None
+    if encoder:
+        prediction = predict(observed, masks, *encoder, model, model_weights, compute, BATCH)
+    space = _space(settings, model, observed.shape[1])
+    objective = Objective(*networks, observed, masks, settings, space, prediction, compute)
+    optimiser = OPTIMISERS[settings["optimizer"]](settings)
+    rows = _starts(names, settings, seed, model, space, prediction, optimiser, compute.device)
     stages = _stages(settings)
     total = sum(
         (last - first) * math.ceil(len(observed) * settings["samples"] * restarts / BATCH)
@@ -107,23 +121,34 @@ def search(
     with progress(total, "searching", "step") as bar:
         for first, last, restarts in stages:
             rows = _best_restarts(rows, restarts, settings["keep"])
+            record.begin_stage()
             for batch in rows.batches():
                 _descend(rows, batch, objective, optimiser, first, last, record, bar.update)
-    rows = _best_restarts(rows, 1, settings["keep"])
     if not torch.isfinite(rows.state[f"{settings['keep']}_loss"]).all():
         raise FacefillError(
             "the search found no z with a finite loss; lower the method's lr, or train its model "
             "anew with lower rates"
         )
-    z = rows.state[f"{settings['keep']}_z"]
-    filled = np.concatenate([_generate(objective, z[batch], compute) for batch in rows.batches()])
+    kept = rows.state[f"{settings['keep']}_variable"]
+    filled = np.concatenate(
+        [_generate(objective, kept[batch], compute) for batch in rows.batches()]
+    )
+    z = space.z(kept)
     filled = filled.reshape(len(observed), settings["samples"], *filled.shape[1:])
     return Search(
         filled=filled,
         z=z.reshape(len(observed), settings["samples"], -1)[:, 0].cpu().numpy(),
         losses=record.losses(names),
         frames=[*record.frames(), filled[watched, 0]],
+        course=record.course(),
     )
+
+
+def _space(settings: dict[str, Any], model: dict[str, Any], size: int) -> Space:
+    side, features = settings["features"], None
+    if side:
+        features = (feature_channels(size, model["generator_filters"], side), side, side)
+    return Space(Bounds(settings["bounds"], model["prior"]), model["z_dim"], features)
 
 
 def _stages(settings: dict[str, Any]) -> list[tuple[int, int, int]]:
@@ -149,11 +174,15 @@ def _starts(
     settings: dict[str, Any],
     seed: int,
     model: dict[str, Any],
-    bounds: Bounds,
+    space: Space,
+    prediction: Prediction | None,
     optimiser: Optimiser,
     where: torch.device,
 ) -> _Rows:
-    """The first z of every search: from its face's name, so that other faces do not matter."""
+    """Where every search starts: by its face and its name, so that other faces do not matter.
+
+    Changes of a feature map start at those predicted, wherever z starts, or at none.
+    """
     starts = [
         (face, sample, restart)
         for face in range(len(names))
@@ -165,13 +194,21 @@ def _starts(
     ]
     z = [sample_z(1, model["z_dim"], model["prior"], one)[0] for one in generators]
     z = torch.stack(z).to(where)
+    face, sample, restart = np.array(starts).T
     if settings["start"] == "mean":
         z = torch.zeros_like(z)
-    variable = bounds.variable(z)
+    if settings["start"] == "encoder":
+        # One search from the prediction itself, others of the face from around it.
+        first = torch.from_numpy((sample == 0) & (restart == 0)).to(where)
+        z = prediction.z[face] + torch.where(first[:, None], 0.0, z)
+    changes = None
+    if prediction is not None and prediction.changes is not None:
+        changes = prediction.changes[face]
+    variable = space.start(z, changes)
     state = {
         "variable": variable,
-        "last_z": z.clone(),  # batches write into these: they must not share their memory
-        "best_z": z.clone(),
+        "last_variable": variable.clone(),  # batches write into these: no shared memory
+        "best_variable": variable.clone(),
         "best_loss": torch.full((len(z),), math.inf, device=where),
         "last_loss": torch.full((len(z),), math.inf, device=where),
         "mark": torch.full((len(z),), math.inf, device=where),  # the loss to improve upon
@@ -179,7 +216,6 @@ def _starts(
         "stopped": torch.zeros(len(z), dtype=torch.bool, device=where),
         **optimiser.start(variable),
     }
-    face, sample, _ = np.array(starts).T
     return _Rows(face, sample, state, generators)
 
 
@@ -205,7 +241,8 @@ def _descend(
 
     The end of the whole search is judged, too: its z is as good a result as any before.
     """
-    settings, bounds = objective.settings, objective.bounds
+    settings, space = objective.settings, objective.space
+    record.begin_batch()
     padded = [batch[min(number, len(batch) - 1)] for number in range(BATCH)]
     state = {name: values[padded] for name, values in rows.state.items()}
     faces = torch.from_numpy(rows.face[padded]).to(state["variable"].device)
@@ -218,10 +255,11 @@ def _descend(
         going_on = ~state["stopped"]
         # Only who is left of a face's restarts may stop: a record goes on with the best of them.
         patience = settings["patience"] if last == settings["steps"] else 0
-        _judge(state, now, step, bounds, patience)
+        _judge(state, now, step, patience)
         if record.wants(step, settings):
             # A search that has stopped has no more steps, however long its batch mates go on.
-            record.add(step, rows, batch, now, going_on, settings)
+            unweighted = objective.unweighted(now.faces, faces)
+            record.add(step, rows, batch, now, unweighted, going_on, settings)
             if patience and state["stopped"][: len(batch)].all():
                 tick(last - step)
                 break
@@ -233,10 +271,10 @@ def _descend(
             now,
             state,
             lambda variable: objective.at(variable, faces),
-            lambda variable: bounds.enforce(variable, draws),
+            lambda variable: space.enforce(variable, draws),
             draws,
         )
-        moved = bounds.enforce(moved, draws)
+        moved = space.enforce(moved, draws)
         state["variable"] = torch.where(state["stopped"][:, None], state["variable"], moved)
         state |= moments
         tick(1)
@@ -244,16 +282,14 @@ def _descend(
         rows.state[name][batch] = values[: len(batch)]
 
 
-def _judge(
-    state: dict[str, Tensor], now: Evaluation, step: int, bounds: Bounds, patience: int
-) -> None:
-    """Note the last and the best z, and which searches have stopped improving."""
-    z = bounds.z(state["variable"])
+def _judge(state: dict[str, Tensor], now: Evaluation, step: int, patience: int) -> None:
+    """Note the last and the best place, and which searches have stopped improving."""
+    here = state["variable"]
     improved = now.loss < state["mark"] - IMPROVEMENT * now.loss.abs()
     better = now.loss < state["best_loss"]
     state["best_loss"] = torch.where(better, now.loss, state["best_loss"])
-    state["best_z"] = torch.where(better[:, None], z, state["best_z"])
-    state["last_loss"], state["last_z"] = now.loss, z
+    state["best_variable"] = torch.where(better[:, None], here, state["best_variable"])
+    state["last_loss"], state["last_variable"] = now.loss, here
     state["mark"] = torch.where(improved, now.loss, state["mark"])
     state["better_at"] = torch.where(improved, step, state["better_at"])
     if patience:
@@ -262,11 +298,22 @@ def _judge(
 
 @dataclass
 class _Record:
-    """What is kept of a search on its way: losses, and pictures of the watched faces."""
+    """What is kept of a search on its way: losses, seconds, and pictures of the watched faces."""
 
     watched: list[int]  # numbers of faces
+    begun: float = field(default_factory=time.perf_counter)
+    # Of every stage when it began, and the seconds that each of its batches took up to some steps.
+    stages: list[tuple[float, list[dict[int, float]]]] = field(default_factory=list)
+    batch_begun: float = 0.0
     rows: list[pd.DataFrame] = field(default_factory=list)
     pictures: dict[tuple[int, int], list[tuple[float, np.ndarray]]] = field(default_factory=dict)
+
+    def begin_stage(self) -> None:
+        self.stages.append((time.perf_counter() - self.begun, []))
+
+    def begin_batch(self) -> None:
+        self.stages[-1][1].append({})
+        self.batch_begun = time.perf_counter()
 
     def wants(self, step: int, settings: dict[str, Any]) -> bool:
         end = step == settings["steps"]
@@ -278,11 +325,14 @@ class _Record:
         rows: _Rows,
         batch: list[int],
         now: Evaluation,
+        unweighted: Tensor,
         going_on: Tensor,
         settings: dict[str, Any],
     ) -> None:
-        values = torch.stack([now.loss, now.contextual, now.prior], 1)[: len(batch)].cpu().numpy()
-        table = pd.DataFrame(values, columns=["loss", "contextual", "prior"])
+        values = torch.stack([now.loss, now.contextual, now.prior, unweighted], 1)
+        values = values[: len(batch)].cpu().numpy()  # waits for the device
+        self.stages[-1][1][-1][step] = time.perf_counter() - self.batch_begun
+        table = pd.DataFrame(values, columns=["loss", "contextual", "prior", "unweighted"])
         table.insert(0, "face", rows.face[batch])
         table.insert(1, "step", step)
         first = (rows.sample[batch] == 0) & going_on[: len(batch)].cpu().numpy()
@@ -301,6 +351,18 @@ class _Record:
         table["face"] = [names[face] for face in table["face"]]
         return table.sort_values(["face", "step"], ignore_index=True)
 
+    def course(self) -> list[tuple[int, float]]:
+        """The recorded steps, and the seconds after which the searches of all faces had got there.
+
+        A batch that has stopped early takes no more time.
+        """
+        course = {}
+        for begun, batches in self.stages:
+            for step in sorted(set().union(*batches)):
+                reached = [[took for at, took in one.items() if at <= step] for one in batches]
+                course[step] = begun + sum(max(took, default=0.0) for took in reached)
+        return sorted(course.items())
+
     def frames(self) -> list[np.ndarray]:
         """The watched faces at every recorded step; one that has stopped stays as it was."""
         frames, so_far = [], {}
@@ -312,11 +374,12 @@ class _Record:
         return frames
 
 
-def _generate(objective: Objective, z: Tensor, compute: Compute) -> np.ndarray:
-    """G(z) of at most BATCH z, in a batch of that shape: uint8 [N, size, size, 3]."""
-    padded = torch.cat([z, z[-1:].expand(BATCH - len(z), -1)])
+def _generate(objective: Objective, variable: Tensor, compute: Compute) -> np.ndarray:
+    """What G makes of at most BATCH rows, in a batch of that shape: uint8 [N, size, size, 3]."""
+    padded = torch.cat([variable, variable[-1:].expand(BATCH - len(variable), -1)])
+    z, changes = objective.space.z(padded), objective.space.changes(padded)
     with torch.no_grad(), compute.autocast():
-        return _pixels(objective.generator(padded)[: len(z)])
+        return _pixels(objective.generator(z, changes)[: len(variable)])
 
 
 def _networks(
@@ -324,7 +387,11 @@ def _networks(
 ) -> tuple[Generator, Discriminator]:
     generator = Generator(size, model["z_dim"], model["generator_filters"], model["kernel"])
     discriminator = Discriminator(
-        size, model["discriminator_filters"], model["kernel"], model["fully_connected"]
+        size,
+        model["discriminator_filters"],
+        model["kernel"],
+        model["fully_connected"],
+        model["spectral_norm"],
     )
     load(weights, model, {"generator": generator, "discriminator": discriminator})
     for network in (generator, discriminator):

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facefill.complete.bounds import Bounds
+from facefill.complete.prediction import Prediction
+from facefill.complete.space import Space
 from facefill.device import Compute
 from facefill.masks import Masks
 from facefill.train.networks import Discriminator, Generator, to_unit
@@ -21,8 +22,8 @@ class Evaluation:
     loss: Tensor
     contextual: Tensor
     prior: Tensor  # NaN where its weight is 0: then it is not computed
-    gradient: Tensor  # of the loss with respect to the search's variable, [N, z_dim]
-    faces: Tensor  # G(z), [N, 3, size, size] in [-1, 1]
+    gradient: Tensor  # of the loss with respect to the search's variable, of its shape
+    faces: Tensor  # what G makes, [N, 3, size, size] in [-1, 1]
 
 
 def contextual_weights(known: np.ndarray, window: int) -> np.ndarray:
@@ -49,7 +50,9 @@ class Objective:
     L is log(1 - D) ("minimax", Yeh) or -log D ("non_saturating", Amos). Where only block
     means are known, both G(z) and y are averaged over blocks first (Amos's lowres). The last term
     is ours: the negative log density of a normal prior, an anchor against over-fitting the
-    known pixels.
+    known pixels. So are two more where an encoder predicted z_0 and changes d_0 of G's feature
+    map: anchor * |z - z_0|^2 / 2 + features_prior * |d - d_0|^2 / 2 (without a prediction of
+    changes, d_0 is 0).
     """
 
     def __init__(
@@ -59,28 +62,32 @@ class Objective:
         observed: np.ndarray,
         masks: Masks,
         settings: dict[str, Any],
-        bounds: Bounds,
+        space: Space,
+        prediction: Prediction | None,
         compute: Compute,
     ):
         """`observed` is uint8 [N, size, size, 3], as `masks.observe` makes it."""
         self.generator, self.discriminator = generator, discriminator
-        self.settings, self.bounds, self.compute = settings, bounds, compute
+        self.settings, self.space, self.compute = settings, space, compute
+        self.prediction = prediction
         self.block = masks.block
         weights = masks.known.astype(np.float32)
         if settings["contextual"] == "weighted" and not masks.block:
             weights = contextual_weights(masks.known, settings["window"])
         self.observed = torch.from_numpy(observed).permute(0, 3, 1, 2).to(compute.device)
         self.weights = torch.from_numpy(weights)[:, None].to(compute.device)
+        self.known = torch.from_numpy(masks.known)[:, None].to(compute.device)
 
     def at(self, variable: Tensor, faces: Tensor) -> Evaluation:
-        """Evaluate the search's variable, [N, z_dim], of the faces with the numbers `faces`."""
+        """Evaluate rows of the search's space, for the faces with the numbers `faces`."""
         variable = variable.detach().requires_grad_()
-        z = self.bounds.z(variable)
+        z, changes = self.space.z(variable), self.space.changes(variable)
         with self.compute.autocast():
-            generated = self.generator(z)
+            generated = self.generator(z, changes)
             logits = self.discriminator(generated) if self.settings["prior"] else None
         contextual = self._contextual(generated.float(), faces)
         loss = contextual + self.settings["z_prior"] * z.square().sum(1) / 2
+        loss = loss + self._distance(z, changes, faces)
         prior = torch.full_like(loss, torch.nan)
         if logits is not None:
             prior = self._prior(logits.float())
@@ -89,6 +96,30 @@ class Objective:
         return Evaluation(
             loss.detach(), contextual.detach(), prior.detach(), gradient, generated.detach()
         )
+
+    def unweighted(self, generated: Tensor, faces: Tensor) -> Tensor:
+        """The mean absolute difference from what is known of each face, in units of [-1, 1].
+
+        That is mean |M * (G - y)| over the known pixels and channels, or over the blocks' means,
+        however the method weighs them: [N].
+        """
+        difference = generated.float() - to_unit(self.observed[faces])
+        if self.block:
+            return F.avg_pool2d(difference, self.block).abs().mean((1, 2, 3))
+        known = self.known[faces]
+        return (difference.abs() * known).sum((1, 2, 3)) / (3 * known.sum((1, 2, 3)))
+
+    def _distance(self, z: Tensor, changes: Tensor | None, faces: Tensor) -> Tensor:
+        """What the distance from the encoder's prediction costs, [N]."""
+        cost, predicted = torch.zeros(len(z), device=z.device), self.prediction
+        if self.settings["anchor"]:
+            cost = cost + self.settings["anchor"] * (z - predicted.z[faces]).square().sum(1) / 2
+        if changes is not None:
+            if predicted is not None and predicted.changes is not None:
+                changes = changes - predicted.changes[faces]
+            distance = changes.square().sum((1, 2, 3))
+            cost = cost + self.settings["features_prior"] * distance / 2
+        return cost
 
     def _contextual(self, generated: Tensor, faces: Tensor) -> Tensor:
         difference = generated - to_unit(self.observed[faces])

@@ -10,7 +10,9 @@ from torch import Tensor
 from facefill.complete.loss import Evaluation
 from facefill.complete.noise import Noise
 
-State = dict[str, Tensor]  # [N, z_dim] each; rows can be taken out and put together at will
+State = dict[
+    str, Tensor
+]  # of the variable's shape each; rows can be taken out and put together at will
 Evaluate = Callable[[Tensor], Evaluation]
 Enforce = Callable[[Tensor], Tensor]
 
@@ -30,7 +32,7 @@ def rate(settings: dict[str, Any], step: int) -> float:
 
 
 class Optimiser(Protocol):
-    """How a search's variable, [N, z_dim], is moved."""
+    """How a search's variable, a row per search (`space.Space`), is moved."""
 
     def __init__(self, settings: dict[str, Any]):
         """`settings` are a method's."""

@@ -1,0 +1,74 @@
+"""What an encoder says of faces before they are searched."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facefill.device import Compute
+from facefill.errors import FacefillError
+from facefill.files import sha256_file
+from facefill.masks import Masks
+from facefill.train.encoder_network import make_encoder, observed_by_encoder
+from facefill.train.networks import to_unit
+from facefill.train.weights import load, load_settings
+
+ENCODER_SETTINGS = ("filters", "features", "generator_sha256")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Where an encoder expects the search of every face to end."""
+
+    z: Tensor  # [N, z_dim]
+    changes: Tensor | None  # of G's feature map, [N, channels, side, side]
+
+
+def predict(
+    observed: np.ndarray,
+    masks: Masks,
+    weights: Path,
+    settings_file: Path,
+    generator: dict[str, Any],
+    generator_weights: Path,
+    compute: Compute,
+    batch: int,
+) -> Prediction:
+    """Predict for `observed`, uint8 [N, size, size, 3], in batches of exactly `batch`.
+
+    `generator` are the settings of the model that the search is in. Raises FacefillError when the
+    encoder's weights do not fit, or were trained for another generator.
+    """
+    settings = load_settings(settings_file, ENCODER_SETTINGS)
+    if settings["generator_sha256"] != sha256_file(generator_weights):
+        raise FacefillError(
+            f"{weights}: trained for another generator than {generator_weights}; delete "
+            f"{weights.parent} and run again to train it anew"
+        )
+    encoder = make_encoder(settings, generator, observed.shape[1])
+    load(weights, settings, {"encoder": encoder})
+    encoder.to(compute.device, memory_format=compute.memory_format).eval().requires_grad_(False)
+    faces = to_unit(torch.from_numpy(observed).permute(0, 3, 1, 2)).to(compute.device)
+    inputs = observed_by_encoder(
+        faces, torch.from_numpy(masks.known)[:, None].to(compute.device), masks.block
+    )
+    found = [
+        _of_batch(encoder, [part[start : start + batch] for part in inputs], batch, compute)
+        for start in range(0, len(observed), batch)
+    ]
+    z, changes = zip(*found, strict=True)
+    return Prediction(torch.cat(z), None if changes[0] is None else torch.cat(changes))
+
+
+def _of_batch(
+    encoder: torch.nn.Module, inputs: list[Tensor], batch: int, compute: Compute
+) -> tuple[Tensor, Tensor | None]:
+    count = len(inputs[0])
+    padded = [torch.cat([part, part[-1:].expand(batch - count, -1, -1, -1)]) for part in inputs]
+    padded[0] = padded[0].contiguous(memory_format=compute.memory_format)
+    with torch.no_grad(), compute.autocast():
+        z, changes = encoder(*padded)
+    return z[:count].float(), None if changes is None else changes[:count].float().contiguous()
