@@ -15,7 +15,8 @@ from facefill.report.write import Choice, Products, Sources, write_report
 TEMPLATE = Path(__file__).parents[1] / "workflow" / "report" / "page.html.j2"
 PRODUCTS = {
     "metrics": "metrics.csv", "summary": "summary.csv", "differences": "differences.csv",
-    "set_metrics": "set_metrics.csv", "completion": "completion.gif", "masks": "masks.png",
+    "set_metrics": "set_metrics.csv", "model_metrics": "model_metrics.csv",
+    "completion": "completion.gif", "masks": "masks.png",
     "best": "best.png", "median": "median.png", "worst": "worst.png",
     "samples_png": "samples.png", "search_png": "search.png", "metrics_png": "metrics.png",
     "timings": "timings.csv", "timings_png": "timings.png", "provenance": "provenance.json",
@@ -24,11 +25,10 @@ PRODUCTS = {
 ZOOM = 0.9
 
 
-def write_timing(path, rule, start, end, items, unit="photos"):
+def write_timing(path, rule, start, end, items, unit="photos", course=()):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps({"rule": rule, "start": start, "end": end, "items": items, "unit": unit})
-    )
+    facts = {"rule": rule, "start": start, "end": end, "items": items, "unit": unit}
+    path.write_text(json.dumps(facts | {"course": course}))
     return str(path)
 
 
@@ -86,7 +86,9 @@ class Tree:
         rule = "complete_latent" if samples else "complete_classical"
         log = self.root / "log" / rule / mask / f"{method}.json"
         seconds = (1 if samples else 0.01) * (1 + number % 7) * len(self.names)
-        self.jobs.append(write_timing(log, rule, 10, 10 + seconds, len(self.names), "faces"))
+        course = [(step, seconds * (1 + step) / 21) for step in (0, 10, 20)] if samples else []
+        timing = (rule, 10, 10 + seconds, len(self.names), "faces", course)
+        self.jobs.append(write_timing(log, *timing))
         if samples:
             self._search(folder, drawn, noise)
 
@@ -95,25 +97,35 @@ class Tree:
         sheets = [contact_sheet(self.faces[:4] // divisor, 2, 2) for divisor in (4, 2, 1)]
         write_gif(folder / "progress.gif", np.stack(sheets), 0.1)
         rows = [
-            (name, step, noise * 10 / (1 + step), noise * 9 / (1 + step), noise / (1 + step))
+            (name, step, *(noise * part / (1 + step) for part in (10, 9, 1, 0.01)))
             for name in self.names
             for step in (0, 10, 20)
         ]
-        columns = ["face", "step", "loss", "contextual", "prior"]
+        columns = ["face", "step", "loss", "contextual", "prior", "unweighted"]
         write_table(folder / "search.csv", pd.DataFrame(rows, columns=columns))
 
     def _train(self, faces):
         model = self.root / "dcgan"
         history = {"epoch": [1, 2], "step": [5, 10], "d_loss": [1, 0.9], "g_loss": [1, 1.1]}
-        history |= {"d_real": [0.6, 0.7], "d_fake": [0.4, 0.3]}
+        history |= {"d_real": [0.6, 0.7], "d_fake": [0.4, 0.3], "val_hole_psnr": [17, 18]}
+        history |= {"kept": [0, 1]}
         write_table(model / "history.csv", pd.DataFrame(history))
         for name in ("losses", "samples"):
             write_png(model / f"{name}.png", contact_sheet(faces[:4], 2))
         write_gif(model / "samples.gif", faces[:3], 0.1)
         (model / "weights.safetensors").write_bytes(b"weights")
         (model / "settings.json").write_text(
-            json.dumps({"device": "cpu, float32", "torch": "2", "warnings": ["<b>D has won</b>"]})
+            json.dumps(
+                {
+                    "kind": "dcgan",
+                    "device": "cpu, float32",
+                    "torch": "2",
+                    "warnings": ["<b>D has won</b>"],
+                }
+            )
         )
+        sets = {"metric": ["kid_dlib", "kid_pixels"], "value": [0.0012, 0.034], "faces": 12}
+        write_table(model / "set_metrics.csv", pd.DataFrame(sets))
 
     def sources(self) -> Sources:
         root = self.root
@@ -134,6 +146,7 @@ class Tree:
             samples_gif=[str(root / "dcgan/samples.gif")],
             settings=[str(root / "dcgan/settings.json")],
             weights=[str(root / "dcgan/weights.safetensors")],
+            model_metrics=[str(root / "dcgan/set_metrics.csv")],
             manifest=str(root / "manifest.csv"),
             faces_sheet=str(root / "faces.png"),
             **{f"{split}_csv": str(root / f"{split}.csv") for split in ("train", "val", "test")},
@@ -148,6 +161,9 @@ class Tree:
             "runs": [list(run) for run in self.runs],
             "iterative": [list(run) for run in self.iterative],
             "models": ["dcgan"],
+            "measured_models": ["dcgan"],
+            "searched_models": {method: "dcgan" for _, method in self.iterative},
+            "limits": dict.fromkeys(self.methods, len(self.names)),
             "masks": self.masks,
             "zoom": ZOOM,
             "timings": self.jobs,

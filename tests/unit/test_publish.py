@@ -10,13 +10,16 @@ from facefill.files import write_table
 from facefill.measure import FACE_METRICS, HIGHER_IS_BETTER
 from facefill.report import publish, tables
 from project import ROOT
+from report_tree import write_timing
 
 FACTS = {
     "created": "2026-11-24", "platform": "Linux", "cores": 2, "commit": "abc", "python": "3.11",
     "uncommitted_changes": False, "devices": {"dcgan": "cpu"}, "packages": {"torch": "2"},
     "counts": {"photos": {"aligned": 9}, "faces": {"test": 3}},
     "config": {
-        "methods": {name: {"kind": "latent"} for name in ("second", "better", "third")},
+        "methods": {
+            name: {"kind": "latent", "model": "dcgan"} for name in ("second", "better", "third")
+        },
         "align": {"size": 64, "zoom": 1.0, "landmarks": "innerEyesAndBottomLip"}},
 }  # fmt: skip
 
@@ -39,12 +42,22 @@ def page(tmp_path):
     timings = pd.DataFrame(timings, columns=["stage", "name", "jobs", "seconds"])
     write_table(tmp_path / "timings.csv", timings.assign(items=3, unit="faces"))
     (tmp_path / "provenance.json").write_text(json.dumps(FACTS))
+    sets = {"model": "dcgan", "metric": ["kid_dlib", "kid_pixels"], "value": [0.0012, 0.034]}
+    write_table(tmp_path / "model_metrics.csv", pd.DataFrame(sets).assign(faces=12))
+    search = [("a", step, 0, 0, 0, 0.4 - step / 100) for step in (0, 10, 20)]
+    write_table(tmp_path / "search.csv", pd.DataFrame(search, columns=tables.SEARCH))
+    course = [(0, 1), (10, 30), (20, 60)]
+    job = tmp_path / "complete_latent" / "center" / "better.json"
+    job = write_timing(job, "complete_latent", 0, 61, 3, "faces", course)
 
     def write():
         publish.publish(
             "lfw",
             *(tmp_path / f"{name}.csv" for name in ("summary", "differences", "timings")),
+            tmp_path / "model_metrics.csv",
             tmp_path / "provenance.json",
+            {("center", "better"): tmp_path / "search.csv"},
+            [job],
             ROOT / "workflow/report/results.md.j2",
             "snakemake docs/results-lfw.md --configfile x.yaml",
             tmp_path / "page.md",
@@ -54,31 +67,24 @@ def page(tmp_path):
     return write
 
 
-def line(text, start):
+def line(text, start, number=0):
+    """The cells of a row that begins with `start`: the first one, or a later one."""
     found = [row for row in text.splitlines() if row.startswith(f"| {start} |")]
-    assert len(found) == 1, found
-    return [cell.strip() for cell in found[0].strip("|").split("|")]
+    return [cell.strip() for cell in found[number].strip("|").split("|")]
 
 
 def test_numbers_intervals_and_seconds(page):
     text = page()
     assert "snakemake docs/results-lfw.md --configfile x.yaml" in text
-    psnr = line(text, "second")[1]
-    assert psnr.startswith("21.00 [20.") and psnr.endswith("]")
-    assert line(text, "better")[-1] == "2"
+    faces, psnr = line(text, "second")[1:3]
+    assert faces == "3" and psnr.startswith("21.00 [20.") and psnr.endswith("]")
+    assert line(text, "better")[-1] == "20.3"
     assert line(text, "second")[-1] == "–"
-
-
-def test_the_seconds_of_a_single_job_are_its_stages(page, tmp_path):
-    page()
-    timings = pd.read_csv(tmp_path / "timings.csv").iloc[:1].assign(jobs=1)
-    write_table(tmp_path / "timings.csv", timings)
-    assert line(page(), "better")[-1] == "3"
 
 
 def test_bold_is_what_differs_from_the_second_best(page):
     better, second = line(page(), "better"), line(page(), "second")
-    for place, (metric, *_) in enumerate(publish.SHOWN, start=1):
+    for place, (metric, *_) in enumerate(publish.SHOWN, start=2):
         # Where less is better, `second` and `third` are equal: neither is the best.
         assert better[place].startswith("**") == (metric in HIGHER_IS_BETTER)
         assert not second[place].startswith("**")
@@ -89,6 +95,13 @@ def test_differences_are_paired(page):
     psnr = line(text, "second − better")[1]
     assert psnr == "**-1.00 [-1.00, -1.00]**"
     assert line(text, "second − third")[1] == "+0.00 [+0.00, +0.00]"
+
+
+def test_the_fit_and_the_samples(page):
+    text = page()
+    fit = ["dcgan", "0.4000", "333.33 ms", "0.2000", "20.00 s", "–", "–"]
+    assert line(text, "better", 1)[1:] == fit
+    assert line(text, "dcgan")[1:] == ["1.20 (N = 12)", "34.00 (N = 12)"]
 
 
 def test_a_damaged_provenance_is_told(page, tmp_path):

@@ -19,7 +19,7 @@ from facefill.files import write_table
 from facefill.images import contact_sheet, write_gif, write_png
 from facefill.masks import Masks, make_masks
 from facefill.measure import FACE_METRICS
-from facefill.report import bootstrap, embed, page, pictures, provenance, tables, timings
+from facefill.report import bootstrap, embed, fit, page, pictures, provenance, tables, timings
 from facefill.report import write as report
 from facefill.report.write import ranked
 from report_tree import PRODUCTS, TEMPLATE, ZOOM, Tree, write_timing
@@ -238,18 +238,60 @@ def test_metrics_of_different_faces_are_refused(tmp_path):
     write_table(tmp_path / "whole.csv", rows)
     write_table(tmp_path / "part.csv", rows.tail(1))
     with pytest.raises(FacefillError, match="mask m, method y: the completion of face 'a'"):
-        tables.gather([tmp_path / "whole.csv", tmp_path / "part.csv"], [("m", "x"), ("m", "y")])
+        tables.gather(
+            [tmp_path / "whole.csv", tmp_path / "part.csv"],
+            [("m", "x"), ("m", "y")],
+            {"x": 2, "y": 2},
+        )
+
+
+def test_a_method_with_a_lower_limit_may_have_fewer_faces(tmp_path):
+    rows = pd.DataFrame([{"face": name, **dict.fromkeys(FACE_METRICS, 1.0)} for name in "abc"])
+    write_table(tmp_path / "all.csv", rows)
+    write_table(tmp_path / "few.csv", rows.head(2))
+    files = [tmp_path / "all.csv", tmp_path / "few.csv"]
+    runs, counts = [("m", "x"), ("m", "y")], {"x": 3, "y": 2}
+    assert len(tables.gather(files, runs, counts)) == 5
+    # What the one of few faces has, the other must have, too.
+    write_table(tmp_path / "all.csv", rows.tail(2))
+    with pytest.raises(FacefillError, match="mask m, method x: the completion of face 'a'"):
+        tables.gather(files, runs, counts)
+    write_table(tmp_path / "all.csv", rows)
+    write_table(tmp_path / "few.csv", rows.head(1))
+    with pytest.raises(FacefillError, match="method y: 1 faces were measured instead of 2"):
+        tables.gather(files, runs, counts)
+
+
+def test_differences_are_those_of_shared_faces():
+    """x is 2 better on the three faces that y has, and far worse on those that y lacks."""
+    table, runs = made_up_metrics(x=np.array([22.0, 24, 26, 0, 0]), y=np.array([20.0, 22, 24]))
+    summary = tables.summarise(tables.bootstrap(table, runs)).set_index("method")
+    assert summary["faces"].to_dict() == {"x": 5, "y": 3}
+    assert summary["hole_psnr"].to_dict() == {"x": pytest.approx(14.4), "y": 22}
+    row = row_of(compare(table, runs), "x", "y", "hole_psnr")
+    assert row[["faces", "difference", "low", "high"]].tolist() == [3, 2, 2, 2]
+    assert row["better"] == "x"
+    # On all of its faces x is the same with y in the table or without.
+    alone, _ = made_up_metrics(x=np.array([22.0, 24, 26, 0, 0]))
+    alone = tables.summarise(tables.bootstrap(alone, runs[:1])).set_index("method")
+    pd.testing.assert_series_equal(alone.loc["x"], summary.loc["x"])
+
+
+def shown(mask, faces):
+    """Completions of which only name and faces matter."""
+    return pictures.Completions(mask, {}, list(faces), np.empty(0), None)
 
 
 def test_ranking():
     table = pd.DataFrame(
         {"mask": "m", "method": "x", "face": list("abcde"), "hole_psnr": [3.0, 5.0, 1.0, 4.0, 2.0]}
     )
-    assert ranked(table, "m", "x", "best", 2) == ["b", "d"]
-    assert ranked(table, "m", "x", "median", 3) == ["d", "a", "e"]
-    assert ranked(table, "m", "x", "worst", 2) == ["c", "e"]
+    assert ranked(table, shown("m", "abcde"), "x", "best", 2) == ["b", "d"]
+    assert ranked(table, shown("m", "abcde"), "x", "median", 3) == ["d", "a", "e"]
+    assert ranked(table, shown("m", "abcde"), "x", "worst", 2) == ["c", "e"]
+    assert ranked(table, shown("m", "ace"), "x", "best", 2) == ["a", "e"]
     table["psnr"], table["hole_psnr"] = table["hole_psnr"], np.nan
-    assert ranked(table, "m", "x", "best", 9) == ["b", "d", "a", "e", "c"]
+    assert ranked(table, shown("m", "abcde"), "x", "best", 9) == ["b", "d", "a", "e", "c"]
 
 
 # -- the page ----------------------------------------------------------------------------------
@@ -342,6 +384,9 @@ def test_tables(tree, products):
     )
     sets = pd.read_csv(products.set_metrics)
     assert sets.columns.tolist() == ["mask", "method", "metric", "value", "faces"]
+    models = pd.read_csv(products.model_metrics)
+    assert models.columns.tolist() == ["model", "metric", "value", "faces"]
+    assert models["model"].tolist() == ["dcgan", "dcgan"]
     differences = pd.read_csv(products.differences, keep_default_na=False)
     assert len(differences) == len(MASKS) * 2 * len(FACE_METRICS)
     assert set(differences.loc[differences["metric"] == "hole_psnr", "better"]) == {"ours"}
@@ -365,7 +410,9 @@ def test_page_tells_what_it_must(products):
     html = Path(products.index).read_text(encoding="utf-8")
     for text in ("outerEyesAndNose, zoom 0.9", "61, the first 50 shown", "cpu, float32",
                  "Mask random", "(25 % hidden)", "(100 % hidden, the means of 8×8 blocks known)",
-                 "percentile bootstrap", "excludes 0", "Several completions"):  # fmt: skip
+                 "percentile bootstrap", "excludes 0", "Several completions",
+                 "Kept is epoch 2", "KID on dlib × 1000: 1.20 (N = 12)",
+                 "How fast the known pixels are fitted"):  # fmt: skip
         assert text in html, text
     rows = re.findall(r"<tr><td>(ours|noise)</td><td class=\"n\" data-value=\"8.0\">", html)
     assert rows == ["ours", "noise"] * 3
@@ -441,11 +488,70 @@ def test_the_search_shows_six_methods_at_most(tree, tmp_path):
 
 
 def test_a_face_that_stopped_early_keeps_its_losses(tmp_path):
-    rows = [("a", 0, 4.0, 3.0, 0.0), ("a", 10, 2.0, 1.0, 0.0), ("b", 0, 8.0, 7.0, 0.0)]
+    rows = [
+        ("a", 0, 4.0, 3.0, 0.0, 0.3),
+        ("a", 10, 2.0, 1.0, 0.0, 0.1),
+        ("b", 0, 8.0, 7.0, 0.0, 0.7),
+    ]
     write_table(tmp_path / "search.csv", pd.DataFrame(rows, columns=tables.SEARCH))
     course = tables.mean_search(tmp_path / "search.csv")
     assert course.index.tolist() == [0, 10]
     assert course["loss"].tolist() == [6, 5] and course["contextual"].tolist() == [5, 4]
+    assert course["unweighted"].tolist() == pytest.approx([0.5, 0.4])
+
+
+# -- how fast the known pixels are fitted ------------------------------------------------------
+
+
+def fitted(tmp_path, losses, seconds):
+    """A search of two faces at steps 0, 10, ...: mean losses, and the seconds of both together."""
+    folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+    rows = [
+        (face, 10 * number, 0.0, 0.0, 0.0, loss + more)
+        for face, more in (("a", 0.1), ("b", -0.1))
+        for number, loss in enumerate(losses)
+    ]
+    write_table(folder / "search.csv", pd.DataFrame(rows, columns=tables.SEARCH))
+    course = [(10 * number, took) for number, took in enumerate(seconds)]
+    return folder / "search.csv", course
+
+
+def test_the_fit_is_by_seconds_per_face(tmp_path):
+    runs = [("center", "fast"), ("center", "slow"), ("eyes", "fast"), ("center", "gone")]
+    made = [
+        fitted(tmp_path, [0.5, 0.3, 0.2], [1, 2, 3]),
+        fitted(tmp_path, [0.9, 0.4, 0.3], [2, 60, 120]),
+        fitted(tmp_path, [0.5, 0.4], [1, 2]),
+        fitted(tmp_path, [0.5, 0.4], [1, 2]),
+    ]
+    jobs = [
+        write_timing(
+            tmp_path / "complete_latent" / mask / f"{method}.json",
+            "complete_latent", 0, 200, 2, "faces", course,
+        )
+        for (mask, method), (_, course) in zip(runs[:3], made, strict=False)
+    ]  # fmt: skip
+    searches = {run: tables.mean_search(file) for run, (file, _) in zip(runs, made, strict=True)}
+    found = fit.fit_courses(searches, timings.read_jobs(jobs))
+    assert list(found) == runs[:3]  # what left no course is left out
+    assert found["center", "fast"]["seconds"].tolist() == [0.5, 1, 1.5]
+    assert found["center", "fast"]["unweighted"].tolist() == pytest.approx([0.5, 0.3, 0.2])
+    table = fit.fit_table(found, {"fast": "g", "slow": "g"}).set_index(["mask", "method"])
+    fast = table.loc[("center", "fast")]
+    assert fast[["first", "last", "last_seconds"]].tolist() == pytest.approx([0.5, 0.2, 1.5])
+    # It has what slow ends with, 0.3 after 60 seconds, after one second.
+    assert fast["other"] == "slow" and fast["other_last"] == pytest.approx(0.3)
+    assert fast["reached"] == 1
+    assert np.isnan(table.loc[("center", "slow"), "reached"])  # 0.2 is never reached
+    assert table.loc[("eyes", "fast"), "other"] == ""
+    apart = fit.fit_table(found, {"fast": "g", "slow": "h"}).set_index(["mask", "method"])
+    assert apart.loc[("center", "fast"), "other"] == ""  # another model: no rival
+
+
+def test_a_damaged_course_is_named(tmp_path):
+    file = write_timing(tmp_path / "x.json", "complete_latent", 0, 1, 1, "faces", [["a", 1]])
+    with pytest.raises(FacefillError, match=r"x\.json"):
+        timings.read_jobs([file])
 
 
 def test_same_bytes_twice(tree, products, tmp_path):
@@ -456,7 +562,17 @@ def test_same_bytes_twice(tree, products, tmp_path):
 
 
 def test_report_without_search_or_model(tree, products, tmp_path):
-    of_models = ("histories", "losses", "samples", "samples_gif", "settings", "weights", "models")
+    of_models = (
+        "histories",
+        "losses",
+        "samples",
+        "samples_gif",
+        "settings",
+        "weights",
+        "models",
+        "model_metrics",
+        "measured_models",
+    )
     of_searches = ("progress", "search", "completion_samples", "iterative")
     nothing = {key: [] for key in (*of_searches, *of_models)}
     made = tree.report(tmp_path, **nothing, timings=["gone.json"])

@@ -180,6 +180,14 @@ def identity_table(wildcards):
     return []
 
 
+# -- models ------------------------------------------------------------------------------------
+
+
+def model_file(model, file):
+    """A file of a model, of the dataset at hand."""
+    return f"results/{{dataset}}/models/{model}/{file}"
+
+
 # -- masks -------------------------------------------------------------------------------------
 
 
@@ -212,10 +220,26 @@ def compared():
     ]
 
 
-def compared_models():
-    """The models that the compared methods use, each once."""
+def faces_of(method):
+    """How many test faces a method completes, at most."""
+    return config["methods"][method]["faces"] or config["compare"]["faces"]
+
+
+def compared_models(*kinds):
+    """The models that the compared methods use, each once; of `kinds` alone where some are given."""
     methods = [config["methods"][method] for method in config["compare"]["methods"]]
-    return list(dict.fromkeys(method["model"] for method in methods if "model" in method))
+    used = [method.get(role) for method in methods for role in ("model", "encoder")]
+    models = dict.fromkeys(model for model in used if model)
+    return [name for name in models if not kinds or config["models"][name]["kind"] in kinds]
+
+
+def searched():
+    """Those compared pairs whose method searches, as lists."""
+    return [
+        [mask, method]
+        for mask, method in compared()
+        if config["methods"][method]["kind"] == "latent"
+    ]
 
 
 def compared_files(file, kinds=None):
@@ -246,6 +270,7 @@ def whole_build(dataset):
         for model in compared_models()
         for file in ("weights.safetensors", "settings.json")
     ]
+    files += [f"{top}/models/{model}/set_metrics.csv" for model in compared_models("dcgan")]
     for file in ("faces", "metrics.csv"):
         files += [path.format(dataset=dataset) for path in compared_files(file)]
     return files
@@ -270,7 +295,9 @@ def timing_logs(wildcards):
     jobs = [*first, "index"]
     jobs += [f"align/shard-{shard}-of-{shards}" for shard in range(shards)]
     jobs += ["flatten", "split"]
-    jobs += [f"train_dcgan/{model}" for model in compared_models()]
+    for model in compared_models():
+        jobs.append(f"train_{config['models'][model]['kind']}/{model}")
+    jobs += [f"measure_model/{model}" for model in compared_models("dcgan")]
     for mask, method in compared():
         kind = config["methods"][method]["kind"]
         completed_by = "complete_latent" if kind == "latent" else "complete_classical"

@@ -6,7 +6,9 @@ rule publish:
         summary="results/{dataset}/report/summary.csv",
         differences="results/{dataset}/report/differences.csv",
         timings="results/{dataset}/report/timings.csv",
+        model_metrics="results/{dataset}/report/model_metrics.csv",
         provenance="results/{dataset}/report/provenance.json",
+        searches=compared_files("search.csv", kinds=["latent"]),
         template="workflow/report/results.md.j2",
         code=code("publish"),
     output:
@@ -20,6 +22,8 @@ rule publish:
         "../../envs/facefill.yaml"
     params:
         dataset=lambda wildcards: wildcards.dataset,
+        searched=searched(),
+        timings=timing_logs,
         command=publish_command,
     script:
         "../scripts/publish.py"

@@ -19,6 +19,9 @@ rule report:
         weights=expand(
             "results/{{dataset}}/models/{model}/weights.safetensors", model=compared_models()
         ),
+        model_metrics=expand(
+            "results/{{dataset}}/models/{model}/set_metrics.csv", model=compared_models("dcgan")
+        ),
         manifest="results/{dataset}/manifest.csv",
         faces_sheet="results/{dataset}/faces.png",
         train_csv="results/{dataset}/splits/train.csv",
@@ -54,6 +57,12 @@ rule report:
             caption="../report/set_metrics.rst",
             category="Measures",
             labels={"dataset": "{dataset}", "what": "whole sets"},
+        ),
+        model_metrics=report(
+            "results/{dataset}/report/model_metrics.csv",
+            caption="../report/model_metrics.rst",
+            category="Models",
+            labels={"dataset": "{dataset}", "what": "likeness of samples"},
         ),
         completion=report(
             "results/{dataset}/report/completion.gif",
@@ -137,12 +146,11 @@ rule report:
     params:
         dataset=lambda wildcards: wildcards.dataset,
         runs=[list(pair) for pair in compared()],
-        iterative=[
-            [mask, method]
-            for mask, method in compared()
-            if config["methods"][method]["kind"] == "latent"
-        ],
+        iterative=searched(),
         models=compared_models(),
+        measured_models=compared_models("dcgan"),
+        searched_models={method: config["methods"][method]["model"] for _, method in searched()},
+        limits={method: faces_of(method) for method in config["compare"]["methods"]},
         masks={mask: mask_settings(mask) for mask in config["compare"]["masks"]},
         zoom=config["align"]["zoom"],
         config=reported_config,

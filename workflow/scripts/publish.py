@@ -5,14 +5,17 @@ from stage import stage
 with stage(snakemake) as work:
     from facefill.report.publish import publish
 
-    source = snakemake.input
+    source, params = snakemake.input, snakemake.params
     publish(
-        dataset=snakemake.params.dataset,
+        dataset=params.dataset,
         summary=source.summary,
         differences=source.differences,
         timings=source.timings,
+        model_metrics=source.model_metrics,
         provenance=source.provenance,
+        searches=dict(zip(map(tuple, params.searched), source.searches, strict=True)),
+        jobs=params.timings,
         template=source.template,
-        command=snakemake.params.command,
+        command=params.command,
         page=snakemake.output[0],
     )

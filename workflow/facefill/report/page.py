@@ -31,6 +31,7 @@ SETS = [
     ("sample_spread", "spread of samples", "grey levels in the hole", 1, 2, "descending"),
     ("sample_spread_identity", "spread of samples", "identity distance", 1, 3, "descending"),
 ]
+MODEL_SETS = {"kid_dlib": "KID on dlib × 1000", "kid_pixels": "KID on pixels × 1000"}
 STATUS = {
     "aligned": "a face for the splits",
     "no_face": "no face was found",
@@ -120,23 +121,19 @@ def summary_table(
 
 
 def best_method(part: pd.DataFrame, differences: pd.DataFrame, metric: str) -> str | None:
-    """The method of the best mean, if it is better than the second best with its interval.
+    """The method that is better than every other one of its mask with its interval, if any.
 
-    `part` holds the rows of one mask in the summary. The interval is that of the paired
-    `differences` (`tables.differences`); where it includes 0, or a mean is missing, nobody is
-    best.
+    `part` holds the rows of one mask in the summary. The intervals are those of the paired
+    `differences` (`tables.differences`), on the faces that both have: means of different faces
+    do not rank.
     """
-    if len(part) < 2 or part[metric].isna().any():
-        return None
-    order = part.sort_values(metric, ascending=metric not in HIGHER_IS_BETTER, kind="stable")
-    first, second = order["method"].iloc[:2]
-    found = differences[
-        (differences["mask"] == part["mask"].iloc[0])
-        & (differences["method"] == first)
-        & (differences["other"] == second)
-        & (differences["metric"] == metric)
+    of_mask = differences[
+        (differences["mask"] == part["mask"].iloc[0]) & (differences["metric"] == metric)
     ]
-    return first if found["better"].item() == first else None
+    for method, rows in of_mask.groupby("method", sort=False):
+        if (rows["better"] == method).all():
+            return method
+    return None
 
 
 def set_table(sets: pd.DataFrame, mask: str) -> Table:
@@ -187,12 +184,45 @@ def overview_table(summary: pd.DataFrame) -> Table:
     return Table([Column("method"), *(Column(mask, "descending") for mask in masks)], rows)
 
 
+def fit_rows(fits: pd.DataFrame, mask: str) -> list[dict[str, str]]:
+    """Return one mask's rows of `fit.fit_table` as text."""
+    return [
+        {
+            "method": row["method"],
+            "model": row["model"],
+            "first": f"{row['first']:.4f}",
+            "first_seconds": _each(row["first_seconds"]),
+            "last": f"{row['last']:.4f}",
+            "last_seconds": _each(row["last_seconds"]),
+            "other": f"{row['other']}: {row['other_last']:.4f}" if row["other"] else "–",
+            "reached": _each(row["reached"]),
+        }
+        for row in fits[fits["mask"] == mask].to_dict("records")
+    ]
+
+
+def likeness(sets: pd.DataFrame, model: str) -> dict[str, str]:
+    """Return the measures of a model's samples as text, with their N."""
+    part = sets[sets["model"] == model]
+    return {
+        MODEL_SETS[row["metric"]]: f"{number(1000 * row['value'], 2)} (N = {row['faces']})"
+        for row in part.to_dict("records")
+    }
+
+
 def model_view(
-    name: str, history: Path, losses: Path, samples: Path, gif: Path, settings: dict[str, Any]
+    name: str,
+    history: Path,
+    losses: Path,
+    samples: Path,
+    gif: Path,
+    settings: dict[str, Any],
+    sets: pd.DataFrame,
 ) -> dict[str, Any]:
-    """Return what the page shows of one model."""
+    """Return what the page shows of one model; `sets` are those of `tables.gather_models`."""
     try:
-        last = pd.read_csv(history).iloc[-1].to_dict()
+        epochs = pd.read_csv(history)
+        last = epochs.iloc[-1].to_dict()
     except (ValueError, IndexError) as error:
         raise FacefillError(
             f"{history}: no epoch in it; delete its folder and run again"
@@ -201,12 +231,22 @@ def model_view(
     return {
         "name": name,
         "warnings": settings.get("warnings", []),
+        "kind": settings["kind"],
+        "kept": _kept_epoch(epochs),
+        "likeness": likeness(sets, name),
         "last": {key: f"{value:,.6g}" for key, value in last.items() if pd.notna(value)},
         "settings": {key: _setting(value) for key, value in shown.items()},
         "losses": embed.plot(losses),
         "samples": embed.photo(samples),
         "gif": embed.film(gif),
     }
+
+
+def _kept_epoch(epochs: pd.DataFrame) -> int | None:
+    """The epoch that validation chose, if it chose one."""
+    if "kept" not in epochs or epochs["val_hole_psnr"].isna().all():
+        return None
+    return int(epochs.loc[epochs["kept"] == 1, "epoch"].iloc[0])
 
 
 def _setting(value: Any) -> str:

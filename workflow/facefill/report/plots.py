@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from facefill.files import atomic
 from facefill.report.tables import Run, masks_of
@@ -108,25 +109,53 @@ def write_search(
 
 
 def write_timings(
-    path: Path | str, timings: pd.DataFrame, quality: pd.DataFrame, colours: dict[str, str]
+    path: Path | str,
+    timings: pd.DataFrame,
+    quality: pd.DataFrame,
+    fits: dict[Run, pd.DataFrame],
+    colours: dict[str, str],
 ) -> None:
-    """Plot the seconds of every stage, and the quality of completions against their seconds.
+    """Plot the seconds of every stage, and what seconds buy: quality, and fit of known pixels.
 
     `timings` is the table of `timings.combine`; `quality` holds mask, method, seconds (per face)
-    and hole_psnr, a point each.
+    and hole_psnr, a point each; `fits` is what `fit.fit_courses` returns, two masks to a row.
     """
+    masks = masks_of(fits)
     stages = timings[timings["name"] == ""].reset_index(drop=True)
     bars = 0.9 + 0.36 * max(1, len(stages))
     points = 4.6 if len(quality) else 0.9
-    figure = Figure(figsize=(11, bars + points), dpi=100, layout="constrained")
-    above, below = figure.subplots(2, gridspec_kw={"height_ratios": [bars, points]})
+    lines = -(-len(masks) // 2)
+    heights = [bars, points, *[3.2] * lines]
+    figure = Figure(figsize=(11, sum(heights)), dpi=100, layout="constrained")
+    grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
+    above, below = (figure.add_subplot(grid[row, :]) for row in range(2))
     _draw_seconds(above, stages)
     if len(quality):
         _draw_quality(below, quality, colours)
     else:
         below.set_axis_off()
         below.text(0, 0.5, "Quality against time: no completion left its timing.", fontsize=10)
+    for number, mask in enumerate(masks):
+        axis = figure.add_subplot(grid[2 + number // 2, number % 2])
+        _draw_fits(axis, mask, fits, colours)
     _save(figure, path)
+
+
+def _draw_fits(axis, mask: str, fits: dict[Run, pd.DataFrame], colours: dict[str, str]) -> None:
+    for (name, method), course in fits.items():
+        if name == mask:
+            axis.plot(course["seconds"], course["unweighted"], color=colours[method], label=method)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    for scale in (axis.xaxis, axis.yaxis):  # numbers to read also within one power of ten
+        scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        scale.set_major_formatter("{x:g}")
+        scale.set_minor_formatter(NullFormatter())
+    axis.grid(alpha=0.3)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.set_title(f"mask {mask}: mean |M * (G - y)|", fontsize=10)
+    axis.set_xlabel("seconds per face of searching")
+    axis.legend(fontsize=8.5, frameon=False)
 
 
 def _draw_seconds(axis, stages: pd.DataFrame) -> None:

@@ -1,6 +1,7 @@
 """The figures of a report as a Markdown page: it can be published where the faces cannot."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import yaml
 
 from facefill.errors import FacefillError
 from facefill.files import read_table, write_bytes
-from facefill.report.page import best_method
+from facefill.report.fit import fit_courses, fit_table
+from facefill.report.page import best_method, fit_rows, likeness
+from facefill.report.tables import mean_search
+from facefill.report.timings import read_jobs, seconds_per_face
 
 # Metric, heading and decimals.
 SHOWN = [
@@ -26,13 +30,17 @@ def publish(
     summary: Path | str,
     differences: Path | str,
     timings: Path | str,
+    model_metrics: Path | str,
     provenance: Path | str,
+    searches: Mapping[tuple[str, str], Path | str],
+    jobs: Sequence[Path | str],
     template: Path | str,
     command: str,
     page: Path | str,
 ) -> None:
     """Write `page` from the tables and the provenance of a report; `command` is what made it.
 
+    `searches` are the search.csv by mask and method, `jobs` the timings of the jobs as JSON.
     Raises FacefillError when one of them is damaged.
     """
     columns = [name for key, *_ in SHOWN for name in (key, f"{key}_low", f"{key}_high")]
@@ -43,15 +51,26 @@ def publish(
     stages = read_table(timings, [*names, "jobs", "seconds", "items"], text=names)
     facts = _facts(Path(provenance))
     masks = list(dict.fromkeys(means["mask"]))
-    seconds = _seconds_per_face(means, stages, facts["config"]["methods"])
+    methods = facts["config"]["methods"]
+    noted = read_jobs(jobs)
+    seconds = seconds_per_face(noted)
+    losses = {run: mean_search(file) for run, file in searches.items()}
+    models = {method: methods[method]["model"] for _, method in searches}
+    fits = fit_table(fit_courses(losses, noted), models)
+    sets = read_table(
+        model_metrics, ["model", "metric", "value", "faces"], text=["model", "metric"]
+    )
     context = {
         "command": command,
         "dataset": dataset,
         "facts": facts,
         "config": yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
+        "counts": _range(means["faces"]),
         "headings": [heading for _, heading, _ in SHOWN],
         "masks": {mask: _rows(means[means["mask"] == mask], pairs, seconds) for mask in masks},
         "pairs": {mask: _pairs(pairs[pairs["mask"] == mask]) for mask in masks},
+        "fits": {mask: fit_rows(fits, mask) for mask in masks},
+        "models": {model: likeness(sets, model) for model in dict.fromkeys(sets["model"])},
         "stages": [_stage(row) for row in stages.to_dict("records")],
     }
     environment = jinja2.Environment(
@@ -61,6 +80,10 @@ def publish(
     write_bytes(page, text.encode("utf-8", errors="backslashreplace"))
 
 
+def _range(counts: pd.Series) -> str:
+    return f"{counts.min()}" if counts.nunique() == 1 else f"{counts.min()} to {counts.max()}"
+
+
 def _facts(provenance: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(provenance.read_text(encoding="utf-8")))
@@ -68,22 +91,6 @@ def _facts(provenance: Path) -> dict[str, Any]:
         raise FacefillError(
             f"{provenance}: not a report's provenance; delete it and run again"
         ) from error
-
-
-def _seconds_per_face(
-    means: pd.DataFrame, stages: pd.DataFrame, methods: dict[str, Any]
-) -> dict[tuple[str, str], float]:
-    """Seconds per face by mask and method: of their own row, or of a stage with one job."""
-    seconds = {}
-    for mask, method in zip(means["mask"], means["method"], strict=True):
-        latent = methods[method]["kind"] == "latent"
-        stage = stages[stages["stage"] == ("complete_latent" if latent else "complete_classical")]
-        job = stage[stage["name"] == f"{mask}/{method}"]
-        if job.empty:  # a stage's single job has no row of its own
-            job = stage[(stage["name"] == "") & (stage["jobs"] == 1)]
-        if len(job) == 1 and job["items"].iloc[0]:
-            seconds[mask, method] = job["seconds"].iloc[0] / job["items"].iloc[0]
-    return seconds
 
 
 def _rows(

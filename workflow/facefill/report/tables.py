@@ -1,6 +1,6 @@
 """The tables of the report: every face's metrics, their means and differences with intervals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from facefill.measure import FACE_METRICS, HIGHER_IS_BETTER
 from facefill.report.bootstrap import limits, resampled_means
 
 DECIMALS = 6  # of differences, as in the tables: what rounds to 0 is no difference
-SEARCH = ["face", "step", "loss", "contextual", "prior"]
+SEARCH = ["face", "step", "loss", "contextual", "prior", "unweighted"]
 
 Run = tuple[str, str]  # a mask's name, a method's name
 
@@ -23,11 +23,14 @@ def masks_of(runs: Iterable[Run]) -> list[str]:
     return list(dict.fromkeys(mask for mask, _ in runs))
 
 
-def gather(files: Sequence[Path | str], runs: Sequence[Run]) -> pd.DataFrame:
+def gather(
+    files: Sequence[Path | str], runs: Sequence[Run], face_counts: Mapping[str, int]
+) -> pd.DataFrame:
     """Join the metrics of all runs: `mask,method,face` and FACE_METRICS, sorted by these three.
 
-    `files` are in the order of `runs`. Raises FacefillError when the methods of one mask were not
-    measured on the same faces: their means could not be compared.
+    `files` are in the order of `runs`; `face_counts` say by method how many faces it was to
+    complete. Raises FacefillError when it has not, or lacks a face that a method of the same mask
+    and of no more faces has: their means could not be compared.
     """
     parts = []
     for file, (mask, method) in zip(files, runs, strict=True):
@@ -37,33 +40,53 @@ def gather(files: Sequence[Path | str], runs: Sequence[Run]) -> pd.DataFrame:
         parts.append(part[["mask", "method", "face", *FACE_METRICS]])
     table = pd.concat(parts, ignore_index=True)
     table[FACE_METRICS] = table[FACE_METRICS].astype(float)
-    _check_same_faces(table)
+    _check_faces(table, face_counts)
     return table.sort_values(["mask", "method", "face"], ignore_index=True)
 
 
-def _check_same_faces(table: pd.DataFrame) -> None:
+def _check_faces(table: pd.DataFrame, face_counts: Mapping[str, int]) -> None:
     for mask, of_mask in table.groupby("mask", sort=True):
         faces = {method: set(part["face"]) for method, part in of_mask.groupby("method")}
-        everything = set().union(*faces.values())
         for method, measured in faces.items():
-            if missing := sorted(everything - measured):
+            expected = face_counts[method]
+            others = [faces[other] for other in faces if face_counts[other] <= expected]
+            if missing := sorted(set().union(*others) - measured):
                 raise FacefillError(
                     f"mask {mask}, method {method}: the completion of face {missing[0]!r} is "
                     f"missing ({len(missing)} in all), another method has it; delete "
                     f"completions/{mask}/{method} and run again"
                 )
+            if len(measured) != expected:
+                raise FacefillError(
+                    f"mask {mask}, method {method}: {len(measured)} faces were measured instead of "
+                    f"{expected}; delete completions/{mask}/{method} and run again"
+                )
 
 
 @dataclass(frozen=True)
-class Means:
-    """The mean metrics of all methods of one mask, and those of resampled faces."""
+class Sample:
+    """The mean metrics of methods on one set of faces, and those of resampled faces."""
 
-    mask: str
-    methods: list[str]
+    methods: list[str]  # those that completed all of these faces
     faces: int
     counts: np.ndarray  # int [methods, FACE_METRICS]: faces that have a value
     means: np.ndarray  # float [methods, FACE_METRICS]
     resampled: np.ndarray  # float [resamples, methods, FACE_METRICS], the same faces for all
+
+
+@dataclass(frozen=True)
+class Means:
+    """All that is known of the mean metrics of one mask's methods."""
+
+    mask: str
+    faces: dict[str, frozenset[str]]  # by method
+    samples: dict[frozenset[str], Sample]  # of every method's faces, and of what two share
+
+    def of(self, method: str, other: str | None = None) -> tuple[Sample, list[int]]:
+        """The sample on the faces of `method`, or on those it shares with `other`; their places."""
+        methods = [method] if other is None else [method, other]
+        sample = self.samples[frozenset.intersection(*(self.faces[one] for one in methods))]
+        return sample, [sample.methods.index(one) for one in methods]
 
 
 def bootstrap(table: pd.DataFrame, runs: Sequence[Run]) -> list[Means]:
@@ -78,12 +101,25 @@ def bootstrap(table: pd.DataFrame, runs: Sequence[Run]) -> list[Means]:
 
 
 def _means(table: pd.DataFrame, mask: str, methods: list[str]) -> Means:
-    parts = dict(iter(table[table["mask"] == mask].sort_values("face").groupby("method")))
-    values = np.stack([parts[method][FACE_METRICS].to_numpy(float) for method in methods], axis=1)
+    parts = {
+        method: part.set_index("face")[FACE_METRICS]
+        for method, part in table[table["mask"] == mask].groupby("method")
+    }
+    faces = {method: frozenset(parts[method].index) for method in methods}
+    shared = {one & two for one in faces.values() for two in faces.values()}
+    samples = {}
+    for common in shared:
+        having = [method for method in methods if common <= faces[method]]
+        samples[common] = _sample(having, [parts[method].loc[sorted(common)] for method in having])
+    return Means(mask, faces, samples)
+
+
+def _sample(methods: list[str], parts: list[pd.DataFrame]) -> Sample:
+    values = np.stack([part.to_numpy(float) for part in parts], axis=1)
     counts = (~np.isnan(values)).sum(0)
     with np.errstate(invalid="ignore"):
         means = np.nansum(values, axis=0) / counts
-    return Means(mask, methods, len(values), counts, means, resampled_means(values))
+    return Sample(methods, len(values), counts, means, resampled_means(values))
 
 
 def summarise(every: Sequence[Means]) -> pd.DataFrame:
@@ -94,19 +130,20 @@ def summarise(every: Sequence[Means]) -> pd.DataFrame:
     """
     rows = []
     for means in every:
-        low, high = _limits(means.resampled, means.counts)
-        for number, method in enumerate(means.methods):
-            row = {"mask": means.mask, "method": method, "faces": means.faces}
+        for method in means.faces:
+            sample, (place,) = means.of(method)
+            low, high = _limits(sample.resampled[:, place], sample.counts[place])
+            row = {"mask": means.mask, "method": method, "faces": sample.faces}
             for column, metric in enumerate(FACE_METRICS):
-                row[metric] = means.means[number, column]
-                row[f"{metric}_low"] = low[number, column]
-                row[f"{metric}_high"] = high[number, column]
+                row[metric] = sample.means[place, column]
+                row[f"{metric}_low"] = low[column]
+                row[f"{metric}_high"] = high[column]
             rows.append(row)
     return pd.DataFrame(rows)
 
 
 def differences(every: Sequence[Means]) -> pd.DataFrame:
-    """Compare every method with every other one on the same faces.
+    """Compare every method with every other one on the faces that both have completed.
 
     Returns mask, method, other, metric, faces, difference, low, high, better: the mean over the
     `faces` that have the metric of method minus other, and its 95 % interval over resampled
@@ -115,21 +152,22 @@ def differences(every: Sequence[Means]) -> pd.DataFrame:
     """
     rows = []
     for means in every:
-        for one, method in enumerate(means.methods):
-            for two, other in enumerate(means.methods):
-                if one != two:
-                    rows += _difference(means, one, two, method, other)
+        for method in means.faces:
+            for other in means.faces:
+                if method != other:
+                    rows += _difference(means, method, other)
     columns = ["mask", "method", "other", "metric", "faces", "difference", "low", "high", "better"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _difference(means: Means, one: int, two: int, method: str, other: str) -> list[tuple]:
+def _difference(means: Means, method: str, other: str) -> list[tuple]:
+    sample, (one, two) = means.of(method, other)
     # Both have a value for the same faces: the mask alone decides where there is none.
-    counts = means.counts[one]
-    low, high = _limits(means.resampled[:, one] - means.resampled[:, two], counts)
+    counts = sample.counts[one]
+    low, high = _limits(sample.resampled[:, one] - sample.resampled[:, two], counts)
     rows = []
     for column, metric in enumerate(FACE_METRICS):
-        values = means.means[one, column] - means.means[two, column], low[column], high[column]
+        values = sample.means[one, column] - sample.means[two, column], low[column], high[column]
         values = [round(float(value), DECIMALS) + 0.0 for value in values]  # + 0: no -0
         better = ""
         if values[1] > 0 or values[2] < 0:
@@ -147,8 +185,7 @@ def gather_sets(files: Sequence[Path | str], runs: Sequence[Run]) -> pd.DataFram
     """Join the set metrics of all runs: mask,method,metric,value,faces, in the order of `runs`."""
     parts = []
     for file, (mask, method) in zip(files, runs, strict=True):
-        part = read_table(file, ["metric", "value", "faces"], text=["metric"])
-        part = part[["metric", "value", "faces"]].astype({"value": float, "faces": int})
+        part = _read_sets(file)
         part.insert(0, "mask", mask)
         part.insert(1, "method", method)
         parts.append(part)
@@ -156,11 +193,30 @@ def gather_sets(files: Sequence[Path | str], runs: Sequence[Run]) -> pd.DataFram
 
 
 def mean_search(file: Path | str) -> pd.DataFrame:
-    """Return the mean loss and contextual loss over all faces by step of one run's search.
+    """Return the mean losses over all faces by step of one run's search.
+
+    They are `loss`, `contextual` and, however the method weighs the known pixels, `unweighted`.
 
     A face whose search has ended early keeps its last losses.
     """
     table = read_table(file, SEARCH, text=["face"])
-    courses = table.pivot_table(index="step", columns="face", values=["loss", "contextual"])
+    shown = ["loss", "contextual", "unweighted"]
+    courses = table.pivot_table(index="step", columns="face", values=shown)
     courses = courses.sort_index().ffill()
-    return pd.DataFrame({name: courses[name].mean(axis=1) for name in ("loss", "contextual")})
+    return pd.DataFrame({name: courses[name].mean(axis=1) for name in shown})
+
+
+def gather_models(files: Sequence[Path | str], models: Sequence[str]) -> pd.DataFrame:
+    """Join the set metrics of models: model,metric,value,faces, in the order of `models`."""
+    parts = [
+        _read_sets(file).assign(model=model) for file, model in zip(files, models, strict=True)
+    ]
+    columns = ["model", "metric", "value", "faces"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _read_sets(file: Path | str) -> pd.DataFrame:
+    columns = ["metric", "value", "faces"]
+    return read_table(file, columns, text=["metric"])[columns].astype(
+        {"value": float, "faces": int}
+    )

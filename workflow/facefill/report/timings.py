@@ -32,10 +32,11 @@ def read_jobs(files: Sequence[Path | str]) -> pd.DataFrame:
     """Return a row per job: rule, start, end, items, unit, name.
 
     Each of `files` is a JSON object with the first five, as every job writes one; files that do
-    not exist are left out. `name` tells a job from the others of its rule.
+    not exist are left out. `name` tells a job from the others of its rule, `course` are the steps
+    that it noted, with the seconds that they took.
     """
     jobs = [_read(Path(file)) for file in files if Path(file).is_file()]
-    return pd.DataFrame(jobs, columns=[*TIMING, "name"])
+    return pd.DataFrame(jobs, columns=[*TIMING, "course", "name"])
 
 
 def combine(jobs: pd.DataFrame) -> pd.DataFrame:
@@ -65,10 +66,21 @@ def seconds_per_face(jobs: pd.DataFrame) -> dict[tuple[str, str], float]:
     return seconds
 
 
+def courses(jobs: pd.DataFrame) -> dict[tuple[str, str], list[tuple[int, float]]]:
+    """Return by mask and method the steps of a search, and the seconds per face up to each."""
+    found = {}
+    for job in jobs.to_dict("records"):
+        if job["rule"].startswith("complete") and job["items"] and job["course"]:
+            mask, _, method = job["name"].partition("/")
+            found[mask, method] = [(step, took / job["items"]) for step, took in job["course"]]
+    return found
+
+
 def _read(file: Path) -> dict:
     try:
-        timing = json.loads(file.read_text(encoding="utf-8"))
-        timing = {key: timing[key] for key in TIMING}
+        noted = json.loads(file.read_text(encoding="utf-8"))
+        timing = {key: noted[key] for key in TIMING}
+        timing["course"] = [(int(step), float(took)) for step, took in noted.get("course", [])]
     except (ValueError, KeyError, TypeError) as error:
         raise FacefillError(f"{file}: not a timing of a job; delete it and run again") from error
     return {**timing, "name": _job_name(file, timing["rule"])}

@@ -13,9 +13,11 @@ import yaml
 
 from facefill.errors import FacefillError
 from facefill.files import atomic, read_table, write_table
+from facefill.likeness import SET_FLOAT_FORMAT
 from facefill.masks import make_masks
-from facefill.measure import FLOAT_FORMAT, SET_FLOAT_FORMAT, read_samples
+from facefill.measure import FLOAT_FORMAT, read_samples
 from facefill.report import embed, page, pictures, plots, tables
+from facefill.report.fit import fit_courses, fit_table
 from facefill.report.pictures import Completions
 from facefill.report.provenance import provenance
 from facefill.report.tables import Run
@@ -58,6 +60,7 @@ class Sources(_Named):
     samples_gif: Sequence[str]
     settings: Sequence[str]
     weights: Sequence[str]
+    model_metrics: Sequence[str]  # of Choice.measured_models
     manifest: str
     faces_sheet: str
     train_csv: str
@@ -77,6 +80,7 @@ class Products(_Named):
     summary: str
     differences: str
     set_metrics: str
+    model_metrics: str
     completion: str  # GIF
     masks: str  # PNG, as the next six
     best: str
@@ -99,6 +103,9 @@ class Choice(_Named):
     runs: Sequence[Run]  # pairs of mask and method
     iterative: Sequence[Run]  # those of them that search
     models: Sequence[str]
+    measured_models: Sequence[str]  # those of them that make samples
+    searched_models: dict[str, str]  # by method, the model that it searches
+    limits: dict[str, int]  # how many faces a method completes at most
     masks: dict[str, dict[str, Any]]  # settings of every mask
     zoom: float  # of the alignment
     config: dict[str, Any]  # for the provenance, and alignment for the page
@@ -113,8 +120,12 @@ class _Numbers:
     summary: pd.DataFrame
     differences: pd.DataFrame
     sets: pd.DataFrame
+    models: pd.DataFrame  # set metrics of models
     timings: pd.DataFrame
     seconds: dict[Run, float]  # per face, of the runs that left their timing
+    searches: dict[Run, pd.DataFrame]  # their losses by step
+    courses: dict[Run, pd.DataFrame]  # of those that left their timing, the loss over time
+    fits: pd.DataFrame
 
 
 def write_report(sources: Sources, products: Products, choice: Choice) -> int:
@@ -126,7 +137,7 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
     runs = [tuple(run) for run in choice.runs]
     numbers = _write_tables(sources, products, choice, runs)
     compared = _compared(sources, choice, runs, numbers.metrics)
-    samples = _samples(sources, choice, compared[0])
+    samples = _samples(sources, choice, numbers.metrics, compared[0])
     _write_pictures(sources, products, choice, numbers.metrics, compared, samples)
     _write_plots(sources, products, choice, runs, numbers)
     splits = {
@@ -167,6 +178,7 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
             "size": compared[0].size,
             "align": choice.config.get("align", {}),
             "faces": page.number(len(measured), 0),
+            "uneven": numbers.summary["faces"].nunique() > 1,
             "people": page.number(people.reindex(measured).nunique(), 0),
             "overview": page.overview_table(numbers.summary) if len(compared) > 1 else None,
             "masks": _mask_views(numbers, compared, runs),
@@ -174,7 +186,7 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
             "pictures": _page_pictures(products, choice, bool(samples)),
             "iterative": list(choice.iterative),
             "models": [
-                page.model_view(*files, values)
+                page.model_view(*files, values, numbers.models)
                 for *files, values in zip(
                     choice.models, sources.histories, sources.losses, sources.samples,
                     sources.samples_gif, settings, strict=True,
@@ -194,21 +206,33 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
 def _write_tables(
     sources: Sources, products: Products, choice: Choice, runs: list[Run]
 ) -> _Numbers:
-    metrics = tables.gather(sources.metrics, runs)
-    means = tables.bootstrap(metrics, runs)
     jobs = read_jobs(choice.timings)
+    searches = {
+        tuple(run): tables.mean_search(file)
+        for run, file in zip(choice.iterative, sources.search, strict=True)
+    }
+    courses = fit_courses(searches, jobs)
+    tests = len(read_table(sources.test_csv, SPLIT, text=SPLIT))
+    face_counts = {method: min(limit, tests) for method, limit in choice.limits.items()}
+    metrics = tables.gather(sources.metrics, runs, face_counts)
+    means = tables.bootstrap(metrics, runs)
     numbers = _Numbers(
         metrics=metrics,
         summary=tables.summarise(means),
         differences=tables.differences(means),
         sets=tables.gather_sets(sources.set_metrics, runs),
+        models=tables.gather_models(sources.model_metrics, choice.measured_models),
         timings=combine(jobs),
         seconds=seconds_per_face(jobs),
+        searches=searches,
+        courses=courses,
+        fits=fit_table(courses, choice.searched_models),
     )
     write_table(products.metrics, metrics, FLOAT_FORMAT)
     write_table(products.summary, numbers.summary, FLOAT_FORMAT)
     write_table(products.differences, numbers.differences, FLOAT_FORMAT)
     write_table(products.set_metrics, numbers.sets, SET_FLOAT_FORMAT)
+    write_table(products.model_metrics, numbers.models, SET_FLOAT_FORMAT)
     write_table(products.timings, numbers.timings)
     return numbers
 
@@ -216,13 +240,14 @@ def _write_tables(
 def _compared(
     sources: Sources, choice: Choice, runs: list[Run], metrics: pd.DataFrame
 ) -> list[Completions]:
-    """One Completions per mask, with the originals of the faces that were measured."""
+    """One Completions per mask, with the originals of the faces that all methods completed."""
     names, originals = read_split(sources.test_npy, sources.test_csv)
     rows = {name: row for row, name in enumerate(names)}
     folders = dict(zip(runs, map(Path, sources.completions), strict=True))
     compared = []
     for mask in tables.masks_of(runs):
-        faces = sorted(metrics.loc[metrics["mask"] == mask, "face"].unique())
+        of_mask = metrics[metrics["mask"] == mask].groupby("method")["face"]
+        faces = sorted(set.intersection(*(set(of_method) for _, of_method in of_mask)))
         if unknown := [face for face in faces if face not in rows]:
             raise FacefillError(
                 f"mask {mask}: face {unknown[0]!r} was measured, but is not in "
@@ -240,14 +265,17 @@ def _compared(
     return compared
 
 
-def _samples(sources: Sources, choice: Choice, first: Completions) -> dict[str, np.ndarray]:
+def _samples(
+    sources: Sources, choice: Choice, metrics: pd.DataFrame, first: Completions
+) -> dict[str, np.ndarray]:
     """What the methods that make several completions per face made under the first mask."""
     samples = {}
     for (mask, method), file in zip(choice.iterative, sources.completion_samples, strict=True):
         if mask == first.mask:
-            drawn = read_samples(file, len(first.faces), first.size)
+            part = metrics[(metrics["mask"] == mask) & (metrics["method"] == method)]
+            drawn = read_samples(file, len(part), first.size)  # sorted by face, as `part` is
             if drawn.shape[1] > 1:
-                samples[method] = drawn
+                samples[method] = drawn[part["face"].isin(first.faces).to_numpy()]
     return samples
 
 
@@ -263,7 +291,7 @@ def _write_pictures(
         blocks = []
         for item in compared:
             method = next(iter(item.folders))
-            faces = ranked(metrics, item.mask, method, kind, EXAMPLES)
+            faces = ranked(metrics, item, method, kind, EXAMPLES)
             title = f"mask {item.mask}: {kind} {len(faces)} of {len(item.faces)} by {method}"
             blocks.append((title, item.rows(faces)))
         pictures.write_examples(getattr(products, kind), blocks)
@@ -297,13 +325,9 @@ def _write_plots(
         seconds=[numbers.seconds.get(run, 0) for run in runs]
     )
     quality = quality[quality["hole_psnr"].notna() & (quality["seconds"] > 0)]
-    plots.write_timings(products.timings_png, numbers.timings, quality, colours)
+    plots.write_timings(products.timings_png, numbers.timings, quality, numbers.courses, colours)
     if choice.iterative:
-        courses = {
-            tuple(run): tables.mean_search(file)
-            for run, file in zip(choice.iterative, sources.search, strict=True)
-        }
-        plots.write_search(products.search_png, courses, colours)
+        plots.write_search(products.search_png, numbers.searches, colours)
     else:
         pictures.write_notice(products.search_png, "No method of this report searches.")
 
@@ -319,7 +343,7 @@ def _mask_views(
     for item in compared:
         method = next(iter(item.folders))
         grids = {"typical": _some(item.faces, 2 * unit)}
-        grids |= {kind: ranked(numbers.metrics, item.mask, method, kind, unit) for kind in KINDS}
+        grids |= {kind: ranked(numbers.metrics, item, method, kind, unit) for kind in KINDS}
         views.append(
             {
                 "name": item.mask,
@@ -330,6 +354,7 @@ def _mask_views(
                 ),
                 "sets": page.set_table(numbers.sets, item.mask),
                 "differences": page.difference_table(numbers.differences, item.mask),
+                "fits": page.fit_rows(numbers.fits, item.mask),
                 "grids": {
                     kind: [
                         embed.columns(item.rows(faces[start : start + EXAMPLES]), GIVEN)
@@ -353,13 +378,16 @@ def _page_pictures(products: Products, choice: Choice, samples: bool) -> dict[st
     }
 
 
-def ranked(metrics: pd.DataFrame, mask: str, method: str, kind: str, count: int) -> list[str]:
+def ranked(
+    metrics: pd.DataFrame, item: Completions, method: str, kind: str, count: int
+) -> list[str]:
     """Return the `count` faces at which `method` did "best", "median" (those around it) or "worst".
 
-    By PSNR of the hole, best first ("worst": worst first); by PSNR of the face where nothing is
-    hidden.
+    Of those that `item` shows, under its mask. By PSNR of the hole, best first ("worst": worst
+    first); by PSNR of the face where nothing is hidden.
     """
-    part = metrics[(metrics["mask"] == mask) & (metrics["method"] == method)]
+    part = metrics[(metrics["mask"] == item.mask) & (metrics["method"] == method)]
+    part = part[part["face"].isin(item.faces)]
     key = "hole_psnr" if part["hole_psnr"].notna().any() else "psnr"
     faces = part.sort_values([key, "face"], ascending=[False, True])["face"].tolist()
     count = min(count, len(faces))

@@ -1,0 +1,117 @@
+"""How like validation faces a generator's samples are, as a set."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from test_complete import one_thread  # noqa: F401
+
+from facefill.errors import FacefillError
+from facefill.measure_model import measure_model
+from facefill.train import weights
+from facefill.train.networks import Generator, from_unit
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SIZE, COUNT = 32, 12
+SETTINGS = {
+    "z_dim": 6,
+    "prior": "normal",
+    "generator_filters": 8,
+    "kernel": 4,
+    "precision": "float32",
+    "channels_last": "auto",
+}
+
+
+def lively():
+    torch.manual_seed(0)
+    generator = Generator(SIZE, 6, 8, 4)
+    for parameter in generator.parameters():
+        parameter.data *= 3  # untrained, but with something to see
+    generator(torch.randn(64, 6))  # gives BatchNorm its statistics
+    return generator.eval()
+
+
+def constant():
+    """All of its samples are one."""
+    generator = lively()
+    generator.project.weight.data.zero_()
+    return generator
+
+
+@pytest.fixture(params=[COUNT])
+def tree(request, one_thread, tmp_path):  # noqa: F811
+    """Validation faces of the distribution that the lively generator has."""
+    with torch.no_grad():
+        made = lively()(torch.randn(request.param, 6, generator=torch.manual_seed(9)))
+    np.save(tmp_path / "val.npy", from_unit(made).permute(0, 2, 3, 1).contiguous().numpy())
+    names = [f"face{number}" for number in range(request.param)]
+    table = pd.DataFrame({"face": names, "identity": names, "source": names})
+    table.to_csv(tmp_path / "val.csv", index=False)
+    save(tmp_path, lively())
+    return tmp_path
+
+
+def save(tree, generator):
+    paths = tree / "weights.safetensors", tree / "settings.json"
+    weights.save(*paths, {"generator": generator}, SETTINGS)
+
+
+def run(tree, seed=0):
+    model = tree / "weights.safetensors", tree / "settings.json"
+    return measure_model(
+        tree / "val.npy", tree / "val.csv", *model, 1.0, seed, "cpu", tree / "set_metrics.csv"
+    )
+
+
+def values(tree):
+    return pd.read_csv(tree / "set_metrics.csv", index_col="metric")["value"]
+
+
+def test_the_table_and_its_bytes(tree):
+    assert run(tree) == COUNT
+    first = (tree / "set_metrics.csv").read_bytes()
+    table = pd.read_csv(tree / "set_metrics.csv")
+    assert table.columns.tolist() == ["metric", "value", "faces"]
+    assert table["metric"].tolist() == ["kid_dlib", "kid_pixels"]
+    assert table["faces"].tolist() == [COUNT, COUNT]
+    assert np.isfinite(table["value"]).all()
+    run(tree)
+    assert (tree / "set_metrics.csv").read_bytes() == first
+    run(tree, seed=1)
+    assert (tree / "set_metrics.csv").read_bytes() != first
+
+
+def test_equal_distributions_are_near_0_and_a_constant_one_is_not(tree):
+    run(tree)
+    equal = values(tree)
+    save(tree, constant())
+    run(tree)
+    collapsed = values(tree)
+    for name in ("kid_dlib", "kid_pixels"):
+        assert collapsed[name] > 5 * abs(equal[name])
+    assert abs(equal["kid_pixels"]) < 0.05
+
+
+@pytest.mark.parametrize("tree", [1], indirect=True)
+def test_one_face_has_no_distribution(tree):
+    assert run(tree) == 1
+    lines = (tree / "set_metrics.csv").read_text().splitlines()
+    assert lines == ["metric,value,faces", "kid_dlib,,1", "kid_pixels,,1"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda tree: (tree / "weights.safetensors").write_bytes(b"none"), "not readable weights"),
+        (lambda tree: (tree / "settings.json").write_text('{"z_dim": 6}'), "lacks"),
+        (lambda tree: np.save(tree / "val.npy", np.zeros(3)), "does not fit"),
+    ],
+)
+@pytest.mark.parametrize("tree", [2], indirect=True)
+def test_what_is_damaged_is_refused(tree, damage, words):
+    damage(tree)
+    with pytest.raises(FacefillError, match=words):
+        run(tree)
+    assert not (tree / "set_metrics.csv").exists()

@@ -1,0 +1,30 @@
+"""measure_model: how like the validation faces one generator's samples are."""
+
+
+rule measure_model:
+    input:
+        faces="results/{dataset}/splits/val.npy",
+        table="results/{dataset}/splits/val.csv",
+        weights="results/{dataset}/models/{model}/weights.safetensors",
+        settings="results/{dataset}/models/{model}/settings.json",
+        code=code("measure_model"),
+    output:
+        "results/{dataset}/models/{model}/set_metrics.csv",
+    log:
+        text="results/logs/{dataset}/measure_model/{model}.log",
+        timing="results/logs/{dataset}/measure_model/{model}.json",
+    benchmark:
+        "results/benchmarks/{dataset}/measure_model/{model}.tsv"
+    wildcard_constraints:
+        model=one_of(of_kind("models", "dcgan")),
+    conda:
+        "../../envs/facefill.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        zoom=config["align"]["zoom"],
+        seed=config["seed"],
+        device=config["device"],
+    script:
+        "../scripts/measure_model.py"

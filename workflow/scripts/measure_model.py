@@ -1,0 +1,21 @@
+"""Measure how like the validation faces the samples of one generator are."""
+
+from stage import stage
+
+with stage(snakemake) as work:
+    from pathlib import Path
+
+    from facefill.measure_model import measure_model
+
+    source, params = snakemake.input, snakemake.params
+    work.unit = "samples"
+    work.items = measure_model(
+        Path(source.faces),
+        Path(source.table),
+        Path(source.weights),
+        Path(source.settings),
+        params.zoom,
+        params.seed,
+        params.device,
+        snakemake.output[0],
+    )
