@@ -31,7 +31,9 @@ TINY = {
             "generator_filters": 4,
             "discriminator_filters": 4,
             "z_dim": 8,
-        }
+            "validation_faces": 4,
+        },
+        "encoder": {"epochs": 1, "batch": 8, "filters": 4},
     },
     "methods": {"ours": {"steps": 4}},
     "compare": {"faces": 4},

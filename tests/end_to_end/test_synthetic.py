@@ -39,10 +39,12 @@ TABLES = {
     "splits/train.csv": SPLIT,
     "splits/val.csv": SPLIT,
     "splits/test.csv": SPLIT,
-    "completions/center/ours/search.csv": "face,step,loss,contextual,prior",
+    "completions/center/ours/search.csv": "face,step,loss,contextual,prior,unweighted",
     "completions/center/ours/metrics.csv": f"face,{METRICS}",
     "completions/center/telea/metrics.csv": f"face,{METRICS}",
     "completions/center/mean/metrics.csv": f"face,{METRICS}",
+    "models/dcgan/set_metrics.csv": "metric,value,faces",
+    "report/model_metrics.csv": "model,metric,value,faces",
     "report/metrics.csv": f"mask,method,face,{METRICS}",
 }
 FILES = [
@@ -50,7 +52,8 @@ FILES = [
     "faces.png",
     *(f"splits/{name}.npy" for name in ("train", "val", "test")),
     *(
-        f"models/dcgan/{name}"
+        f"models/{model}/{name}"
+        for model in ("dcgan", "encoder")
         for name in (
             "weights.safetensors",
             "settings.json",
@@ -92,6 +95,8 @@ JOBS = [
     "flatten",
     "split",
     "train_dcgan/dcgan",
+    "train_encoder/encoder",
+    "measure_model/dcgan",
     "complete_latent/center/ours",
     "complete_classical/center/telea",
     "complete_classical/center/mean",
@@ -315,15 +320,26 @@ def test_settings_beside_the_weights_are_complete(project, results):
     # A checkpoint explains itself: the networks can be built from these settings alone.
     generator = Generator(64, settings["z_dim"], settings["generator_filters"], settings["kernel"])
     discriminator = Discriminator(
-        64, settings["discriminator_filters"], settings["kernel"], settings["fully_connected"]
+        64,
+        settings["discriminator_filters"],
+        settings["kernel"],
+        settings["fully_connected"],
+        settings["spectral_norm"],
     )
     networks = {"generator": generator, "discriminator": discriminator}
     load_weights(results / "models/dcgan/weights.safetensors", settings, networks)
 
 
-def test_the_history_has_epochs_and_no_seconds(results):
-    history = pd.read_csv(results / "models/dcgan/history.csv")
-    assert list(history["epoch"]) == [1, 2]
+def test_an_encoder_knows_its_generator(results):
+    settings = json.loads((results / "models/encoder/settings.json").read_text())
+    weights = (results / "models/dcgan/weights.safetensors").read_bytes()
+    assert settings["generator_sha256"] == hashlib.sha256(weights).hexdigest()
+
+
+@pytest.mark.parametrize(("model", "epochs"), [("dcgan", 2), ("encoder", 1)])
+def test_the_history_has_epochs_and_no_seconds(results, model, epochs):
+    history = pd.read_csv(results / f"models/{model}/history.csv")
+    assert list(history["epoch"]) == list(range(1, epochs + 1))
     assert np.isfinite(history.to_numpy(float)).all()
     times = [name for name in history if re.search("sec|time|date|per_s|rate|speed", name)]
     assert times == []
@@ -460,7 +476,7 @@ def test_the_provenance_is_enough_to_build_it_again(project, results):
     # dlib comes as the package dlib or as dlib-bin.
     dlibs = [version for name, version in facts["packages"].items() if name.startswith("dlib")]
     assert any(version and version.startswith(dlib.__version__) for version in dlibs), dlibs
-    assert facts["python"] and facts["platform"] and facts["devices"].keys() == {"dcgan"}
+    assert facts["python"] and facts["platform"] and facts["devices"].keys() == {"dcgan", "encoder"}
     checked = {Path(file).name for file in facts["sha256"]}
     assert checked >= {"train.npy", "val.npy", "test.npy", "test.csv", "weights.safetensors"}
     assert checked >= {"faces", "manifest.csv", "summary.csv", "best.png", "completion.gif"}

@@ -49,7 +49,7 @@ MISTAKES = {
     "a key in capitals": ({"SEED": 1}, ["SEED is not a known key", "did you mean 'seed'?"]),
     "a key of another kind": (
         {"methods": {"telea": {"steps": 10}}},
-        ["methods.telea.steps is not a known key", "known keys: kind, radius"],
+        ["methods.telea.steps is not a known key", "known keys: faces, kind, radius"],
     ),
     "a key that is a number": (
         {"masks": {2: {"kind": "center"}}},
@@ -171,6 +171,57 @@ MISTAKES = {
         {"compare": {"masks": ["centre"]}},
         ["compare.masks names 'centre'", "not in masks", "did you mean 'center'?"],
     ),
+    "an encoder of a model that is none": (
+        {"models": {"encoder": {"generator": "encoder"}}},
+        ["models.encoder.generator is 'encoder'", "a model of kind encoder", "of kind dcgan"],
+    ),
+    "a method that searches an encoder": (
+        {"methods": {"ours": {"model": "encoder"}}},
+        ["methods.ours.model is 'encoder'", "a model of kind encoder", "of kind dcgan"],
+    ),
+    "an encoder that does not exist": (
+        {"methods": {"ours": {"encoder": "encodr"}}},
+        ["methods.ours.encoder names 'encodr'", "not in models", "did you mean 'encoder'?"],
+    ),
+    "an encoder of another model": (
+        {"methods": {"ours": {"model": "kumar2018"}}},
+        ["methods.ours.encoder is 'encoder'", "for the model 'dcgan'", "name another one"],
+    ),
+    "a start that nobody predicts": (
+        {"methods": {"yeh2017": {"start": "encoder"}}},
+        ["methods.yeh2017.start is 'encoder'", "has no encoder", "methods.yeh2017.encoder"],
+    ),
+    "an anchor that nobody predicts": (
+        {"methods": {"yeh2017": {"anchor": 1}}},
+        ["methods.yeh2017.anchor is 1.0", "has no encoder", "methods.yeh2017.encoder"],
+    ),
+    "a feature map of a side that none has": (
+        {"models": {"encoder": {"features": 12}}, "methods": {"ours": {"features": 12}}},
+        ["features is 12", "the side of a feature map", "4, 8, 16, 32"],
+    ),
+    "another feature map than is predicted": (
+        {"methods": {"ours": {"features": 16}}},
+        ["methods.ours.features is 16", "predicts the map of side 8", "set it to that"],
+    ),
+    "an encoder that is good for nothing": (
+        {
+            "models": {"encoder": {"features": 0}},
+            "methods": {"ours": {"features": 0, "start": "random", "anchor": 0}},
+        },
+        ["methods.ours.encoder is 'encoder'", "neither starts at", "encoder to null"],
+    ),
+    "an encoder that learns from a drawn mask": (
+        {"models": {"encoder": {"masks": [{"kind": "file", "path": "mask.png"}]}}},
+        ["models.encoder.masks.0 is of kind file", "list others"],
+    ),
+    "an encoder that learns from a mask that cannot be": (
+        {"models": {"encoder": {"masks": [{"kind": "lowres", "factor": 7}]}}},
+        ["models.encoder.masks.0.factor is 7", "expected a divisor of the face's 64 pixels"],
+    ),
+    "a loss without targets, but smoothed labels": (
+        {"models": {"dcgan": {"loss": "hinge"}}},
+        ["models.dcgan.label_smoothing is 0.1", "hinge has no targets", "set it to 0"],
+    ),
     "shares mixed with counts": (
         {"split": {"val": 0.1, "test": 100}},
         ["split.val is 0.1 and split.test is 100", "two shares below 1 or two counts"],
@@ -240,6 +291,14 @@ COMMANDS = {
     "a number that is none": (
         ['models={"dcgan": {"generator_lr": "fast"}}'],
         ["models.dcgan.generator_lr is 'fast'", "expected a number"],
+    ),
+    "a list of what does not exist": (
+        ['models={"dcgan": {"augment": "[color, blur]"}}'],
+        ["models.dcgan.augment.1 is 'blur'", "expected one of color, translation, cutout"],
+    ),
+    "a mask in a list that cannot be": (
+        ['models={"encoder": {"masks": "[{kind: grid, step: 1}]"}}'],
+        ["models.encoder.masks.0.step is 1", "expected at least 2"],
     ),
     "a date that is none": (["seed=2021-13-45"], ["seed is '2021-13-45'", "a whole number"]),
     "a table with a missing brace": (

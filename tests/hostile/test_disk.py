@@ -77,7 +77,19 @@ FULL = {
     "align": ["aligned"],
     "flatten": ["faces", "manifest.csv", "geometry.csv", "faces.png"],
     "split": ["splits"],
-    "train_dcgan": ["models/dcgan"],
+    "train_dcgan": [
+        f"models/dcgan/{name}"
+        for name in (
+            "weights.safetensors",
+            "settings.json",
+            "history.csv",
+            "losses.png",
+            "samples.png",
+            "samples.gif",
+            "events",
+        )
+    ],
+    "train_encoder": ["models/encoder"],
     "complete_latent": [
         f"completions/center/ours/{name}"
         for name in ("faces", "grid.png", "progress.gif", "search.csv", "z.npy")
@@ -237,7 +249,8 @@ def test_damaged_weights(built, told):
     names(line, "weights.safetensors", "not readable weights")
     told("disk", "damaged weights", line)
     remove(built, "models/dcgan")
-    assert built.planned("--until", "complete_latent").keys() == {"train_dcgan", "complete_latent"}
+    planned = built.planned("--until", "complete_latent")
+    assert planned.keys() == {"train_dcgan", "train_encoder", "complete_latent"}
 
 
 def test_foreign_weights(built, told, tmp_path):

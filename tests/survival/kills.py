@@ -53,6 +53,12 @@ STAGES = {
         for name in ("weights.safetensors", "settings.json", "history.csv", "losses.png",
                      "samples.png", "samples.gif", "events")
     ],
+    "train_encoder": [
+        f"results/packed/models/encoder/{name}"
+        for name in ("weights.safetensors", "settings.json", "history.csv", "losses.png",
+                     "samples.png", "samples.gif", "events")
+    ],
+    "measure_model": ["results/packed/models/dcgan/set_metrics.csv"],
     "complete_latent": [
         f"results/packed/completions/center/ours/{name}"
         for name in ("faces", "grid.png", "progress.gif", "search.csv", "z.npy", "samples.npy")

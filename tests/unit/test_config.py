@@ -40,12 +40,14 @@ def test_the_shipped_configuration_spells_every_knob_out():
     complete = load(CONFIG, SCHEMA)
     for table in ("align", "compare"):
         assert complete[table].keys() == CONFIG[table].keys()
-    assert complete["models"]["dcgan"].keys() == CONFIG["models"]["dcgan"].keys()
+    for model in ("dcgan", "encoder"):
+        assert complete["models"][model].keys() == CONFIG["models"][model].keys()
     methods = CONFIG["methods"].values()
     for kind in {method["kind"] for method in methods}:
         written = {key for method in methods if method["kind"] == kind for key in method}
         schema = yaml.safe_load(SCHEMA.read_text())["$defs"][f"method_{kind}"]
-        assert written == schema["properties"].keys(), kind
+        assert written | {"faces"} == schema["properties"].keys(), kind
+    assert "faces" in CONFIG["methods"]["ours"]  # once for all kinds
 
 
 def test_the_shipped_configuration_has_every_kind_of_mask():
@@ -141,6 +143,42 @@ def test_absent_keys_get_their_defaults():
     assert complete["datasets"]["lfw"]["extras"] == []
 
 
+NEW_METHOD_KEYS = {"encoder": None, "anchor": 0, "features": 0, "features_prior": 1, "faces": None}
+NEW_MODEL_KEYS = {"spectral_norm": False, "r1": 0, "augment": [], "validation_faces": 0}
+
+
+def test_what_came_later_is_absent_from_the_presets():
+    """Their searches and trainings stay those of the publications."""
+    complete = load(CONFIG, SCHEMA)
+    for name in ("amos2016", "amos2016_hmc", "kumar2018", "yeh2017"):
+        assert NEW_METHOD_KEYS.items() <= complete["methods"][name].items(), name
+        assert complete["methods"][name]["start"] == "random"
+    for name in ("amos2016", "kumar2018"):
+        model = complete["models"][name]
+        assert (NEW_MODEL_KEYS | {"loss": "bce"}).items() <= model.items(), name
+    assert {complete["methods"][name]["faces"] for name in ("telea", "mean")} == {None}
+
+
+def test_an_encoder_needs_its_generator_and_masks_alone():
+    complete = load(changed("models.new", ENCODER), SCHEMA)["models"]["new"]
+    masks = [{"kind": "center", "scale": 0.25}, {"kind": "grid", "step": 2}]
+    assert complete == {
+        "kind": "encoder",
+        "generator": "dcgan",
+        "epochs": 8,
+        "batch": 64,
+        "filters": 64,
+        "features": 8,
+        "lr": 0.001,
+        "flips": True,
+        "masks": masks,
+    }
+
+
+MASKS = [{"kind": "center"}, {"kind": "grid", "step": 2}]
+ENCODER = {"kind": "encoder", "generator": "dcgan", "masks": MASKS}
+
+
 @pytest.mark.parametrize(
     ("path", "text", "value"),
     [
@@ -157,6 +195,24 @@ def test_absent_keys_get_their_defaults():
         ("align.predictor", "null", None),
         ("align.predictor", "123", "123"),
         ("compare.masks", "[center]", ["center"]),
+        ("models.dcgan.augment", "[color, cutout]", ["color", "cutout"]),
+        ("models.dcgan.augment", "[]", []),
+        ("models.dcgan.spectral_norm", "true", True),
+        ("models.dcgan.r1", "1", 1.0),
+        ("models.dcgan.validation_faces", "8", 8),
+        (
+            "models.encoder.masks",
+            "[{kind: grid, step: '3'}, {kind: center}]",
+            [{"kind": "grid", "step": 3}, {"kind": "center", "scale": 0.25}],
+        ),
+        ("models.encoder.features", "8", 8),
+        ("models.encoder.lr", "1e-3", 0.001),
+        ("methods.ours.anchor", "2", 2.0),
+        ("methods.ours.features_prior", "5e-1", 0.5),
+        ("methods.ours.faces", "16", 16),
+        ("methods.ours.faces", "null", None),
+        ("methods.telea.faces", "16", 16),
+        ("methods.yeh2017.encoder", "null", None),
         ("datasets.celeba.identity", "{table: people.csv}", {"table": "people.csv"}),
         ("datasets.celeba.identity", "file", "file"),
     ],
@@ -288,6 +344,215 @@ def test_no_typo_is_without_effect():
     for path in paths:
         with pytest.raises(FacefillError, match=r"\.?no_such_key is not a known key"):
             load(changed(".".join((*path, "no_such_key")), 1), SCHEMA)
+
+
+def merged(changes: dict) -> dict:
+    """The shipped configuration with some keys set, named by their paths."""
+    config = copy.deepcopy(CONFIG)
+    for path, value in changes.items():
+        table = config
+        *parents, key = path.split(".")
+        for parent in parents:
+            table = table[parent]
+        table[key] = value
+    return config
+
+
+OF_Z = {"models.encoder.features": 0, "methods.ours.features": 0}  # z is all that is predicted
+OTHER = ENCODER | {"generator": "amos2016"}
+NO_ENCODER = {"methods.ours.encoder": None, "methods.ours.start": "random"}
+DOES_NOT_FIT = {
+    "a hinge with smoothed labels": (
+        {"models.dcgan.loss": "hinge"},
+        "models.dcgan.label_smoothing is 0.1, but the loss hinge has no targets",
+    ),
+    "an unknown loss": ({"models.dcgan.loss": "wgan"}, "models.dcgan.loss is 'wgan', expected one"),
+    "an unknown augmentation": (
+        {"models.dcgan.augment": ["colour"]},
+        "models.dcgan.augment.0 is 'colour', expected one of color, translation, cutout; did you",
+    ),
+    "an augmentation twice": (
+        {"models.dcgan.augment": ["color", "color"]},
+        "models.dcgan.augment is ['color', 'color'], expected every entry once",
+    ),
+    "a penalty below 0": ({"models.dcgan.r1": -1}, "models.dcgan.r1 is -1.0, expected at least 0"),
+    "an encoder without a generator": (
+        {"models.new": {"kind": "encoder", "masks": MASKS}},
+        "models.new.generator is missing; add it",
+    ),
+    "an encoder without masks": (
+        {"models.encoder.masks": []},
+        "models.encoder.masks is [], expected at least 1 entries",
+    ),
+    "a generator that is not there": (
+        {"models.encoder.generator": "dcgam"},
+        "models.encoder.generator names 'dcgam', which is not in models; did you mean 'dcgan'?",
+    ),
+    "a generator that is an encoder": (
+        {"models.encoder.generator": "encoder"},
+        "models.encoder.generator is 'encoder', a model of kind encoder, expected one of kind "
+        "dcgan: dcgan, amos2016, kumar2018",
+    ),
+    "a generator of an encoder that nobody uses": (
+        {"models.new": ENCODER | {"generator": "gone"}},
+        "models.new.generator names 'gone', which is not in models",
+    ),
+    "an encoder's map of no side": (
+        {"models.encoder.features": 12, "methods.ours.features": 12},
+        "features is 12, expected 0 or the side of a feature map of a generator for 64 pixels: "
+        "4, 8, 16, 32",
+    ),
+    "a searched map of no side": (
+        NO_ENCODER | {"methods.ours.anchor": 0, "methods.ours.features": 12},
+        "methods.ours.features is 12, expected 0 or the side of a feature map",
+    ),
+    "a map as large as the face": (
+        NO_ENCODER | {"methods.ours.anchor": 0, "methods.ours.features": 64},
+        "methods.ours.features is 64, expected 0 or the side of a feature map",
+    ),
+    "a map that faces of 32 pixels lack": (
+        {"align.size": 32, "models.encoder.features": 32, "methods.ours.features": 32},
+        "features is 32, expected 0 or the side of a feature map of a generator for 32 pixels: "
+        "4, 8, 16",
+    ),
+    "a drawn mask to learn from": (
+        {"models.encoder.masks": [*MASKS, {"kind": "file", "path": "mask.png"}]},
+        "models.encoder.masks.2 is of kind file, which nothing can be learnt from",
+    ),
+    "a mask that hides nothing to learn from": (
+        {"models.encoder.masks": [{"kind": "full"}]},
+        "models.encoder.masks.0 is of kind full, which nothing can be learnt from",
+    ),
+    "blocks that do not fill the face to learn from": (
+        {"models.encoder.masks": [*MASKS, {"kind": "lowres", "factor": 7}]},
+        "models.encoder.masks.2.factor is 7, expected a divisor of the face's 64 pixels",
+    ),
+    "a box to learn from that contradicts itself": (
+        {"models.encoder.masks": [{"kind": "box", "min": 0.6}]},
+        "models.encoder.masks.0.min is 0.6, expected at most max (0.5)",
+    ),
+    "a mask of too few pixels to learn from": (
+        {"models.encoder.masks": [{"kind": "center"}, {"kind": "random", "hidden": 0.0001}]},
+        "models.encoder.masks.1 hides nothing at 64 pixels",
+    ),
+    "a mask to learn from that leaves nothing": (
+        {"models.encoder.masks": [{"kind": "center", "scale": 0}]},
+        "models.encoder.masks.0 hides the whole face at 64 pixels",
+    ),
+    "an unknown kind of mask to learn from": (
+        {"models.encoder.masks": [{"kind": "centre"}]},
+        "models.encoder.masks.0.kind is 'centre', expected one of center",
+    ),
+    "an unknown key of a mask to learn from": (
+        {"models.encoder.masks": [{"kind": "grid", "scale": 2}]},
+        "models.encoder.masks.0.scale is not a known key; known keys: kind, step",
+    ),
+    "a start at no encoder's": (
+        NO_ENCODER | {"methods.ours.start": "encoder", "methods.ours.anchor": 0},
+        "methods.ours.start is 'encoder', but the method has no encoder; name one under "
+        "methods.ours.encoder",
+    ),
+    "an anchor at no encoder's": (
+        NO_ENCODER,
+        "methods.ours.anchor is 1.0, but the method has no encoder; name one under",
+    ),
+    "a start at no encoder's of a method that is not compared": (
+        {"methods.yeh2017.start": "encoder"},
+        "methods.yeh2017.start is 'encoder', but the method has no encoder",
+    ),
+    "an encoder that is not there": (
+        {"methods.ours.encoder": "encodr"},
+        "methods.ours.encoder names 'encodr', which is not in models; did you mean 'encoder'?",
+    ),
+    "an encoder that is a dcgan": (
+        {"methods.ours.encoder": "dcgan"},
+        "methods.ours.encoder is 'dcgan', a model of kind dcgan, expected one of kind encoder: "
+        "encoder",
+    ),
+    "a model that is an encoder": (
+        {"methods.ours.model": "encoder"},
+        "methods.ours.model is 'encoder', a model of kind encoder, expected one of kind dcgan: "
+        "dcgan, amos2016, kumar2018",
+    ),
+    "an encoder of another generator": (
+        {"models.new": OTHER, "methods.ours.encoder": "new"},
+        "methods.ours.encoder is 'new', which predicts for the model 'amos2016', not for 'dcgan'",
+    ),
+    "another model than the encoder's": (
+        {"methods.ours.model": "kumar2018"},
+        "methods.ours.encoder is 'encoder', which predicts for the model 'dcgan', not for 'kumar",
+    ),
+    "a search of another map than is predicted": (
+        {"methods.ours.features": 16},
+        "methods.ours.features is 16, but its encoder predicts the map of side 8; set it to that",
+    ),
+    "a search of no map although one is predicted": (
+        {"methods.ours.features": 0},
+        "methods.ours.features is 0, but its encoder predicts the map of side 8; set it to that",
+    ),
+    "an encoder for nothing": (
+        OF_Z | {"methods.ours.start": "random", "methods.ours.anchor": 0},
+        "methods.ours.encoder is 'encoder', but the search neither starts at its prediction",
+    ),
+    "no faces at all": (
+        {"methods.telea.faces": 0},
+        "methods.telea.faces is 0, expected at least 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DOES_NOT_FIT)
+def test_models_and_methods_that_do_not_fit_are_refused(case):
+    changes, says = DOES_NOT_FIT[case]
+    with pytest.raises(FacefillError) as caught:
+        load(merged(changes), SCHEMA)
+    line = str(caught.value)
+    assert line.startswith("config: ") and says in line
+    assert len(line) < 300 and line.isprintable()
+
+
+FITS = {
+    "a hinge without smoothed labels": {
+        "models.dcgan.loss": "hinge",
+        "models.dcgan.label_smoothing": 0,
+    },
+    "other losses with smoothed labels": {"models.dcgan.loss": "lsgan"},
+    "every augmentation": {"models.dcgan.augment": ["cutout", "translation", "color"]},
+    "no encoder, no map": NO_ENCODER | {"methods.ours.anchor": 0, "methods.ours.features": 0},
+    "no encoder, but a map": NO_ENCODER | {"methods.ours.anchor": 0, "methods.ours.features": 32},
+    "an encoder of z alone": OF_Z,
+    "an encoder of z alone and a searched map": {"models.encoder.features": 0},
+    "an encoder of z alone to start at": OF_Z | {"methods.ours.anchor": 0},
+    "an encoder of z alone for an anchor": OF_Z | {"methods.ours.start": "mean"},
+    "an encoder for the map alone": {"methods.ours.start": "random", "methods.ours.anchor": 0},
+    "another map": {"models.encoder.features": 32, "methods.ours.features": 32},
+    "another encoder of the generator": {"models.new": ENCODER, "methods.ours.encoder": "new"},
+    "an encoder of another model, with that": {
+        "models.new": OTHER,
+        "methods.ours.encoder": "new",
+        "methods.ours.model": "amos2016",
+    },
+    "a mask for all of a face's blocks": {
+        "models.encoder.masks": [{"kind": "lowres", "factor": 64}]
+    },
+    "samples from an anchored search": {"methods.ours.start": "random", "methods.ours.samples": 3},
+    "samples from around the prediction": {"methods.ours.samples": 3},
+    "restarts from around the prediction": {"methods.ours.restarts": 2},
+    "faces of 32 pixels": {"align.size": 32},
+    # What is not compared need not fit the size, as before there were encoders.
+    "a size without a network": {"align.size": 100, "compare.methods": ["telea", "mean"]},
+    "a map for another size": {
+        "compare.methods": ["telea"],
+        "methods.other": {"kind": "latent", "model": "dcgan", "features": 128},
+    },
+    "no model at all": {"models": {}, "methods": {"telea": {"kind": "telea"}},
+                        "compare.methods": ["telea"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FITS)
+def test_near_misses_are_accepted(case):
+    assert load(merged(FITS[case]), SCHEMA)
 
 
 def test_searches_that_would_all_be_one_are_refused():

@@ -13,7 +13,11 @@ from project import Project
 
 METHODS = {"complete_latent": 1, "complete_classical": 2}
 FROM_COMPLETION = {**METHODS, "measure": 3, "report": 1}
-FROM_SPLIT = {"split": 1, "train_dcgan": 1, **FROM_COMPLETION}
+OURS = {"complete_latent": 1, "measure": 1, "report": 1}
+TELEA = {"complete_classical": 1, "measure": 1, "report": 1}
+FROM_ENCODER = {"train_encoder": 1, **OURS}
+FROM_DCGAN = {"train_dcgan": 1, "measure_model": 1, **FROM_ENCODER}
+FROM_SPLIT = {"split": 1, **FROM_DCGAN, **FROM_COMPLETION}
 FROM_FLATTEN = {"flatten": 1, **FROM_SPLIT}
 
 
@@ -79,6 +83,12 @@ def test_a_new_mask(built):
         assert wildcards(built, rule) == expected
 
 
+def test_another_form_of_a_mask(built):
+    """An encoder learns from masks of its own, whatever those of the report are called."""
+    built.configure(masks={"center": {"scale": 0.3}})
+    assert built.planned() == FROM_COMPLETION
+
+
 def test_another_content_of_a_drawn_mask(built):
     drawn = built.folder / "drawn.png"
     pixels = np.full((64, 64), 255, np.uint8)
@@ -109,9 +119,56 @@ def test_a_mask_removed_from_the_comparison(built):
     assert built.planned() == {"report": 1}
 
 
-def test_a_value_under_one_model(built):
-    built.configure(models={"dcgan": {"beta1": 0.6}})
-    assert built.planned() == {"train_dcgan": 1, "complete_latent": 1, "measure": 1, "report": 1}
+@pytest.mark.parametrize("change", [{"beta1": 0.6}, {"augment": ["color"]}, {"r1": 1}])
+def test_a_value_under_one_model(built, change):
+    """An encoder's generator: what the encoder says is true of that one alone."""
+    built.configure(models={"dcgan": change})
+    assert built.planned() == FROM_DCGAN
+
+
+MORE_MASKS = [{"kind": "center"}, {"kind": "grid", "step": 2}, {"kind": "lowres", "factor": 4}]
+
+
+@pytest.mark.parametrize("change", [{"lr": 0.002}, {"epochs": 3}, {"masks": MORE_MASKS}])
+def test_a_value_under_one_encoder(built, change):
+    built.configure(models={"encoder": change})
+    assert built.planned() == FROM_ENCODER
+    assert wildcards(built, "train_encoder") == {"dataset=mine, model=encoder"}
+
+
+def test_an_encoder_is_the_matter_of_the_methods_that_use_it(built):
+    other = {"kind": "latent", "model": "dcgan", "steps": 3}
+    built.configure(methods={"other": other}, compare={"methods": ["ours", "other"]})
+    built.build()
+    built.configure(models={"encoder": {"lr": 0.002}})
+    assert built.planned() == FROM_ENCODER
+    assert wildcards(built, "complete_latent") == {"dataset=mine, mask=center, method=ours"}
+
+
+def test_a_search_without_its_encoder(built):
+    change = {"encoder": None, "start": "random", "anchor": 0}
+    built.configure(methods={"ours": change})
+    assert built.planned() == OURS
+
+
+def test_a_model_that_nobody_uses(built):
+    built.configure(models={"kumar2018": {"beta1": 0.6}})
+    assert built.planned() == {}
+
+
+def test_the_number_of_one_methods_faces(built):
+    built.configure(methods={"telea": {"faces": 2}})
+    assert built.planned() == TELEA
+    assert wildcards(built, "complete_classical") == {"dataset=mine, mask=center, method=telea"}
+    assert wildcards(built, "measure") == {"dataset=mine, mask=center, method=telea"}
+
+
+def test_a_method_with_faces_of_its_own_asks_for_no_others(built):
+    built.configure(methods={"ours": {"faces": 2}})
+    assert built.planned() == OURS
+    built.build()
+    built.configure(compare={"faces": 3})
+    assert built.planned() == {"complete_classical": 2, "measure": 2, "report": 1}
 
 
 def test_the_number_of_compared_faces(built):
@@ -204,14 +261,17 @@ CODE = {
     "workflow/rules/align.smk": {"align": 3, **FROM_FLATTEN},
     "workflow/facefill/flatten.py": FROM_FLATTEN,
     "workflow/facefill/split.py": FROM_SPLIT,
-    "workflow/facefill/train/dcgan.py": {
-        "train_dcgan": 1,
-        "complete_latent": 1,
-        "measure": 1,
-        "report": 1,
-    },
-    "workflow/facefill/complete/latent.py": {"complete_latent": 1, "measure": 1, "report": 1},
-    "workflow/scripts/complete_latent.py": {"complete_latent": 1, "measure": 1, "report": 1},
+    "workflow/facefill/train/dcgan.py": FROM_DCGAN,
+    "workflow/rules/train_dcgan.smk": FROM_DCGAN,
+    "workflow/facefill/train/encoder.py": FROM_ENCODER,
+    "workflow/facefill/train/encoder_network.py": FROM_ENCODER,
+    "workflow/scripts/train_encoder.py": FROM_ENCODER,
+    "workflow/rules/train_encoder.smk": FROM_ENCODER,
+    "workflow/facefill/measure_model.py": {"measure_model": 1, "report": 1},
+    "workflow/rules/measure_model.smk": {"measure_model": 1, "report": 1},
+    "workflow/facefill/complete/latent.py": OURS,
+    "workflow/facefill/complete/space.py": OURS,
+    "workflow/scripts/complete_latent.py": OURS,
     "workflow/facefill/complete/classical.py": {
         "complete_classical": 2,
         "measure": 2,
@@ -234,9 +294,12 @@ def test_the_code_of_one_stage(built, path):
     assert built.planned() == CODE[path]
 
 
-@pytest.mark.parametrize("path", ["workflow/report/page.html.j2", "workflow/report/grid.rst"])
-def test_a_caption_or_the_template(built, path):
-    with (built.folder / path).open("a") as file:
+TEXTS = ("page.html.j2", "grid.rst", "losses.rst", "encoder_losses.rst", "model_metrics.rst")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_caption_or_the_template(built, text):
+    with (built.folder / "workflow/report" / text).open("a") as file:
         file.write("\n")
     assert built.planned() == {"report": 1}
 

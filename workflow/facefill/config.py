@@ -51,6 +51,7 @@ def load(config: dict[str, Any], schema_file: Path) -> dict[str, Any]:
     _check_datasets(complete["datasets"])
     _expand_homes(complete)
     _check_references(complete)
+    _check_models(complete)
     _check_split(complete["split"])
     _check_masks(complete)
     return complete
@@ -277,20 +278,26 @@ def _check_masks(config: dict[str, Any]) -> None:
                     f"config: masks.{name}.path: {settings['path']} holds no PNG; put one "
                     "{face}.png per test face there"
                 )
-        try:
-            masks = make_masks(settings, names, size, zoom)
-        except FacefillError as error:
-            key = "path: " if is_file else ""
-            raise FacefillError(f"config: masks.{name}.{key}{error}") from error
-        if masks.known.all() and settings["kind"] != "full":
-            raise FacefillError(
-                f"config: masks.{name} hides nothing at {size} pixels; let it hide more, or use "
-                "kind full"
-            )
-        if not masks.known.any() and not masks.block:
-            raise FacefillError(
-                f"config: masks.{name} hides the whole face at {size} pixels; leave some known"
-            )
+        _check_mask(f"masks.{name}", settings, names, size, zoom)
+
+
+def _check_mask(
+    key: str, settings: dict[str, Any], names: list[str], size: int, zoom: float
+) -> None:
+    """Refuse a mask that cannot be drawn for the faces `names`, or is all hole or none."""
+    try:
+        masks = make_masks(settings, names, size, zoom)
+    except FacefillError as error:
+        inner = "path: " if settings["kind"] == "file" else ""
+        raise FacefillError(f"config: {key}.{inner}{error}") from error
+    if masks.known.all() and settings["kind"] != "full":
+        raise FacefillError(
+            f"config: {key} hides nothing at {size} pixels; let it hide more, or use kind full"
+        )
+    if not masks.known.any() and not masks.block:
+        raise FacefillError(
+            f"config: {key} hides the whole face at {size} pixels; leave some known"
+        )
 
 
 def _check_datasets(datasets: dict[str, Any]) -> None:
@@ -315,8 +322,6 @@ def _check_references(config: dict[str, Any]) -> None:
     for name in config["compare"]["methods"]:
         _known("compare.methods", name, config["methods"], "methods")
     for name, method in config["methods"].items():
-        if "model" in method:
-            _known(f"methods.{name}.model", method["model"], config["models"], "models")
         if method.get("window", 1) % 2 == 0:
             raise FacefillError(
                 f"config: methods.{name}.window is {method['window']}, expected an odd number of "
@@ -341,6 +346,97 @@ def _check_references(config: dict[str, Any]) -> None:
                 f"config: align.size is {size}, expected a power of two (32, 64, 128, ...), since "
                 f"the method compared uses the DCGAN {method['model']!r}"
             )
+
+
+def _check_models(config: dict[str, Any]) -> None:
+    """Refuse models whose settings contradict each other, and methods that do not fit theirs."""
+    models = config["models"]
+    for name, model in models.items():
+        if model["kind"] == "encoder":
+            _of_kind(f"models.{name}.generator", model["generator"], models, "dcgan")
+        elif model["loss"] == "hinge" and model["label_smoothing"]:
+            raise FacefillError(
+                f"config: models.{name}.label_smoothing is {model['label_smoothing']}, but the "
+                "loss hinge has no targets to smooth; set it to 0"
+            )
+    for name, method in config["methods"].items():
+        if method["kind"] == "latent":
+            _check_latent(f"methods.{name}", method, models)
+    size, zoom = config["align"]["size"], config["align"]["zoom"]
+    for name in config["compare"]["methods"]:  # others need not fit the size
+        method = config["methods"][name]
+        if method["kind"] == "latent":
+            _check_features(f"methods.{name}.features", method["features"], size)
+            if method["encoder"]:
+                encoder = models[method["encoder"]]
+                _check_encoder(f"models.{method['encoder']}", encoder, size, zoom)
+
+
+def _check_latent(key: str, method: dict[str, Any], models: dict[str, dict[str, Any]]) -> None:
+    _of_kind(f"{key}.model", method["model"], models, "dcgan")
+    if method["prior"] and models[method["model"]]["loss"] == "lsgan":
+        raise FacefillError(
+            f"config: {key}.prior is {method['prior']}, but the model {method['model']!r} was "
+            "trained with the loss lsgan, whose verdicts are no logits; set prior to 0"
+        )
+    if method["encoder"] is None:
+        without = {"start": "random", "anchor": 0}
+        for what, instead in without.items():
+            if method[what] == "encoder" or (what == "anchor" and method[what]):
+                raise FacefillError(
+                    f"config: {key}.{what} is {method[what]!r}, but the method has no encoder; "
+                    f"name one under {key}.encoder, or set {what} to {instead}"
+                )
+        return
+    _of_kind(f"{key}.encoder", method["encoder"], models, "encoder")
+    encoder = models[method["encoder"]]
+    if encoder["generator"] != method["model"]:
+        raise FacefillError(
+            f"config: {key}.encoder is {method['encoder']!r}, which predicts for the model "
+            f"{encoder['generator']!r}, not for {method['model']!r}; name another one"
+        )
+    if encoder["features"] not in (0, method["features"]):
+        raise FacefillError(
+            f"config: {key}.features is {method['features']}, but its encoder predicts the map of "
+            f"side {encoder['features']}; set it to that"
+        )
+    if method["start"] != "encoder" and not method["anchor"] and not encoder["features"]:
+        raise FacefillError(
+            f"config: {key}.encoder is {method['encoder']!r}, but the search neither starts at "
+            "its prediction nor is held near it; set start to encoder, anchor above 0, or encoder "
+            "to null"
+        )
+
+
+def _check_encoder(key: str, encoder: dict[str, Any], size: int, zoom: float) -> None:
+    """Refuse an encoder that cannot be trained on faces of `size` pixels."""
+    _check_features(f"{key}.features", encoder["features"], size)
+    for place, mask in enumerate(encoder["masks"]):
+        if mask["kind"] in ("file", "full"):
+            raise FacefillError(
+                f"config: {key}.masks.{place} is of kind {mask['kind']}, which nothing can be "
+                "learnt from; list others"
+            )
+        _check_mask(f"{key}.masks.{place}", mask, ["face"], size, zoom)
+
+
+def _check_features(key: str, side: int, size: int) -> None:
+    sides = [4 << step for step in range(16) if 4 << step < size]
+    if side not in (0, *sides):
+        raise FacefillError(
+            f"config: {key} is {side}, expected 0 or the side of a feature map of a generator for "
+            f"{size} pixels: {', '.join(map(str, sides))}"
+        )
+
+
+def _of_kind(key: str, name: str, models: dict[str, dict[str, Any]], kind: str) -> None:
+    of_kind = {other: model for other, model in models.items() if model["kind"] == kind}
+    if name in models and name not in of_kind:
+        raise FacefillError(
+            f"config: {key} is {name!r}, a model of kind {models[name]['kind']}, expected one of "
+            f"kind {kind}: {', '.join(of_kind) or 'none there'}"
+        )
+    _known(key, name, models, "models")
 
 
 def _known(key: str, name: str, table: dict[str, Any], where: str) -> None:
