@@ -48,7 +48,7 @@ def test_a_build_that_is_killed_again_and_again(reference, tmp_path):
     while True:
         process = start(project)
         try:
-            process.wait(moments.uniform(4, 12))
+            process.wait(moments.uniform(6, 20))  # the longest start of a job takes a dozen
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
