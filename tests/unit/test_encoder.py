@@ -190,7 +190,11 @@ def fit(folder, of_generator, faces=None, seed=0, zoom=1.0, fingerprint="x", **c
 
 
 def same(one, two):
-    pairs = zip(one.encoder.state_dict().values(), two.encoder.state_dict().values(), strict=True)
+    pairs = zip(
+        one.networks["encoder"].state_dict().values(),
+        two.networks["encoder"].state_dict().values(),
+        strict=True,
+    )
     return all(torch.equal(a, b) for a, b in pairs)
 
 
@@ -210,14 +214,14 @@ def test_training_lowers_the_loss(tmp_path, of_generator):
     assert len(trained.samples) == 9
     assert (trained.samples[0] != trained.samples[-1]).any()
     assert trained.images == 8 * 4 * 8
-    assert not trained.encoder.training
+    assert not trained.networks["encoder"].training
 
 
 def test_validation_is_the_psnr_of_the_holes(tmp_path, of_generator):
     mask, unseen = SETTINGS.masks[0], own_faces(30)[24:]
     trained = fit(tmp_path / "a", of_generator, epochs=1, masks=(mask,))
     with torch.no_grad():
-        made = from_unit(trained_generator()(*trained.encoder(*inputs(unseen, mask))))
+        made = from_unit(trained_generator()(*trained.networks["encoder"](*inputs(unseen, mask))))
     hole = slice(SIZE // 4, SIZE * 3 // 4)
     error = made.permute(0, 2, 3, 1).numpy().astype(float) - unseen
     psnr = 10 * np.log10(255**2 / np.square(error[:, hole, hole]).mean((1, 2, 3)))

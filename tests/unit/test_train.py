@@ -71,7 +71,7 @@ def fit(folder, faces=FACES, seed=0, fingerprint="x", unseen=UNSEEN, zoom=1.0, *
 
 
 def tensors(trained):
-    networks = (trained.generator, trained.discriminator)
+    networks = trained.networks.values()
     return [tensor for network in networks for tensor in network.state_dict().values()]
 
 
@@ -209,6 +209,20 @@ def test_a_damaged_checkpoint_is_put_away(tmp_path, caplog, how):
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize("network", ["average", "discriminator"])
+def test_damaged_kept_networks_are_noticed_at_the_start(tmp_path, caplog, scores, network):
+    scores += BEST_IS_SECOND * 2
+    one = fit(tmp_path / "a", validation_faces=3)
+    file = next((tmp_path / "a").rglob("checkpoint.pt"))
+    state = torch.load(file, weights_only=True)
+    state["kept"][network].popitem()
+    torch.save(state, file)
+    two = fit(tmp_path / "a", validation_faces=3)
+    assert "damaged" in caplog.text
+    assert two.images == one.images
+    assert same(one, two)
+
+
 def test_too_few_faces_are_refused(tmp_path):
     with pytest.raises(FacefillError, match="7 faces, fewer than one batch of 8"):
         fit(tmp_path / "a", faces=FACES[:7])
@@ -336,8 +350,10 @@ def spectral_norms(discriminator):
 def test_spectral_norms_are_1_after_training(tmp_path):
     rates = {"generator_lr": 2e-3, "discriminator_lr": 2e-3}
     trained = fit(tmp_path / "a", spectral_norm=True, fully_connected=8, epochs=10, **rates)
-    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in trained.discriminator.modules())
-    norms = spectral_norms(trained.discriminator)
+    assert not any(
+        isinstance(layer, nn.BatchNorm2d) for layer in trained.networks["discriminator"].modules()
+    )
+    norms = spectral_norms(trained.networks["discriminator"])
     assert len(norms) == 5
     assert norms == pytest.approx([1] * 5, abs=0.1)
 
@@ -382,7 +398,7 @@ def test_each_part_of_it_matters(tmp_path, change):
         fit(tmp_path / "a", epochs=1, **SNGAN),
         fit(tmp_path / "b", epochs=1, **SNGAN | change),
     )
-    generators = [list(trained.generator.parameters()) for trained in (one, two)]
+    generators = [list(trained.networks["generator"].parameters()) for trained in (one, two)]
     assert not all(torch.equal(a, b) for a, b in zip(*generators, strict=True))
 
 

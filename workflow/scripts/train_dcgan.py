@@ -6,17 +6,15 @@ with stage(snakemake) as work:
     import hashlib
     from pathlib import Path
 
-    import torch
-
-    from facefill.files import copy_folder, sha256_file, write_table
+    from facefill.files import sha256_file
     from facefill.split import choose_faces, read_split
-    from facefill.train import checkpoint, dcgan, weights
-    from facefill.train.pictures import write_losses, write_samples
+    from facefill.train import dcgan
+    from facefill.train.pictures import write_losses
+    from trained import write
 
-    source, params, output = snakemake.input, snakemake.params, snakemake.output
+    source, params = snakemake.input, snakemake.params
     # What determines the result beside the settings: a checkpoint of other data or code is foreign.
     inputs = [sha256_file(path) for path in [source.faces, source.validation, *source.code]]
-    workdir = Path(params.checkpoints)
     trained = dcgan.train(
         read_split(source.faces, source.table)[1],
         choose_faces(
@@ -26,20 +24,7 @@ with stage(snakemake) as work:
         dcgan.Settings.of(params.settings),
         params.seed,
         params.device,
-        workdir,
+        Path(params.checkpoints),
         hashlib.sha256("".join(inputs).encode()).hexdigest(),
     )
-    write_table(output.history, trained.history)
-    write_losses(output.losses, trained.history)
-    write_samples(output.samples, output.samples_gif, trained.samples, trained.epoch)
-    copy_folder(trained.events, output.events)
-    settings = params.settings | {
-        "device": trained.compute,
-        "seed": params.seed,
-        "torch": torch.__version__,
-        "warnings": trained.warnings,
-    }
-    networks = {"generator": trained.generator, "discriminator": trained.discriminator}
-    weights.save(Path(output.weights), Path(output.settings), networks, settings)
-    checkpoint.discard(workdir)
-    work.items, work.unit = trained.images, "images"
+    write(snakemake, work, trained, write_losses, {"warnings": trained.warnings})

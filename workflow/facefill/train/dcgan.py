@@ -1,8 +1,7 @@
-"""Training a DCGAN: the split as one array on the device, one loop, a checkpoint per epoch."""
+"""Training a DCGAN: its steps, its average, the epoch that is kept."""
 
 import copy
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -13,14 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from facefill import device
 from facefill.device import Compute
-from facefill.errors import FacefillError
 from facefill.images import contact_sheet
-from facefill.progress import progress
-from facefill.train import checkpoint
 from facefill.train.augment import augment
 from facefill.train.health import health
 from facefill.train.losses import discriminator_loss, generator_loss, r1_penalty, verdict
@@ -28,10 +23,10 @@ from facefill.train.networks import (
     Discriminator,
     Generator,
     from_unit,
-    random_stream,
     sample_z,
     to_unit,
 )
+from facefill.train.run import Run, Trained, carry_out
 from facefill.train.validation import Validation, best_epoch, checked_epochs
 
 log = logging.getLogger("facefill.train")
@@ -75,21 +70,6 @@ class Settings:
         return cls(**values | {"augment": tuple(settings["augment"])})
 
 
-@dataclass
-class Trained:
-    """What a training leaves behind."""
-
-    generator: Generator  # with averaged weights where Settings.ema asks for them
-    discriminator: Discriminator
-    history: pd.DataFrame  # one row per epoch
-    samples: list[np.ndarray]  # contact sheets of the fixed z: before, then after every epoch
-    epoch: int  # the one whose networks these are
-    warnings: list[str]  # plain words about a training that looks sick
-    compute: str
-    images: int  # seen in this session; fewer than in all when it was resumed
-    events: Path  # TensorBoard's folder
-
-
 def train(
     faces: np.ndarray,
     validation_faces: np.ndarray,
@@ -103,35 +83,23 @@ def train(
     """Train on `faces`, uint8 [N, size, size, 3]; go on from a checkpoint where one fits.
 
     `validation_faces`, likewise and aligned with `zoom`, decide which epoch is kept where
-    the settings ask for that; else it is the last. `workdir` holds a folder per run, named by a
-    digest of everything that determines the result: the settings, the seed, the device, PyTorch's
-    version and `fingerprint` (of data and code). Raises FacefillError when there are fewer faces
-    than a batch or the losses stop being numbers.
+    the settings ask for that; else it is the last. `workdir` and `fingerprint` (of data and code)
+    are as in facefill.train.run. Raises FacefillError when there are fewer faces than a batch or
+    the losses stop being numbers.
     """
-    if len(faces) < settings.batch:
-        raise FacefillError(
-            f"the train split holds {len(faces)} faces, fewer than one batch of {settings.batch}; "
-            "lower the model's batch or add photos"
-        )
     compute = device.choose(device_name, settings.precision, settings.channels_last)
-    file = checkpoint.checkpoint_file(workdir, settings, seed, compute, str(zoom), fingerprint)
-    arguments = (faces, validation_faces, zoom, settings, seed, compute)
-    run = _Run(*arguments)
-    if file.exists() and not checkpoint.resume(file, run):
-        run = _Run(*arguments)  # without what the checkpoint has spoilt
-    log.info("training on %s; checkpoints in %s", compute, file.parent)
-    with SummaryWriter(str(file.parent / "events")) as events:
-        for epoch in run.epochs():
-            for name, value in run.history[-1].items():
-                if value is not None:
-                    events.add_scalar(name, value, epoch)
-            events.add_image("samples", run.sheets[-1], epoch, dataformats="HWC")
-            checkpoint.save(file, run.state())
-    return run.finish(file.parent / "events")
+    run, events = carry_out(
+        lambda: _Run(faces, validation_faces, zoom, settings, seed, compute),
+        workdir,
+        str(zoom),
+        fingerprint,
+    )
+    return run.finish(events)
 
 
-class _Run:
-    """The state of one training: networks, optimisers, history."""
+class _Run(Run):
+    losses = ("d_loss", "g_loss", "d_real", "d_fake")
+    remedy = "lower the model's learning rates or set precision: float32"
 
     def __init__(
         self,
@@ -142,7 +110,7 @@ class _Run:
         seed: int,
         compute: Compute,
     ):
-        self.settings, self.seed, self.compute = settings, seed, compute
+        super().__init__(faces, settings, seed, compute)
         torch.manual_seed(seed)
         size = faces.shape[1]
         self.generator = Generator(
@@ -160,87 +128,47 @@ class _Run:
         for network in (self.generator, self.discriminator, self.average):
             network.to(compute.device, memory_format=compute.memory_format)
         betas = (settings.beta1, settings.beta2)
-        self.optimisers = {
-            "generator": adam(self.generator, settings.generator_lr, betas),
-            "discriminator": adam(self.discriminator, settings.discriminator_lr, betas),
-        }
-        # uint8 [N, 3, size, size] in the layout of the networks: a batch is one indexing.
-        self.faces = (
-            torch.from_numpy(np.array(faces))  # a copy: no files in the loop
-            .to(compute.device)
-            .permute(0, 3, 1, 2)
-            .contiguous(memory_format=compute.memory_format)
-        )
+        self.generator_adam = adam(self.generator, settings.generator_lr, betas)
+        self.discriminator_adam = adam(self.discriminator, settings.discriminator_lr, betas)
         self.spread = _spread(self.faces[:: max(1, len(faces) // 512)])
-        self.fixed_z = self._z(SAMPLES, self._stream(0))
+        self.fixed_z = self._z(SAMPLES, self.stream(0))
         self.validation = None
         if settings.validation_faces:
-            start = self._z(len(validation_faces), self._stream(-3))
+            start = self._z(len(validation_faces), self.stream(-3))
             self.validation = Validation(validation_faces, zoom, start, settings.prior, compute)
-        self.epoch, self.steps, self.images = 0, 0, 0
         self.updates = 0  # of the generator and so of its average
-        self.history: list[dict[str, float]] = []
-        self.sheets = [self._sample()[0]]
         self.scores: dict[int, tuple[float, float]] = {}  # of the epochs that were validated
         self.kept: dict[str, Any] = {}  # the networks of the best of them
+        self.sheets.append(self._sample()[0])
 
     # -- checkpoints ---------------------------------------------------------------------------
 
-    def _parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Any]:
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "average": self.average,
-            **{f"adam_{name}": optimiser for name, optimiser in self.optimisers.items()},
+            "adam_generator": self.generator_adam,
+            "adam_discriminator": self.discriminator_adam,
         }
 
     def state(self) -> dict[str, Any]:
-        """All that the rest of the training depends on."""
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        state |= {"epoch": self.epoch, "steps": self.steps, "history": self.history}
-        state |= {"scores": self.scores, "kept": self.kept}
-        return state | {"sheets": torch.from_numpy(np.stack(self.sheets))}
+        return super().state() | {"scores": self.scores, "kept": self.kept}
 
     def take_up(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        self.epoch, self.steps, self.history = state["epoch"], state["steps"], state["history"]
         self.scores, self.kept = state["scores"], state["kept"]
+        if self.scores:
+            self._put_kept()  # what is damaged there must not come to light at the end
+        super().take_up(state)
         self.updates = self.steps * self.settings.generator_steps
-        self.sheets = list(state["sheets"].numpy())
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def epochs(self) -> Iterator[int]:
-        """Train the epochs that are left; after each, history and samples have grown by one."""
-        batches = len(self.faces) // self.settings.batch
-        total = self.settings.epochs * batches
-        with progress(total, "training", "step") as bar:
-            bar.update(self.steps)
-            while self.epoch < self.settings.epochs:
-                start, sums = time.perf_counter(), torch.zeros(4, device=self.compute.device)
-                for number, losses in enumerate(self._epoch(batches), 1):
-                    sums += losses
-                    bar.update()
-                    if number % 20 == 0 or number == batches:
-                        rate = number * self.settings.batch / (time.perf_counter() - start)
-                        d_loss, g_loss = (sums[:2] / number).tolist()
-                        bar.set_postfix_str(
-                            f"epoch {self.epoch + 1}/{self.settings.epochs}, D {d_loss:.3f}, "
-                            f"G {g_loss:.3f}, {rate:.0f} images/s",
-                            refresh=False,
-                        )
-                self.epoch += 1
-                self.steps += batches
-                self.images += batches * self.settings.batch
-                self._record((sums / batches).tolist())
-                yield self.epoch
+    def batches(self) -> int:
+        return len(self.faces) // self.settings.batch
 
-    def _epoch(self, batches: int) -> Iterator[Tensor]:
-        """One pass in random order, from a seed of its own: a resumed run needs no other state."""
-        random = self._stream(self.epoch + 1)
-        size = self.settings.batch
+    def one_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
+        size, batches = self.settings.batch, self.batches()
         order = torch.randperm(len(self.faces), generator=random)[: batches * size]
         flips = torch.rand(batches, size, generator=random) < 0.5
         for number, chosen in enumerate(order.view(batches, size)):
@@ -251,15 +179,15 @@ class _Run:
             yield step(
                 self.generator,
                 self.discriminator,
-                self.optimisers["generator"],
-                self.optimisers["discriminator"],
+                self.generator_adam,
+                self.discriminator_adam,
                 to_unit(real).contiguous(memory_format=self.compute.memory_format),
                 self._z(size, random),
                 self.settings,
                 self.compute,
                 self._update_average,
                 random,
-                penalise=self.settings.r1 > 0 and (self.steps + number) % R1_EVERY == 0,
+                penalise=self.settings.r1 > 0 and self.steps % R1_EVERY == 0,
             )
 
     @torch.no_grad()
@@ -271,20 +199,9 @@ class _Run:
             list(self.average.parameters()), list(self.generator.parameters()), 1 - decay
         )
 
-    def _record(self, means: list[float]) -> None:
-        if not all(np.isfinite(means)):
-            raise FacefillError(
-                f"the losses are no longer numbers after epoch {self.epoch}; lower the model's "
-                "learning rates or set precision: float32"
-            )
+    def look(self) -> tuple[np.ndarray, dict[str, float | None]]:
         sheet, diversity = self._sample()
-        self.sheets.append(sheet)
-        names = ("d_loss", "g_loss", "d_real", "d_fake")
-        row = {"epoch": self.epoch, "step": self.steps}
-        row |= {name: round(value, 6) for name, value in zip(names, means, strict=True)}
-        row |= {"diversity": round(diversity, 6)} | self._validate()
-        self.history.append(row)
-        log.info("epoch %d: %s", self.epoch, row)
+        return sheet, {"diversity": diversity} | self._validate()
 
     def _validate(self) -> dict[str, float | None]:
         """Try the epoch's networks on unseen faces, and keep them when they are the best so far."""
@@ -299,6 +216,10 @@ class _Run:
                 )
         return {"val_hole_psnr": scores[0], "val_identity_distance": scores[1]}
 
+    def _put_kept(self) -> None:
+        self.average.load_state_dict(self.kept["average"])
+        self.discriminator.load_state_dict(self.kept["discriminator"])
+
     # -- samples -------------------------------------------------------------------------------
 
     def _sample(self) -> tuple[np.ndarray, float]:
@@ -312,7 +233,7 @@ class _Run:
     @torch.no_grad()
     def _recalibrate(self) -> None:
         """Give the averaged generator BatchNorm statistics of its own: its weights are new."""
-        random = self._stream(-1)
+        random = self.stream(-1)
         with _fresh_statistics(self.average), self.compute.autocast():
             for _ in range(RECALIBRATION_BATCHES):
                 self.average(self._z(SAMPLES, random))
@@ -320,7 +241,7 @@ class _Run:
     @torch.no_grad()
     def _recalibrate_discriminator(self) -> None:
         """Give D statistics of as many real faces as samples: in training it saw more samples."""
-        random = self._stream(-2)
+        random = self.stream(-2)
         order = torch.randperm(len(self.faces), generator=random)
         with _fresh_statistics(self.discriminator), self.compute.autocast():
             for chosen in order.split(SAMPLES)[:RECALIBRATION_BATCHES]:
@@ -335,9 +256,6 @@ class _Run:
             self.compute.device
         )
 
-    def _stream(self, number: int) -> torch.Generator:
-        return random_stream(self.seed, number)
-
     def finish(self, events: Path) -> Trained:
         """Put the kept epoch's networks in place and judge the training."""
         warnings = health(self.history, self.settings.loss, self.settings.label_smoothing)
@@ -346,21 +264,19 @@ class _Run:
         epoch = self.epoch
         if self.scores:
             epoch = best_epoch(self.scores)
-            self.average.load_state_dict(self.kept["average"])
-            self.discriminator.load_state_dict(self.kept["discriminator"])
+            self._put_kept()
             log.info("epoch %d completes the validation faces best and is kept", epoch)
         self._recalibrate_discriminator()
         history = pd.DataFrame(self.history)
         return Trained(
-            self.average,
-            self.discriminator,
+            {"generator": self.average, "discriminator": self.discriminator},
             history.assign(kept=(history["epoch"] == epoch).astype(int)),
             self.sheets,
             epoch,
-            warnings,
             str(self.compute),
             self.images,
             events,
+            warnings,
         )
 
 
