@@ -8,8 +8,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 run: .venv/installed
 	snakemake $(ARGS)
 
+# Two files of tests at a time: most of what they wait for keeps one core busy.
 test: .venv/installed
-	python -m pytest $(ARGS)
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/installed
 	ruff check .
