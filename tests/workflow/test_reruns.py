@@ -140,6 +140,12 @@ def test_an_encoder_is_the_matter_of_the_methods_that_use_it(built):
     other = {"kind": "latent", "model": "dcgan", "steps": 3}
     built.configure(methods={"other": other}, compare={"methods": ["ours", "other"]})
     built.build()
+    code, weight = "workflow/facefill/train/encoder.py", "HOLE_WEIGHT = 2.0"
+    built.edit(code, weight, "HOLE_WEIGHT = 3.0")
+    assert built.planned() == FROM_ENCODER
+    assert wildcards(built, "complete_latent") == {"dataset=mine, mask=center, method=ours"}
+    built.edit(code, "HOLE_WEIGHT = 3.0", weight)
+    assert built.planned() == {}
     built.configure(models={"encoder": {"lr": 0.002}})
     assert built.planned() == FROM_ENCODER
     assert wildcards(built, "complete_latent") == {"dataset=mine, mask=center, method=ours"}
