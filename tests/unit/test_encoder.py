@@ -1,19 +1,27 @@
 """The encoder: what it predicts, that the hole does not matter to it, and its training."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from test_complete import faces, one_thread  # noqa: F401
 from test_train import interrupted
 
-from facefill import device
 from facefill.errors import FacefillError
 from facefill.files import write_table
 from facefill.masks import make_masks
 from facefill.train import encoder, weights
 from facefill.train.encoder import Settings, train
 from facefill.train.encoder_network import Encoder, observed_by_encoder
-from facefill.train.networks import Generator, feature_channels, from_unit, to_unit
+from facefill.train.networks import (
+    Discriminator,
+    Generator,
+    feature_channels,
+    from_unit,
+    to_unit,
+)
+from facefill.train.trained_dcgan import load_dcgan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -22,7 +30,10 @@ GENERATOR = {
     "z_dim": 6,
     "prior": "normal",
     "generator_filters": 8,
+    "discriminator_filters": 4,
     "kernel": 4,
+    "fully_connected": 0,
+    "spectral_norm": False,
     "precision": "float32",
     "channels_last": "auto",
 }
@@ -68,6 +79,11 @@ def trained_generator():
         parameter.data *= 3  # untrained, but with something to see
     generator(torch.randn(64, 6))  # gives BatchNorm its statistics
     return generator.eval().requires_grad_(False)
+
+
+def discriminator():
+    torch.manual_seed(0)
+    return Discriminator(SIZE, 4, 4, 0, False)
 
 
 # The network.
@@ -177,7 +193,8 @@ def own_faces(count=24):
 @pytest.fixture
 def of_generator(one_thread, tmp_path):  # noqa: F811
     paths = tmp_path / "generator" / "weights.safetensors", tmp_path / "generator" / "settings.json"
-    weights.save(*paths, {"generator": trained_generator()}, GENERATOR)
+    networks = {"generator": trained_generator(), "discriminator": discriminator()}
+    weights.save(*paths, networks, GENERATOR)
     return paths
 
 
@@ -206,7 +223,8 @@ def table(trained, path):
 def test_training_lowers_the_loss(tmp_path, of_generator):
     trained = fit(tmp_path / "a", of_generator, epochs=8)
     history = trained.history
-    assert history.columns.tolist() == ["epoch", "step", "pixels", "z", "changes", "val_hole_psnr"]
+    losses = ["pixels", "d_features", "z", "changes"]
+    assert history.columns.tolist() == ["epoch", "step", *losses, "val_hole_psnr"]
     assert history["epoch"].tolist() == list(range(1, 9))
     assert history["step"].tolist() == [4 * epoch for epoch in range(1, 9)]  # 6 real ones each
     assert history["pixels"].iloc[-1] < 0.9 * history["pixels"].iloc[0]
@@ -234,15 +252,28 @@ def test_without_features_z_alone_is_learnt(tmp_path, of_generator):
     assert history["pixels"].iloc[-1] < history["pixels"].iloc[0]
 
 
-def test_the_generator_stays_as_it_was(of_generator):
-    generator = trained_generator()
-    before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
-    run = encoder._Run(
-        own_faces(), own_faces(2), 1.0, generator, GENERATOR, SETTINGS, 0, device.choose("cpu")
-    )
-    next(run.epochs())
-    after = generator.state_dict()
-    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+def test_generator_and_discriminator_stay_as_they_were(of_generator):
+    dcgan = load_dcgan(*of_generator, SIZE, "cpu")
+    before = copy.deepcopy([dcgan.generator.state_dict(), dcgan.discriminator.state_dict()])
+    next(encoder._Run(own_faces(), own_faces(2), 1.0, dcgan, SETTINGS, 0).epochs())
+    for network, was in zip((dcgan.generator, dcgan.discriminator), before, strict=True):
+        after = network.state_dict()
+        assert all(torch.equal(tensor, after[name]) for name, tensor in was.items())
+
+
+def test_the_distance_in_the_discriminators_features():
+    """0 for the same, 1 for a stranger (the next one of the batch), and D learns nothing."""
+    judge = discriminator().eval().requires_grad_(False)
+    given = to_unit(torch.from_numpy(own_faces(4)).permute(0, 3, 1, 2))
+    assert len(judge.features(given)) == 3
+    assert torch.equal(judge.layers[-1](judge.features(given)[-1].flatten(1))[:, 0], judge(given))
+    assert encoder.feature_distance(judge, given, given) == 0
+    strangers = encoder.feature_distance(judge, given.roll(1, 0), given)
+    assert torch.isclose(strangers, torch.tensor(1.0))
+    near = (given + 0.01).requires_grad_()
+    distance = encoder.feature_distance(judge, near, given)
+    assert 0 < distance < 0.5
+    assert (torch.autograd.grad(distance, near)[0] != 0).any()
 
 
 def test_equal_seeds_equal_bytes(tmp_path, of_generator):
@@ -313,7 +344,11 @@ def test_losses_that_are_no_numbers_stop(tmp_path, of_generator):
             "not the weights that settings.json",
         ),
         (
-            lambda paths: weights.save(*paths, {"generator": Generator(SIZE, 6, 4, 4)}, GENERATOR),
+            lambda paths: weights.save(
+                *paths,
+                {"generator": Generator(SIZE, 6, 4, 4), "discriminator": discriminator()},
+                GENERATOR,
+            ),
             "do not fit",
         ),
     ],

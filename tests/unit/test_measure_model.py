@@ -9,7 +9,7 @@ from test_complete import one_thread  # noqa: F401
 from facefill.errors import FacefillError
 from facefill.measure_model import measure_model
 from facefill.train import weights
-from facefill.train.networks import Generator, from_unit
+from facefill.train.networks import Discriminator, Generator, from_unit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -18,7 +18,10 @@ SETTINGS = {
     "z_dim": 6,
     "prior": "normal",
     "generator_filters": 8,
+    "discriminator_filters": 4,
     "kernel": 4,
+    "fully_connected": 0,
+    "spectral_norm": False,
     "precision": "float32",
     "channels_last": "auto",
 }
@@ -55,7 +58,8 @@ def tree(request, one_thread, tmp_path):  # noqa: F811
 
 def save(tree, generator):
     paths = tree / "weights.safetensors", tree / "settings.json"
-    weights.save(*paths, {"generator": generator}, SETTINGS)
+    discriminator = Discriminator(SIZE, 4, 4, 0, False)  # not asked
+    weights.save(*paths, {"generator": generator, "discriminator": discriminator}, SETTINGS)
 
 
 def run(tree, seed=0):

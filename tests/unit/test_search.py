@@ -22,6 +22,7 @@ from facefill.complete.prediction import Prediction
 from facefill.complete.space import Space
 from facefill.masks import Masks, make_masks, observe
 from facefill.train.networks import Discriminator, Generator, sample_z
+from facefill.train.trained_dcgan import load_dcgan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
@@ -847,9 +848,7 @@ def predicted(monkeypatch):
 
 def made_of(model, z, changes):
     """What the model's generator makes, as pixels."""
-    generator, _ = latent._networks(
-        latent.load_settings(model[1], latent.MODEL_SETTINGS), SIZE, model[0], compute()
-    )
+    generator = load_dcgan(*model, SIZE, "cpu").generator
     with torch.no_grad():
         return latent._pixels(generator(z, changes)).astype(int)
 

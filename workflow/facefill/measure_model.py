@@ -13,8 +13,8 @@ from facefill.files import write_table
 from facefill.likeness import SET_FLOAT_FORMAT, Describer, kid
 from facefill.progress import progress
 from facefill.split import choose_faces
-from facefill.train.generator import load_generator
 from facefill.train.networks import Generator, from_unit, sample_z
+from facefill.train.trained_dcgan import load_dcgan
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,14 @@ def measure_model(
     """
     _, faces = choose_faces(val_npy, val_csv, FACES)
     size = faces.shape[1]
-    generator, settings, compute = load_generator(weights, settings_file, size, device_name)
+    dcgan = load_dcgan(weights, settings_file, size, device_name)
     z = sample_z(
-        len(faces), settings["z_dim"], settings["prior"], torch.Generator().manual_seed(seed)
+        len(faces),
+        dcgan.settings["z_dim"],
+        dcgan.settings["prior"],
+        torch.Generator().manual_seed(seed),
     )
-    samples = _samples(generator, z, compute)
+    samples = _samples(dcgan.generator, z, dcgan.compute)
     describe = Describer(size, zoom)
     descriptors: list[list[np.ndarray]] = [[], []]
     with progress(2 * len(faces), "measure", "faces") as bar:

@@ -13,7 +13,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from facefill import device
 from facefill.complete import noise
 from facefill.complete.bounds import Bounds
 from facefill.complete.loss import Evaluation, Objective
@@ -25,23 +24,14 @@ from facefill.device import Compute
 from facefill.errors import FacefillError
 from facefill.masks import Masks
 from facefill.progress import progress
-from facefill.train.networks import (
-    Discriminator,
-    Generator,
-    feature_channels,
-    from_unit,
-    sample_z,
-)
-from facefill.train.weights import load, load_settings
+from facefill.train.networks import feature_channels, from_unit, sample_z
+from facefill.train.trained_dcgan import load_dcgan
 
 log = logging.getLogger("facefill.complete")
 
 # Searches run in batches of exactly this many, the last one padded: kernels chosen for one shape
 # round in one way, so that a face's result does not depend on how many others there are.
 BATCH = 64
-# What a search must know of a model.
-MODEL_SETTINGS = ("z_dim", "prior", "generator_filters", "discriminator_filters", "kernel",
-                  "fully_connected", "spectral_norm", "precision", "channels_last")  # fmt: skip
 RECORD_EVERY = 10  # steps between rows of search.csv
 LAST_HALVING = 0.4  # share of the steps after which one restart is left
 IMPROVEMENT = 0.001  # share of its loss by which a search must improve in `patience` steps
@@ -101,16 +91,24 @@ def search(
     recorded on their way, for a GIF. Raises FacefillError when the weights do not fit, or a face
     has no z with a finite loss.
     """
-    model = load_settings(model_settings, MODEL_SETTINGS)
-    compute = device.choose(device_name, model["precision"], model["channels_last"])
-    networks = _networks(model, observed.shape[1], model_weights, compute)
+    dcgan = load_dcgan(model_weights, model_settings, observed.shape[1], device_name)
+    model, compute = dcgan.settings, dcgan.compute
     log.info("searching %d faces on %s", len(observed), compute)
     record = _Record(watched)
     prediction = None
     if encoder:
         prediction = predict(observed, masks, *encoder, model, model_weights, compute, BATCH)
     space = _space(settings, model, observed.shape[1])
-    objective = Objective(*networks, observed, masks, settings, space, prediction, compute)
+    objective = Objective(
+        dcgan.generator,
+        dcgan.discriminator,
+        observed,
+        masks,
+        settings,
+        space,
+        prediction,
+        compute,
+    )
     optimiser = OPTIMISERS[settings["optimizer"]](settings)
     rows = _starts(names, settings, seed, model, space, prediction, optimiser, compute.device)
     stages = _stages(settings)
@@ -380,25 +378,6 @@ def _generate(objective: Objective, variable: Tensor, compute: Compute) -> np.nd
     z, changes = objective.space.z(padded), objective.space.changes(padded)
     with torch.no_grad(), compute.autocast():
         return _pixels(objective.generator(z, changes)[: len(variable)])
-
-
-def _networks(
-    model: dict[str, Any], size: int, weights: Path, compute: Compute
-) -> tuple[Generator, Discriminator]:
-    generator = Generator(size, model["z_dim"], model["generator_filters"], model["kernel"])
-    discriminator = Discriminator(
-        size,
-        model["discriminator_filters"],
-        model["kernel"],
-        model["fully_connected"],
-        model["spectral_norm"],
-    )
-    load(weights, model, {"generator": generator, "discriminator": discriminator})
-    for network in (generator, discriminator):
-        # Inference: BatchNorm's stored statistics, or a face would depend on its batch mates.
-        network.to(compute.device, memory_format=compute.memory_format).eval()
-        network.requires_grad_(False)
-    return generator, discriminator
 
 
 def _pixels(faces: Tensor) -> np.ndarray:

@@ -16,9 +16,9 @@ from facefill.images import contact_sheet
 from facefill.likeness import psnr
 from facefill.masks import Masks, make_masks, observe
 from facefill.train.encoder_network import make_encoder, observed_by_encoder
-from facefill.train.generator import load_generator
-from facefill.train.networks import Generator, from_unit, sample_z, to_unit
+from facefill.train.networks import Discriminator, from_unit, sample_z, to_unit
 from facefill.train.run import Run, Trained, carry_out
+from facefill.train.trained_dcgan import TrainedDcgan, load_dcgan
 
 SAMPLE_SHARE = 4  # one in so many faces of a batch is the generator's own
 MASK_VARIANTS = 256  # of masks that differ from face to face
@@ -28,6 +28,7 @@ BETAS = (0.9, 0.99)
 HOLE_WEIGHT = 2.0  # of hidden pixels beside known ones, which the search will fit anyway
 Z_WEIGHT = 0.02  # of the squared error of a sample's z, or of a real face's z itself
 CHANGES_WEIGHT = 0.02  # of the squared changes
+FEATURES_WEIGHT = 1.0  # of the distance in D's features, which sees a blur where pixels do not
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,9 @@ def train(
     too. Raises FacefillError when there are fewer faces than a batch, the generator does not fit
     or the losses stop being numbers.
     """
-    generator, of_generator, compute = load_generator(
-        generator_weights, generator_settings, faces.shape[1], device_name
-    )
+    dcgan = load_dcgan(generator_weights, generator_settings, faces.shape[1], device_name)
     run, events = carry_out(
-        lambda: _Run(
-            faces, validation_faces, zoom, generator, of_generator, settings, seed, compute
-        ),
+        lambda: _Run(faces, validation_faces, zoom, dcgan, settings, seed),
         workdir,
         str(zoom),
         fingerprint,
@@ -82,7 +79,7 @@ def train(
         pd.DataFrame(run.history),
         run.sheets,
         run.epoch,
-        str(compute),
+        str(run.compute),
         run.images,
         events,
     )
@@ -105,7 +102,7 @@ class _Hidden:
 
 
 class _Run(Run):
-    losses = ("pixels", "z", "changes")
+    losses = ("pixels", "d_features", "z", "changes")
     remedy = "lower the model's lr or set its generator's precision: float32"
 
     def __init__(
@@ -113,17 +110,17 @@ class _Run(Run):
         faces: np.ndarray,
         validation_faces: np.ndarray,
         zoom: float,
-        generator: Generator,
-        of_generator: dict[str, Any],
+        dcgan: TrainedDcgan,
         settings: Settings,
         seed: int,
-        compute: Compute,
     ):
+        compute = dcgan.compute
         super().__init__(faces, settings, seed, compute)
-        self.generator, self.of_generator = generator, of_generator
+        self.generator, self.discriminator = dcgan.generator, dcgan.discriminator
+        self.of_generator = dcgan.settings
         torch.manual_seed(seed)
         size = faces.shape[1]
-        self.encoder = make_encoder(vars(settings), of_generator, size)
+        self.encoder = make_encoder(vars(settings), dcgan.settings, size)
         self.encoder.to(compute.device, memory_format=compute.memory_format)
         self.adam = torch.optim.Adam(
             self.encoder.parameters(), settings.lr, betas=BETAS, fused=True
@@ -159,7 +156,7 @@ class _Run(Run):
         return self.settings.lr * 0.5 * (1 + math.cos(math.pi * done))
 
     def _step(self, chosen: Tensor, random: torch.Generator) -> Tensor:
-        """One step on real faces with the numbers `chosen` and some samples; the three losses."""
+        """One step on real faces with the numbers `chosen` and some samples; the losses."""
         real = to_unit(self.faces[chosen.to(self.compute.device)])
         if self.settings.flips:
             flip = (torch.rand(len(real), generator=random) < 0.5).to(self.compute.device)
@@ -176,17 +173,23 @@ class _Run(Run):
         with self.compute.autocast():
             predicted, changes = self.encoder(*mask.observe(faces, rows))
             made = self.generator(predicted, changes)
-        weight = torch.where(mask.known[rows], 1.0, HOLE_WEIGHT)
+            known = mask.known[rows]
+            completed = torch.where(known, faces, made).contiguous(
+                memory_format=self.compute.memory_format
+            )
+            features = feature_distance(self.discriminator, completed, faces)
+        weight = torch.where(known, 1.0, HOLE_WEIGHT)
         pixels = ((made.float() - faces).abs() * weight).sum() / (3 * weight.sum())
         distance = (predicted.float() - wanted).square().mean()
         change = torch.zeros((), device=z.device)
         if changes is not None:
             change = changes.float().square().mean()
-        loss = pixels + Z_WEIGHT * distance + CHANGES_WEIGHT * change
+        loss = pixels + FEATURES_WEIGHT * features
+        loss = loss + Z_WEIGHT * distance + CHANGES_WEIGHT * change
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
         self.adam.step()
-        return torch.stack([pixels.detach(), distance.detach(), change.detach()])
+        return torch.stack([pixels, features, distance, change]).detach()
 
     # -- validation ----------------------------------------------------------------------------
 
@@ -210,3 +213,21 @@ class _Run(Run):
             shown += [self.validation_faces[one], seen[0], made[one]]
         sheet = contact_sheet(np.stack(shown), columns=3 * 4)
         return sheet, {"val_hole_psnr": float(np.mean(scores))}
+
+
+def feature_distance(discriminator: Discriminator, made: Tensor, faces: Tensor) -> Tensor:
+    """How differently D's hidden layers see `made` and `faces`, [N, 3, size, size] in [-1, 1].
+
+    The mean over the layers of the L1 distance (D's features as a measure of likeness: Larsen et
+    al. 2016, section 3.1), each in units of the distance between one face and the next of the
+    batch: 1 is as far as strangers are. Moves `made` only.
+    """
+    with torch.no_grad():
+        wanted = [layer.float() for layer in discriminator.features(faces)]
+    found = discriminator.features(made)
+    return torch.stack(
+        [
+            (one.float() - other).abs().mean() / (other - other.roll(1, 0)).abs().mean()
+            for one, other in zip(found, wanted, strict=True)
+        ]
+    ).mean()

@@ -87,6 +87,15 @@ class Discriminator(nn.Module):
     def forward(self, faces: Tensor) -> Tensor:
         return self.layers(faces).squeeze(1)
 
+    def features(self, faces: Tensor) -> list[Tensor]:
+        """What the hidden layers make of `faces`, from fine to coarse."""
+        found, values = [], faces
+        for layer in self.layers:
+            values = layer(values)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(values)
+        return found
+
 
 def _up(wide: int, narrow: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
     """A transposed convolution that exactly doubles the side."""

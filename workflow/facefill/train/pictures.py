@@ -44,7 +44,7 @@ def write_encoder_losses(path: Path, history: pd.DataFrame) -> None:
     """Plot an encoder's losses, and how near its completions of validation faces come."""
     figure, (losses, quality) = plt.subplots(1, 2, figsize=(8, 3.4), dpi=100)
     marker = "o" if len(history) < 3 else None  # a line needs two points
-    for name in ("pixels", "z", "changes"):
+    for name in ("pixels", "d_features", "z", "changes"):
         losses.plot(history["epoch"], history[name], label=name, marker=marker)
     losses.set(title="loss, term by term", xlabel="epoch", ylim=(0, None))
     losses.legend()
