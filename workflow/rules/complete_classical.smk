@@ -26,7 +26,18 @@ rule complete_classical:
     benchmark:
         "results/benchmarks/{dataset}/complete_classical/{mask}/{method}.tsv"
     wildcard_constraints:
-        method=one_of(of_kind("methods", "telea", "mean")),
+        method=one_of(
+            of_kind(
+                "methods",
+                "telea",
+                "navier_stokes",
+                "biharmonic",
+                "tv",
+                "low_rank",
+                "patchmatch",
+                "mean",
+            )
+        ),
     conda:
         "../../envs/facefill.yaml"
     params:

@@ -5,7 +5,8 @@ from stage import stage
 with stage(snakemake) as work:
     from pathlib import Path
 
-    from facefill.complete.classical import mean_face, telea
+    from facefill.complete.classical import complete
+    from facefill.complete.classical.mean import mean_face
     from facefill.complete.faces import (
         fill,
         masked,
@@ -22,7 +23,7 @@ with stage(snakemake) as work:
     if params.method["kind"] == "mean":
         filled = mean_face(read_split(*source.train)[1], len(faces))
     else:
-        filled = telea(observed, masks, params.method)
+        filled = complete(observed, masks, params.method)
     completed = fill(observed, masks.known, filled)
     write_completions(Path(output.faces), names, completed)
     write_grid(Path(output.grid), faces, masked(observed, masks), completed)
