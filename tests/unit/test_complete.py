@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from facefill.complete.blend import blend
-from facefill.complete.classical import mean_face, telea
-from facefill.complete.faces import fill, masked, write_completions, write_grid
+from facefill.complete.faces import masked, write_completions, write_grid
 from facefill.complete.latent import BATCH, search
 from facefill.complete.loss import contextual_weights
 from facefill.errors import FacefillError
@@ -21,6 +20,7 @@ from facefill.split import choose_faces
 from facefill.train import weights
 from facefill.train.encoder_network import make_encoder
 from facefill.train.networks import Discriminator, Generator, from_unit, sample_z
+from holes import EVERY_MASK, everywhere, noise_in_the_hole, smooth_faces
 from trap import Trap
 
 SIZE = 32
@@ -81,10 +81,7 @@ def one_thread():
 
 @pytest.fixture
 def faces(one_thread):
-    """Smooth random pictures with a little noise: uint8 [6, 32, 32, 3]."""
-    random = np.random.default_rng(0)
-    coarse = random.integers(0, 248, (6, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2)
-    return (coarse + random.integers(0, 8, coarse.shape)).astype(np.uint8)
+    return smooth_faces(6, SIZE)
 
 
 def networks():
@@ -126,20 +123,6 @@ def encoder(model, tmp_path):
     return save_encoder(tmp_path / "encoder", model)
 
 
-def everywhere(known, count):
-    """One mask for `count` faces."""
-    return Masks(np.repeat(known[None], count, axis=0))
-
-
-def noise_in_the_hole(faces, masks):
-    """Other hidden pixels; of the same mean in every block where that is known."""
-    if masks.block:
-        blocks = faces.reshape(-1, SIZE // masks.block, masks.block, SIZE, 3)
-        return blocks[:, :, ::-1].reshape(faces.shape)
-    noise = np.random.default_rng(1).integers(0, 256, faces.shape).astype(np.uint8)
-    return np.where(masks.known[..., None], faces, noise)
-
-
 def run(names, faces, model, masks=None, encoder=None, **settings):
     masks = masks or everywhere(KNOWN, len(names))
     watched = sorted({0, len(names) - 1})
@@ -148,19 +131,11 @@ def run(names, faces, model, masks=None, encoder=None, **settings):
 
 
 NAMES = list("abcdef")
-EVERY_MASK = {
-    "center": {"kind": "center", "scale": 0.25},
-    "random": {"kind": "random", "hidden": 0.8, "seed": 0},
-    "half": {"kind": "half", "side": "left"},
-    "grid": {"kind": "grid", "step": 4},
-    "lowres": {"kind": "lowres", "factor": 8},
-    "freeform": {"kind": "freeform", "width": "medium", "seed": 0},
-}
 BLENDS = ("none", "poisson", "seamless")
 
 
 @pytest.mark.parametrize("mask", EVERY_MASK)
-def test_no_method_and_no_blend_sees_the_hole(faces, model, mask):
+def test_no_search_and_no_blend_sees_the_hole(faces, model, mask):
     """Replace the hidden pixels by noise: nothing may change; and known pixels stay."""
     masks = make_masks(EVERY_MASK[mask], NAMES, SIZE, 1)
     noisy = noise_in_the_hole(faces, masks)
@@ -168,15 +143,11 @@ def test_no_method_and_no_blend_sees_the_hole(faces, model, mask):
     seen, seen_noisy = observe(faces, masks), observe(noisy, masks)
     found = [run(NAMES, one, model, masks, steps=4) for one in (faces, noisy)]
     assert found[0].losses.equals(found[1].losses)
-    settings = {"kind": "telea", "radius": 3}
     fills = [(one.filled[:, 0], two) for one, two in zip(found, (seen, seen_noisy), strict=True)]
     for kind in BLENDS:
         one, two = (blend(kind, there, masks.known, filled) for filled, there in fills)
         assert (one == two).all(), kind
         assert (one[masks.known] == faces[masks.known]).all(), kind
-    one, two = (fill(there, masks.known, telea(there, masks, settings)) for _, there in fills)
-    assert (one == two).all()
-    assert (one[masks.known] == faces[masks.known]).all()
 
 
 WITH_ENCODER = {"start": "encoder", "anchor": 1.0, "features": 8}
@@ -390,13 +361,6 @@ def test_contextual_weights_by_hand():
 
 def test_with_nothing_hidden_all_pixels_count():
     assert (contextual_weights(np.ones((1, 64, 64), bool), 7) == 1).all()
-
-
-def test_mean_face():
-    train = np.stack([np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 101, np.uint8)])
-    filled = mean_face(train, 3)
-    assert filled.shape == (3, 64, 64, 3)
-    assert (filled == 50).all()  # half to even
 
 
 def test_the_chosen_faces_do_not_depend_on_the_others(tmp_path):

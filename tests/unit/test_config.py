@@ -144,6 +144,7 @@ def test_absent_keys_get_their_defaults():
 
 
 NEW_METHOD_KEYS = {"encoder": None, "anchor": 0, "features": 0, "features_prior": 1, "faces": None}
+CLASSICAL = ("telea", "navier_stokes", "biharmonic", "tv", "low_rank", "patchmatch", "mean")
 NEW_MODEL_KEYS = {"spectral_norm": False, "r1": 0, "augment": [], "validation_faces": 0}
 
 
@@ -156,7 +157,7 @@ def test_what_came_later_is_absent_from_the_presets():
     for name in ("amos2016", "kumar2018"):
         model = complete["models"][name]
         assert (NEW_MODEL_KEYS | {"loss": "bce"}).items() <= model.items(), name
-    assert {complete["methods"][name]["faces"] for name in ("telea", "mean")} == {None}
+    assert {complete["methods"][name]["faces"] for name in CLASSICAL} == {None}
 
 
 def test_an_encoder_needs_its_generator_and_masks_alone():
@@ -212,6 +213,9 @@ ENCODER = {"kind": "encoder", "generator": "dcgan", "masks": MASKS}
         ("methods.ours.faces", "16", 16),
         ("methods.ours.faces", "null", None),
         ("methods.telea.faces", "16", 16),
+        ("methods.tv.iterations", "1e3", 1000),
+        ("methods.low_rank.threshold", "5e-2", 0.05),
+        ("methods.patchmatch.seed", "3", 3),
         ("methods.yeh2017.encoder", "null", None),
         ("datasets.celeba.identity", "{table: people.csv}", {"table": "people.csv"}),
         ("datasets.celeba.identity", "file", "file"),
@@ -493,6 +497,42 @@ DOES_NOT_FIT = {
     "an encoder for nothing": (
         OF_Z | {"methods.ours.start": "random", "methods.ours.anchor": 0},
         "methods.ours.encoder is 'encoder', but the search neither starts at its prediction",
+    ),
+    "a classical method with another's setting": (
+        {"methods.biharmonic.radius": 3},
+        "methods.biharmonic.radius is not a known key; known keys: faces, kind",
+    ),
+    "a neighbourhood of nothing": (
+        {"methods.navier_stokes.radius": 0},
+        "methods.navier_stokes.radius is 0.0, expected more than 0",
+    ),
+    "no iteration": (
+        {"methods.tv.iterations": 0},
+        "methods.tv.iterations is 0, expected at least 1",
+    ),
+    "a threshold that never falls": (
+        {"methods.low_rank.iterations": 1},
+        "methods.low_rank.iterations is 1, expected at least 2",
+    ),
+    "a threshold above everything": (
+        {"methods.low_rank.threshold": 1},
+        "methods.low_rank.threshold is 1.0, expected less than 1",
+    ),
+    "no threshold": (
+        {"methods.low_rank.threshold": 0},
+        "methods.low_rank.threshold is 0.0, expected more than 0",
+    ),
+    "a patch that is a pixel": (
+        {"methods.patchmatch.patch": 1},
+        "methods.patchmatch.patch is 1, expected at least 3",
+    ),
+    "a patch whose distances are no longer exact": (
+        {"methods.patchmatch.patch": 11},
+        "methods.patchmatch.patch is 11, expected at most 9",
+    ),
+    "a kind that nearly exists": (
+        {"methods.patchmatch.kind": "patch_match"},
+        "methods.patchmatch.kind is 'patch_match', expected one of latent, telea, navier_stokes",
     ),
     "no faces at all": (
         {"methods.telea.faces": 0},

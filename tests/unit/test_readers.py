@@ -241,6 +241,7 @@ scalars = (
     | st.sampled_from(["[", "{a: b}", "[a, b]", "&a [*a]", "2021-13-45", "!!int x", "- " * 2000])
     | st.sampled_from(["a\0b", "\ud800", "\udcff", "a\nb", "\x1b[31m", "~/photos", "'quoted'"])
     | st.sampled_from(["folder", "archive", "synthetic", "latent", "telea", "mean", "center"])
+    | st.sampled_from(["navier_stokes", "biharmonic", "tv", "low_rank", "patchmatch"])
     | st.sampled_from(["dcgan", "auto", "largest", "mine", "lfw", "ours"])
 )
 keys = (

@@ -278,7 +278,7 @@ CODE = {
     "workflow/facefill/complete/latent.py": OURS,
     "workflow/facefill/complete/space.py": OURS,
     "workflow/scripts/complete_latent.py": OURS,
-    "workflow/facefill/complete/classical.py": {
+    "workflow/facefill/complete/classical/tv.py": {
         "complete_classical": 2,
         "measure": 2,
         "report": 1,
