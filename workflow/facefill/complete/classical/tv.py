@@ -1,7 +1,8 @@
 """Total variation: the completion of which the sum of gradients is least (Shen and Chan 2002).
 
-It continues edges as straight as it can and leaves flat areas between them. Wherever a gradient
-of the same sum can take several forms, as a ramp can be a step, the minimum is not unique.
+It continues edges as straight as it can and leaves flat areas between them. A known pixel all by
+itself pulls at nothing and stays a dot. Where a gradient of the same sum can take several forms, as
+a ramp can be a step, the minimum is not unique.
 """
 
 from typing import Any
