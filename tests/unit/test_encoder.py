@@ -13,7 +13,7 @@ from facefill.files import write_table
 from facefill.masks import make_masks
 from facefill.train import encoder, weights
 from facefill.train.encoder import Settings, train
-from facefill.train.encoder_network import Encoder, observed_by_encoder
+from facefill.train.encoder_network import Encoder
 from facefill.train.networks import (
     Discriminator,
     Generator,
@@ -21,6 +21,7 @@ from facefill.train.networks import (
     from_unit,
     to_unit,
 )
+from facefill.train.observed import observed_by_network
 from facefill.train.trained_dcgan import load_dcgan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -69,7 +70,7 @@ def inputs(pixels, mask):
     """What an encoder sees of uint8 [N, size, size, 3] under a mask."""
     masks = make_masks(mask, [str(number) for number in range(len(pixels))], SIZE, 1.0)
     unit = to_unit(torch.from_numpy(pixels.copy()).permute(0, 3, 1, 2))
-    return observed_by_encoder(unit, torch.from_numpy(masks.known)[:, None], masks.block)
+    return observed_by_network(unit, torch.from_numpy(masks.known)[:, None], masks.block)
 
 
 def trained_generator():
@@ -141,10 +142,10 @@ def test_what_is_known_by_hand():
     ones[:, :, 0, 0] = -0.5
     known = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
     known[..., 3] = True
-    seen, say = observed_by_encoder(ones, known, 0)
+    seen, say = observed_by_network(ones, known, 0)
     assert (seen[..., :3] == 0).all() and (seen[..., 3] == 0.5).all()
     assert torch.equal(say, known.float())
-    seen, say = observed_by_encoder(ones, known, 2)
+    seen, say = observed_by_network(ones, known, 2)
     assert (seen[0, :, :2, :2] == 0.25).all()  # the mean of 0.5 three times and -0.5
     assert (seen[0, :, 2:] == 0.5).all()
     assert (say[..., :3] == 0.5).all() and (say[..., 3] == 1).all()

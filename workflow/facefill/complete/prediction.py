@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facefill.complete.batches import batches
 from facefill.device import Compute
 from facefill.errors import FacefillError
 from facefill.files import sha256_file
 from facefill.masks import Masks
-from facefill.train.encoder_network import make_encoder, observed_by_encoder
+from facefill.train.encoder_network import make_encoder
 from facefill.train.networks import to_unit
+from facefill.train.observed import observed_by_network
 from facefill.train.weights import load, load_settings
 
 ENCODER_SETTINGS = ("filters", "features", "generator_sha256")
@@ -52,23 +54,14 @@ def predict(
     load(weights, settings, {"encoder": encoder})
     encoder.to(compute.device, memory_format=compute.memory_format).eval().requires_grad_(False)
     faces = to_unit(torch.from_numpy(observed).permute(0, 3, 1, 2)).to(compute.device)
-    inputs = observed_by_encoder(
+    inputs = observed_by_network(
         faces, torch.from_numpy(masks.known)[:, None].to(compute.device), masks.block
     )
-    found = [
-        _of_batch(encoder, [part[start : start + batch] for part in inputs], batch, compute)
-        for start in range(0, len(observed), batch)
-    ]
+    found = []
+    with torch.no_grad(), compute.autocast():
+        for parts, count in batches(inputs, batch, compute):
+            z, changes = encoder(*parts)
+            changes = None if changes is None else changes[:count].float().contiguous()
+            found.append((z[:count].float(), changes))
     z, changes = zip(*found, strict=True)
     return Prediction(torch.cat(z), None if changes[0] is None else torch.cat(changes))
-
-
-def _of_batch(
-    encoder: torch.nn.Module, inputs: list[Tensor], batch: int, compute: Compute
-) -> tuple[Tensor, Tensor | None]:
-    count = len(inputs[0])
-    padded = [torch.cat([part, part[-1:].expand(batch - count, -1, -1, -1)]) for part in inputs]
-    padded[0] = padded[0].contiguous(memory_format=compute.memory_format)
-    with torch.no_grad(), compute.autocast():
-        z, changes = encoder(*padded)
-    return z[:count].float(), None if changes is None else changes[:count].float().contiguous()

@@ -3,7 +3,6 @@
 import copy
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from facefill import device
 from facefill.device import Compute
 from facefill.images import contact_sheet
 from facefill.train.augment import augment
+from facefill.train.average import fresh_statistics, update_average
 from facefill.train.health import health
 from facefill.train.losses import discriminator_loss, generator_loss, r1_penalty, verdict
 from facefill.train.networks import (
@@ -190,14 +190,9 @@ class _Run(Run):
                 penalise=self.settings.r1 > 0 and self.steps % R1_EVERY == 0,
             )
 
-    @torch.no_grad()
     def _update_average(self) -> None:
-        # The decay starts small: an average over the first steps should not remember the start.
         self.updates += 1
-        decay = min(self.settings.ema, self.updates / (self.updates + 10))
-        torch._foreach_lerp_(
-            list(self.average.parameters()), list(self.generator.parameters()), 1 - decay
-        )
+        update_average(self.average, self.generator, self.settings.ema, self.updates)
 
     def look(self) -> tuple[np.ndarray, dict[str, float | None]]:
         sheet, diversity = self._sample()
@@ -234,7 +229,7 @@ class _Run(Run):
     def _recalibrate(self) -> None:
         """Give the averaged generator BatchNorm statistics of its own: its weights are new."""
         random = self.stream(-1)
-        with _fresh_statistics(self.average), self.compute.autocast():
+        with fresh_statistics(self.average), self.compute.autocast():
             for _ in range(RECALIBRATION_BATCHES):
                 self.average(self._z(SAMPLES, random))
 
@@ -243,7 +238,7 @@ class _Run(Run):
         """Give D statistics of as many real faces as samples: in training it saw more samples."""
         random = self.stream(-2)
         order = torch.randperm(len(self.faces), generator=random)
-        with _fresh_statistics(self.discriminator), self.compute.autocast():
+        with fresh_statistics(self.discriminator), self.compute.autocast():
             for chosen in order.split(SAMPLES)[:RECALIBRATION_BATCHES]:
                 real = self.faces[chosen.to(self.compute.device)]
                 self.discriminator(
@@ -338,18 +333,6 @@ def step(
             verdict(settings.loss, on_fake.detach()),
         ]
     )
-
-
-@contextmanager
-def _fresh_statistics(network: nn.Module) -> Iterator[None]:
-    """Let BatchNorm take plain means over the batches of the block; end in evaluation mode."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None  # a plain mean instead of a decaying one
-    network.train()
-    yield
-    network.eval()
 
 
 def _spread(faces: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ from facefill.device import Compute
 from facefill.images import contact_sheet
 from facefill.likeness import psnr
 from facefill.masks import Masks, make_masks, observe
-from facefill.train.encoder_network import make_encoder, observed_by_encoder
+from facefill.train.encoder_network import make_encoder
 from facefill.train.networks import Discriminator, from_unit, sample_z, to_unit
+from facefill.train.observed import observed_by_network
 from facefill.train.run import Run, Trained, carry_out
 from facefill.train.trained_dcgan import TrainedDcgan, load_dcgan
 
@@ -98,7 +99,7 @@ class _Hidden:
 
     def observe(self, faces: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """What an encoder sees of `faces`, [N, 3, size, size] in [-1, 1], under masks `rows`."""
-        return observed_by_encoder(faces, self.known[rows], self.block)
+        return observed_by_network(faces, self.known[rows], self.block)
 
 
 class _Run(Run):

@@ -4,7 +4,6 @@ import itertools
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facefill.train.networks import FIRST_SIDE, feature_channels, feature_sides, initialise
@@ -50,8 +49,7 @@ class Encoder(nn.Module):
     def forward(self, observed: Tensor, known: Tensor) -> tuple[Tensor, Tensor | None]:
         """Predict (z [N, z_dim], changes [N, channels, features, features] or None).
 
-        `observed` is [N, 3, size, size] in [-1, 1], 0 where nothing is known; `known` is
-        [N, 1, size, size]: 1 where a pixel is known, 0.5 where the mean of its block is, else 0.
+        `observed` and `known` are what facefill.train.observed makes of faces.
         """
         maps, features = [], torch.cat([observed, known], 1)
         for layer in self.down:
@@ -79,17 +77,3 @@ def make_encoder(settings: dict[str, Any], generator: dict[str, Any], size: int)
         settings["features"],
         generator["generator_filters"],
     )
-
-
-def observed_by_encoder(faces: Tensor, known: Tensor, block: int) -> tuple[Tensor, Tensor]:
-    """The two inputs of an Encoder.
-
-    `faces` are [N, 3, size, size] in [-1, 1]; of their hidden pixels nothing is passed on but,
-    where `block` is not 0, the mean colours of square blocks of that side. `known` is bool
-    [N, 1, size, size].
-    """
-    if not block:
-        return faces * known, known.float()
-    means = F.avg_pool2d(faces, block)
-    means = means.repeat_interleave(block, 2).repeat_interleave(block, 3)
-    return torch.where(known, faces, means), known.float().clamp(min=0.5)

@@ -47,7 +47,7 @@ class Trained:
 class Run(ABC):
     """A training in progress: the split as one array on the device, a checkpoint per epoch."""
 
-    losses: ClassVar[tuple[str, ...]]  # what a step returns, in the words of history.csv
+    losses: tuple[str, ...]  # what a step of this epoch returns, in the words of history.csv
     remedy: ClassVar[str]  # for losses that are no numbers any more
 
     def __init__(self, faces: np.ndarray, settings: Settings, seed: int, compute: Compute):
@@ -110,15 +110,15 @@ class Run(ABC):
         with progress(epochs * batches, "training", "step") as bar:
             bar.update(self.steps)
             while self.epoch < epochs:
-                start = time.perf_counter()
-                sums = torch.zeros(len(self.losses), device=self.compute.device)
+                start, names = time.perf_counter(), self.losses
+                sums = torch.zeros(len(names), device=self.compute.device)
                 for number, losses in enumerate(self.one_epoch(self.stream(self.epoch + 1)), 1):
                     sums += losses
                     self.steps += 1
                     bar.update()
                     if number % 20 == 0 or number == batches:  # each look waits for the device
                         rate = number * self.settings.batch / (time.perf_counter() - start)
-                        means = zip(self.losses, (sums / number).tolist(), strict=True)
+                        means = zip(names, (sums / number).tolist(), strict=True)
                         text = ", ".join(f"{name} {mean:.3f}" for name, mean in means)
                         bar.set_postfix_str(
                             f"epoch {self.epoch + 1}/{epochs}, {text}, {rate:.0f} images/s",
@@ -126,18 +126,17 @@ class Run(ABC):
                         )
                 self.epoch += 1
                 self.images += batches * self.settings.batch
-                self._record((sums / batches).tolist())
+                self._record(dict(zip(names, (sums / batches).tolist(), strict=True)))
                 yield self.epoch
 
-    def _record(self, means: list[float]) -> None:
-        if not all(np.isfinite(means)):
+    def _record(self, means: dict[str, float]) -> None:
+        if not all(np.isfinite(list(means.values()))):
             raise FacefillError(
                 f"the losses are no longer numbers after epoch {self.epoch}; {self.remedy}"
             )
         sheet, measured = self.look()
         self.sheets.append(sheet)
-        row = {"epoch": self.epoch, "step": self.steps}
-        row |= dict(zip(self.losses, means, strict=True)) | measured
+        row = {"epoch": self.epoch, "step": self.steps} | means | measured
         self.history.append(
             {name: round(value, 6) if value is not None else None for name, value in row.items()}
         )
