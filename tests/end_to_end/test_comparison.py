@@ -1,4 +1,6 @@
-"""A small build of unlike masks and searches: nothing hidden, only means known, samples."""
+"""A small build of unlike masks and methods: nothing hidden, only means known, samples."""
+
+import json
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ from PIL import Image
 from project import TINY, Project
 
 MASKS = ["full", "lowres", "random80", "drawn"]
-METHODS = ["ours", "hmc", "telea", "mean"]
+METHODS = ["ours", "hmc", "glcic", "telea", "mean"]
 FACES, SAMPLES = 3, 2
 FEWER = 2  # faces of the slow method
 
@@ -100,6 +102,21 @@ def test_every_pair_of_methods_is_compared(results):
     assert pairs == len(MASKS) * len(METHODS) * (len(METHODS) - 1)
     shared = differences[differences["mask"] == "drawn"].groupby(["method", "other"])["faces"].max()
     assert shared["ours", "telea"] == FACES and shared["ours", "hmc"] == FEWER
+
+
+def test_a_completion_network_leaves_what_a_model_leaves(results):
+    history = pd.read_csv(results / "models/glcic/history.csv")
+    assert history["phase"].tolist() == [1, 2, 3] and history["kept"].tolist() == [0, 0, 1]
+    assert history["val_identity_distance"].notna().tolist() == [False, False, True]
+    settings = json.loads((results / "models/glcic/settings.json").read_text())
+    assert settings["joint_epochs"] == 1 and isinstance(settings["warnings"], list)
+    for name in ("losses.png", "samples.png", "samples.gif", "events"):
+        assert (results / "models/glcic" / name).exists()
+    page = (results / "report/index.html").read_text(encoding="utf-8")
+    assert "its phases shaded" in page and "Completions over the training" in page
+    timings = pd.read_csv(results / "report/timings.csv").set_index("stage")
+    assert timings.loc["complete_feedforward", "items"].max() == len(MASKS) * FACES
+    assert timings.loc["train_glcic", "items"].max() > 0
 
 
 def test_the_figures_are_published(project):

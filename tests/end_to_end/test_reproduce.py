@@ -8,6 +8,7 @@ def build(folder, *arguments: str) -> dict[str, str]:
     project = Project.new(folder)
     project.configure(**TINY)
     project.configure(dataset="synthetic")
+    project.configure(compare={"methods": ["ours", "glcic", "telea", "mean"]})
     project.build(*arguments)
     return digests(project.folder / "results")
 

@@ -365,6 +365,7 @@ def merged(changes: dict) -> dict:
 OF_Z = {"models.encoder.features": 0, "methods.ours.features": 0}  # z is all that is predicted
 OTHER = ENCODER | {"generator": "amos2016"}
 NO_ENCODER = {"methods.ours.encoder": None, "methods.ours.start": "random"}
+COMPARE_GLCIC = {"compare.methods": ["glcic"]}
 DOES_NOT_FIT = {
     "a hinge with smoothed labels": (
         {"models.dcgan.loss": "hinge"},
@@ -534,6 +535,51 @@ DOES_NOT_FIT = {
         {"methods.patchmatch.kind": "patch_match"},
         "methods.patchmatch.kind is 'patch_match', expected one of latent, telea, navier_stokes",
     ),
+    "a feedforward method that names a dcgan": (
+        {"methods.glcic.model": "dcgan"},
+        "methods.glcic.model is 'dcgan', a model of kind dcgan, expected one of kind glcic: "
+        "glcic, ashwin2018, context_encoder",
+    ),
+    "a search in a completion network": (
+        {"methods.yeh2017.model": "glcic"},
+        "methods.yeh2017.model is 'glcic', a model of kind glcic, expected one of kind dcgan",
+    ),
+    "a feedforward method whose model is not there": (
+        {"methods.glcic.model": "glcik"},
+        "methods.glcic.model names 'glcik', which is not in models; did you mean 'glcic'?",
+    ),
+    "phases that train nothing": (
+        {"models.glcic.reconstruction_epochs": 0, "models.glcic.joint_epochs": 0},
+        "models.glcic.reconstruction_epochs and models.glcic.joint_epochs are 0",
+    ),
+    "discriminators for nothing": (
+        {"models.ashwin2018.joint_epochs": 0},
+        "models.ashwin2018.discriminator_epochs is 1, but with joint_epochs 0 nothing learns",
+    ),
+    "an adversarial loss of no weight": (
+        {"models.glcic.alpha": 0},
+        "models.glcic.alpha is 0.0, expected more than 0",
+    ),
+    "a drawn mask for a completion network to learn from": (
+        COMPARE_GLCIC | {"models.glcic.masks": [{"kind": "file", "path": "mask.png"}]},
+        "models.glcic.masks.0 is of kind file, which nothing can be learnt from",
+    ),
+    "a box for a completion network that contradicts itself": (
+        COMPARE_GLCIC | {"models.glcic.masks": [*MASKS, {"kind": "box", "min": 0.6}]},
+        "models.glcic.masks.2.min is 0.6, expected at most max (0.5)",
+    ),
+    "a completion network at a size without one": (
+        COMPARE_GLCIC | {"align.size": 96},
+        "align.size is 96, expected a power of two",
+    ),
+    "a completion network without masks": (
+        {"models.new": {"kind": "glcic"}},
+        "models.new.masks is missing; add it",
+    ),
+    "a start that nothing depends on": (
+        {"methods.glcic.start": "telea"},
+        "methods.glcic.start is 'telea', but the blend poisson does not depend on it",
+    ),
     "no faces at all": (
         {"methods.telea.faces": 0},
         "methods.telea.faces is 0, expected at least 1",
@@ -584,6 +630,18 @@ FITS = {
     "a map for another size": {
         "compare.methods": ["telea"],
         "methods.other": {"kind": "latent", "model": "dcgan", "features": 128},
+    },
+    "a completion network without adversarial training": {
+        "models.glcic.discriminator_epochs": 0, "models.glcic.joint_epochs": 0,
+    },
+    "a completion network whose discriminators learn beside it alone": {
+        "models.glcic.reconstruction_epochs": 0, "models.glcic.discriminator_epochs": 0,
+    },
+    "a start onto which is cloned": {
+        "methods.glcic.start": "telea", "methods.glcic.blend": "seamless",
+    },
+    "masks of a completion network that is not compared": {
+        "models.glcic.masks": [{"kind": "lowres", "factor": 7}],
     },
     "no model at all": {"models": {}, "methods": {"telea": {"kind": "telea"}},
                         "compare.methods": ["telea"]},

@@ -344,7 +344,7 @@ def _check_references(config: dict[str, Any]) -> None:
         if "model" in method and size & (size - 1):
             raise FacefillError(
                 f"config: align.size is {size}, expected a power of two (32, 64, 128, ...), since "
-                f"the method compared uses the DCGAN {method['model']!r}"
+                f"the method compared uses the model {method['model']!r}"
             )
 
 
@@ -354,6 +354,8 @@ def _check_models(config: dict[str, Any]) -> None:
     for name, model in models.items():
         if model["kind"] == "encoder":
             _of_kind(f"models.{name}.generator", model["generator"], models, "dcgan")
+        elif model["kind"] == "glcic":
+            _check_phases(f"models.{name}", model)
         elif model["loss"] == "hinge" and model["label_smoothing"]:
             raise FacefillError(
                 f"config: models.{name}.label_smoothing is {model['label_smoothing']}, but the "
@@ -362,6 +364,8 @@ def _check_models(config: dict[str, Any]) -> None:
     for name, method in config["methods"].items():
         if method["kind"] == "latent":
             _check_latent(f"methods.{name}", method, models)
+        elif method["kind"] == "feedforward":
+            _check_feedforward(f"methods.{name}", method, models)
     size, zoom = config["align"]["size"], config["align"]["zoom"]
     for name in config["compare"]["methods"]:  # others need not fit the size
         method = config["methods"][name]
@@ -370,6 +374,32 @@ def _check_models(config: dict[str, Any]) -> None:
             if method["encoder"]:
                 encoder = models[method["encoder"]]
                 _check_encoder(f"models.{method['encoder']}", encoder, size, zoom)
+        elif method["kind"] == "feedforward":
+            masks = models[method["model"]]["masks"]
+            _check_training_masks(f"models.{method['model']}.masks", masks, size, zoom)
+
+
+def _check_phases(key: str, model: dict[str, Any]) -> None:
+    """Refuse phases of a completion network's training that would train nothing of use."""
+    if not model["reconstruction_epochs"] + model["joint_epochs"]:
+        raise FacefillError(
+            f"config: {key}.reconstruction_epochs and {key}.joint_epochs are 0, so that the "
+            "completion network would never be trained; raise one of them"
+        )
+    if model["discriminator_epochs"] and not model["joint_epochs"]:
+        raise FacefillError(
+            f"config: {key}.discriminator_epochs is {model['discriminator_epochs']}, but with "
+            "joint_epochs 0 nothing learns from the discriminators; set both to 0 or none"
+        )
+
+
+def _check_feedforward(key: str, method: dict[str, Any], models: dict[str, dict[str, Any]]) -> None:
+    _of_kind(f"{key}.model", method["model"], models, "glcic")
+    if method["start"] != "none" and method["blend"] != "seamless":
+        raise FacefillError(
+            f"config: {key}.start is {method['start']!r}, but the blend {method['blend']} does not "
+            "depend on it; set start to none, or blend to seamless"
+        )
 
 
 def _check_latent(key: str, method: dict[str, Any], models: dict[str, dict[str, Any]]) -> None:
@@ -411,13 +441,18 @@ def _check_latent(key: str, method: dict[str, Any], models: dict[str, dict[str, 
 def _check_encoder(key: str, encoder: dict[str, Any], size: int, zoom: float) -> None:
     """Refuse an encoder that cannot be trained on faces of `size` pixels."""
     _check_features(f"{key}.features", encoder["features"], size)
-    for place, mask in enumerate(encoder["masks"]):
+    _check_training_masks(f"{key}.masks", encoder["masks"], size, zoom)
+
+
+def _check_training_masks(key: str, masks: list[dict[str, Any]], size: int, zoom: float) -> None:
+    """Refuse masks under which nothing can be learnt."""
+    for place, mask in enumerate(masks):
         if mask["kind"] in ("file", "full"):
             raise FacefillError(
-                f"config: {key}.masks.{place} is of kind {mask['kind']}, which nothing can be "
-                "learnt from; list others"
+                f"config: {key}.{place} is of kind {mask['kind']}, which nothing can be learnt "
+                "from; list others"
             )
-        _check_mask(f"{key}.masks.{place}", mask, ["face"], size, zoom)
+        _check_mask(f"{key}.{place}", mask, ["face"], size, zoom)
 
 
 def _check_features(key: str, side: int, size: int) -> None:

@@ -300,8 +300,8 @@ def timing_logs(wildcards):
     jobs += [f"measure_model/{model}" for model in compared_models("dcgan")]
     for mask, method in compared():
         kind = config["methods"][method]["kind"]
-        completed_by = "complete_latent" if kind == "latent" else "complete_classical"
-        jobs += [f"{completed_by}/{mask}/{method}", f"measure/{mask}/{method}"]
+        completed_by = kind if kind in ("latent", "feedforward") else "classical"
+        jobs += [f"complete_{completed_by}/{mask}/{method}", f"measure/{mask}/{method}"]
     return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
 
 

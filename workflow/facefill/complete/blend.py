@@ -12,18 +12,28 @@ from facefill.progress import progress
 NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
-def blend(kind: str, observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
+def blend(
+    kind: str,
+    observed: np.ndarray,
+    known: np.ndarray,
+    filled: np.ndarray,
+    start: np.ndarray | None = None,
+) -> np.ndarray:
     """Complete faces: what is known of `observed`, and in the holes what `filled` becomes there.
 
     `observed` and `filled` are uint8 [N, size, size, 3], `known` is bool [N, size, size]. `kind`
     is "none" (the fill as it is), "poisson" (`poisson`) or "seamless" (OpenCV's seamlessClone,
-    for comparison). Hidden pixels of `observed` are not looked at.
+    for comparison). Hidden pixels of `observed` are not looked at. `start`, like `filled`, is
+    another fill onto which "seamless" clones: Iizuka et al. 2017 take Telea's. An
+    exact solution does not depend on one.
     """
     blended = filled
     if kind == "poisson":
         blended = poisson(observed, known, filled)
     elif kind == "seamless":
-        blended = np.stack([_seamless(*one) for one in zip(observed, known, filled, strict=True)])
+        starts = [None] * len(filled) if start is None else start
+        faces = zip(observed, known, filled, starts, strict=True)
+        blended = np.stack([_seamless(*face) for face in faces])
     return np.where(known[..., None], observed, blended)
 
 
@@ -95,19 +105,22 @@ def _harmonic(mask: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return continue_inside
 
 
-def _seamless(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
+def _seamless(
+    observed: np.ndarray, known: np.ndarray, filled: np.ndarray, start: np.ndarray | None
+) -> np.ndarray:
     """OpenCV's seamlessClone of one face's fill.
 
     It keeps the edge of its mask's bounding box, and takes the target's gradients in the mask's
     outer 3 pixels: those of the seam, were the hole its mask. So that is wider, by one more for the
     gradients across the hole's edge. Where the hole touches the picture's border, the fill itself
-    goes on outside.
+    goes on outside. With a `start` in the hole that rim is taken from there, and the mask is the
+    hole.
     """
     if known.all() or not known.any():
         return filled
-    wider = 4
+    wider = 4 if start is None else 0
     rim = wider + 2
-    target = np.where(known[..., None], observed, filled)
+    target = np.where(known[..., None], observed, filled if start is None else start)
     target, source = (
         np.pad(face, [(rim, rim)] * 2 + [(0, 0)], "edge") for face in (target, filled)
     )

@@ -31,6 +31,31 @@ def health(history: list[dict[str, float]], loss: str, label_smoothing: float) -
     return warnings
 
 
+def completion_health(history: pd.DataFrame) -> list[str]:
+    """Say what looks sick of the discriminators in the last fifth of a joint training.
+
+    `history` are the rows of a completion network's history.csv; without joint epochs nothing is.
+    """
+    joint = history[history["phase"] == history["phase"].max()].dropna(subset=["g_loss"])
+    if joint.empty:
+        return []
+    last = joint.tail(max(1, len(joint) // 5)).mean()
+    if last["d_loss"] < 0.05 or last["d_accuracy"] > 0.99:
+        return [
+            f"D has won: its loss fell to {last['d_loss']:.3f}, and it tells "
+            f"{100 * last['d_accuracy']:.0f} % of validation faces and completions apart, so that "
+            "the completions learn nothing from it; lower discriminator_lr or discriminator_width, "
+            "set spectral_norm: true, or raise alpha"
+        ]
+    if last["d_accuracy"] < 0.53:
+        return [
+            f"D tells only {100 * last['d_accuracy']:.0f} % of validation faces and completions "
+            "apart, where guessing gives 50 %: it learns nothing; raise discriminator_lr, "
+            "discriminator_width or discriminator_epochs"
+        ]
+    return []
+
+
 def _least(loss: str, label_smoothing: float) -> float:
     """The loss of a perfect D: with bce it still pays the entropy of its smoothed labels."""
     if loss != "bce":

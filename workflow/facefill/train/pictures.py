@@ -53,6 +53,36 @@ def write_encoder_losses(path: Path, history: pd.DataFrame) -> None:
     _save(figure, path)
 
 
+def write_completion_losses(path: Path, history: pd.DataFrame) -> None:
+    """Plot a completion network's losses, D's judgement and the validation, phases shaded."""
+    figure, axes = plt.subplots(1, 4, figsize=(16, 3.4), dpi=100)
+    panels = [
+        ("reconstruction loss", {"reconstruction": None}),
+        ("adversarial losses", {"d_loss": "D", "g_loss": "completion network"}),
+        (
+            "D's probability of being real",
+            {"d_real": "real faces", "d_fake": "completed", "d_accuracy": "right (validation)"},
+        ),
+        ("PSNR of the hole [dB], validation", {"val_hole_psnr": None}),
+    ]
+    marker = "o" if len(history) < 9 else None  # a line needs two points in its phase
+    for place, (title, lines) in zip(axes, panels, strict=True):
+        for name, label in lines.items():
+            place.plot(history["epoch"], history[name], label=label, marker=marker)
+        if any(lines.values()):
+            place.legend()
+        place.set(title=title, xlabel="epoch")
+        for phase, epochs in history.groupby("phase")["epoch"]:
+            first, last = epochs.min() - 0.5, epochs.max() + 0.5
+            place.axvspan(first, last, color="C7", alpha=0.1 * (phase % 2), linewidth=0)
+            place.text(
+                (first + last) / 2, 0.98, f"{phase:.0f}", color="grey", ha="center", va="top",
+                transform=place.get_xaxis_transform(),
+            )  # fmt: skip
+    axes[2].set(ylim=(0, 1))
+    _save(figure, path)
+
+
 def _save(figure: plt.Figure, path: Path) -> None:
     figure.tight_layout()
     with atomic(path) as partial:

@@ -1,0 +1,47 @@
+"""Completion in one forward pass of a completion network."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facefill import device
+from facefill.complete.batches import batches
+from facefill.masks import Masks
+from facefill.progress import progress
+from facefill.train.glcic_networks import CompletionNetwork
+from facefill.train.networks import from_unit, to_unit
+from facefill.train.observed import observed_by_network
+from facefill.train.weights import load, load_settings
+
+SETTINGS = ("width", "precision", "channels_last")
+BATCH = 64
+
+
+def complete(
+    observed: np.ndarray, masks: Masks, weights: Path, settings_file: Path, device_name: str
+) -> np.ndarray:
+    """Return what the model makes of `observed`, uint8 [N, size, size, 3]; likewise.
+
+    Right in the holes only. Of hidden pixels nothing is looked at but the means of their blocks,
+    where the mask tells these. Raises FacefillError as facefill.train.weights.load does.
+    """
+    settings = load_settings(settings_file, SETTINGS)
+    compute = device.choose(device_name, settings["precision"], settings["channels_last"])
+    network = CompletionNetwork(observed.shape[1], settings["width"])
+    load(weights, settings, {"completion": network})
+    network.to(compute.device, memory_format=compute.memory_format).eval().requires_grad_(False)
+    faces = to_unit(torch.from_numpy(observed).permute(0, 3, 1, 2)).to(compute.device)
+    known = torch.from_numpy(masks.known)[:, None].to(compute.device)
+    inputs = observed_by_network(faces, known, masks.block)
+    filled = []
+    with (
+        torch.no_grad(),
+        compute.autocast(),
+        progress(len(observed), "completing", "faces") as bar,
+    ):
+        for parts, count in batches(inputs, BATCH, compute):
+            made = from_unit(network(*parts)[:count])
+            filled.append(made.permute(0, 2, 3, 1).cpu().numpy())
+            bar.update(count)
+    return np.concatenate(filled)

@@ -1,0 +1,45 @@
+"""The holes that a completion network trains on: every face of a batch gets one of its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from facefill.device import Compute
+from facefill.masks import make_masks
+from facefill.train.glcic_networks import patch_corners
+from facefill.train.observed import observed_by_network
+
+VARIANTS = 256  # of masks that differ from face to face
+
+
+class Holes:
+    """Some masks in VARIANTS forms each. A hole is the number of a mask and that of a form."""
+
+    def __init__(self, masks: Sequence[dict[str, Any]], size: int, zoom: float, compute: Compute):
+        made = [make_masks(mask, list(map(str, range(VARIANTS))), size, zoom) for mask in masks]
+        known = torch.stack([torch.from_numpy(one.known)[:, None] for one in made])
+        self.blocks = [one.block for one in made]
+        self.corners = torch.stack([patch_corners(one) for one in known])  # [masks, VARIANTS, 2]
+        self.known = known.to(compute.device)  # bool [masks, VARIANTS, 1, size, size]
+
+    def draw(self, count: int, random: torch.Generator) -> Tensor:
+        """Holes for `count` faces, every mask as likely: long [count, 2] on the CPU."""
+        masks = torch.randint(len(self.blocks), (count,), generator=random)
+        return torch.stack([masks, torch.randint(VARIANTS, (count,), generator=random)], 1)
+
+    def of(self, holes: Tensor) -> tuple[Tensor, Tensor]:
+        """What is known under `holes`: bool [N, 1, size, size], and their patches' corners."""
+        mask, form = holes.unbind(1)
+        known = self.known[mask.to(self.known.device), form.to(self.known.device)]
+        return known, self.corners[mask, form]
+
+    def observe(self, faces: Tensor, known: Tensor, holes: Tensor) -> tuple[Tensor, Tensor]:
+        """What a network sees of `faces` [N, 3, size, size] in [-1, 1] (observed_by_network)."""
+        seen, said = observed_by_network(faces, known, 0)
+        for number, block in enumerate(self.blocks):
+            rows = (holes[:, 0] == number).nonzero()[:, 0].to(faces.device)
+            if block and len(rows):
+                seen[rows], said[rows] = observed_by_network(faces[rows], known[rows], block)
+        return seen, said
