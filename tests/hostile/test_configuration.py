@@ -187,6 +187,22 @@ MISTAKES = {
         {"methods": {"ours": {"model": "kumar2018"}}},
         ["methods.ours.encoder is 'encoder'", "for the model 'dcgan'", "name another one"],
     ),
+    "a feedforward method that names a dcgan": (
+        {"methods": {"glcic": {"model": "dcgan"}}},
+        ["methods.glcic.model is 'dcgan'", "a model of kind dcgan", "of kind glcic"],
+    ),
+    "a training without an epoch for its network": (
+        {"models": {"glcic": {"reconstruction_epochs": 0, "joint_epochs": 0}}},
+        ["models.glcic.reconstruction_epochs", "would never be trained", "raise one"],
+    ),
+    "discriminators from which nothing learns": (
+        {"models": {"ashwin2018": {"joint_epochs": 0}}},
+        ["models.ashwin2018.discriminator_epochs is 1", "set both to 0 or none"],
+    ),
+    "a start of blending that nothing depends on": (
+        {"methods": {"glcic": {"start": "telea"}}},
+        ["methods.glcic.start is 'telea'", "set start to none, or blend to seamless"],
+    ),
     "a start that nobody predicts": (
         {"methods": {"yeh2017": {"start": "encoder"}}},
         ["methods.yeh2017.start is 'encoder'", "has no encoder", "methods.yeh2017.encoder"],

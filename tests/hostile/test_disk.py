@@ -90,16 +90,27 @@ FULL = {
         )
     ],
     "train_encoder": ["models/encoder"],
+    "train_glcic": ["models/glcic"],
     "complete_latent": [
         f"completions/center/ours/{name}"
         for name in ("faces", "grid.png", "progress.gif", "search.csv", "z.npy")
     ],
+    "complete_feedforward": ["completions/center/glcic/faces", "completions/center/glcic/grid.png"],
     "report": ["report"],
 }
 
 
+def with_glcic(project: Project) -> Project:
+    """The project with a completion network among what it compares."""
+    project.configure(compare={"methods": ["ours", "glcic", "telea", "mean"]})
+    project.build()
+    return project
+
+
 @pytest.mark.parametrize("stage", FULL)
 def test_a_full_disk(built, told, stage):
+    if stage in ("train_glcic", "complete_feedforward"):
+        with_glcic(built)
     before = results(built)
     with small_disk(built.folder / "results", room=0):
         remove(built, *FULL[stage])
@@ -251,6 +262,16 @@ def test_damaged_weights(built, told):
     remove(built, "models/dcgan")
     planned = built.planned("--until", "complete_latent")
     assert planned.keys() == {"train_dcgan", "train_encoder", "complete_latent"}
+
+
+def test_damaged_weights_of_a_completion_network(built, told):
+    weights = with_glcic(built).folder / RESULTS / "models/glcic/weights.safetensors"
+    weights.write_bytes(b"no weights")
+    built.configure(methods={"glcic": {"blend": "none"}})
+    line = mistake(built, "--until", "complete_feedforward")
+    names(line, str(weights.relative_to(built.folder)), "not readable weights")
+    names(line, "delete results/mine/models/glcic and run again")
+    told("disk", "damaged weights of a completion network", line)
 
 
 def test_foreign_weights(built, told, tmp_path):

@@ -58,10 +58,18 @@ STAGES = {
         for name in ("weights.safetensors", "settings.json", "history.csv", "losses.png",
                      "samples.png", "samples.gif", "events")
     ],
+    "train_glcic": [
+        f"results/packed/models/glcic/{name}"
+        for name in ("weights.safetensors", "settings.json", "history.csv", "losses.png",
+                     "samples.png", "samples.gif", "events")
+    ],
     "measure_model": ["results/packed/models/dcgan/set_metrics.csv"],
     "complete_latent": [
         f"results/packed/completions/center/ours/{name}"
         for name in ("faces", "grid.png", "progress.gif", "search.csv", "z.npy", "samples.npy")
+    ],
+    "complete_feedforward": [
+        f"results/packed/completions/center/glcic/{name}" for name in ("faces", "grid.png")
     ],
     "complete_classical": [
         f"results/packed/completions/center/{method}/{name}"
@@ -70,7 +78,7 @@ STAGES = {
     ],
     "measure": [
         f"results/packed/completions/center/{method}/{name}"
-        for method in ("ours", "telea", "mean")
+        for method in ("ours", "glcic", "telea", "mean")
         for name in ("metrics.csv", "set_metrics.csv")
     ],
     "report": ["results/packed/report/index.html"],
@@ -117,7 +125,10 @@ def build_reference(folder: Path, address: str, served: Path) -> Project:
     project = Project.new(folder)
     project.configure(**TINY)
     project.configure(
-        dataset="packed", models={"dcgan": {"epochs": 6}}, methods={"ours": {"steps": 20}}
+        dataset="packed",
+        models={"dcgan": {"epochs": 6}},
+        methods={"ours": {"steps": 20}},
+        compare={"methods": ["ours", "glcic", "telea", "mean"]},
     )
     project.configure(datasets={"packed": {"kind": "archive", "urls": ["file:///none"]}})
     project.build("results/synthetic/raw")
