@@ -533,7 +533,7 @@ DOES_NOT_FIT = {
     ),
     "a kind that nearly exists": (
         {"methods.patchmatch.kind": "patch_match"},
-        "methods.patchmatch.kind is 'patch_match', expected one of latent, telea, navier_stokes",
+        "methods.patchmatch.kind is 'patch_match', expected one of latent, feedforward, telea",
     ),
     "a feedforward method that names a dcgan": (
         {"methods.glcic.model": "dcgan"},

@@ -14,10 +14,9 @@ from test_complete import (
     one_thread,  # noqa: F401
 )
 
-from facefill.complete import feedforward
+from facefill.complete import classical, feedforward
 from facefill.complete.batches import batches
 from facefill.complete.blend import blend
-from facefill.complete.classical import telea
 from facefill.complete.feedforward import SETTINGS, complete
 from facefill.device import choose
 from facefill.errors import FacefillError
@@ -165,7 +164,7 @@ def refused(faces, model):
 def test_a_start_changes_seamless_cloning_alone(faces, mask):
     masks = masks_of(mask)
     observed = observe(faces, masks)
-    start = telea(observed, masks, {"radius": 1})
+    start = classical.complete(observed, masks, {"kind": "telea", "radius": 1})
     filled = 255 - faces
     for kind in ("none", "poisson", "seamless"):
         one, two = (blend(kind, observed, masks.known, filled, first) for first in (None, start))

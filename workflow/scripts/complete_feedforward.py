@@ -5,10 +5,9 @@ from stage import stage
 with stage(snakemake) as work:
     from pathlib import Path
 
+    from facefill.complete import classical, feedforward
     from facefill.complete.blend import blend
-    from facefill.complete.classical import telea
     from facefill.complete.faces import masked, write_completions, write_grid
-    from facefill.complete.feedforward import complete
     from facefill.masks import make_masks, observe
     from facefill.split import choose_faces
 
@@ -17,9 +16,12 @@ with stage(snakemake) as work:
     masks = make_masks(params.mask, names, faces.shape[1], params.zoom)
     # From here on nothing knows the hidden pixels but the sheet that is to be looked at.
     observed = observe(faces, masks)
-    filled = complete(observed, masks, Path(source.weights), Path(source.settings), params.device)
-    # The radius is that of Iizuka et al.'s program.
-    start = telea(observed, masks, {"radius": 1}) if params.method["start"] == "telea" else None
+    filled = feedforward.complete(
+        observed, masks, Path(source.weights), Path(source.settings), params.device
+    )
+    start = None
+    if params.method["start"] == "telea":  # the radius is that of Iizuka et al.'s program
+        start = classical.complete(observed, masks, {"kind": "telea", "radius": 1})
     completed = blend(params.method["blend"], observed, masks.known, filled, start)
     write_completions(Path(output.faces), names, completed)
     write_grid(Path(output.grid), faces, masked(observed, masks), completed)
