@@ -6,6 +6,7 @@ import hashlib
 import logging
 import lzma
 import os
+import random
 import re
 import runpy
 import shutil
@@ -41,7 +42,7 @@ from server import (
 
 extract, fetch, cache_name = extract_module.extract, fetch_module.fetch, fetch_module.cache_name
 SCRIPT = Path(__file__).parents[2] / "workflow/scripts/download.py"
-DATA = os.urandom(3_000_000)
+DATA = random.Random(0).randbytes(3_000_000)
 
 
 def sha(data: bytes) -> str:
