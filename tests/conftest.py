@@ -10,6 +10,8 @@ from facefill.render import photo_name, plan_photos, render_photo
 from project import TINY, Project
 from told import Told
 
+os.environ["GOMP_SPINCOUNT"] = "0"  # two tests share the cores: see common.smk
+
 
 def pytest_addoption(parser):
     parser.addoption("--write-docs", action="store_true", help="write docs/hostile-input.md anew")
