@@ -1,6 +1,5 @@
 """Training a DCGAN: its steps, its average, the epoch that is kept."""
 
-import copy
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -27,7 +26,7 @@ from facefill.train.networks import (
     to_unit,
 )
 from facefill.train.run import Run, Trained, carry_out
-from facefill.train.validation import Validation, best_epoch, checked_epochs
+from facefill.train.validation import Best, Validation, checked_epochs
 
 log = logging.getLogger("facefill.train")
 
@@ -137,8 +136,7 @@ class _Run(Run):
             start = self._z(len(validation_faces), self.stream(-3))
             self.validation = Validation(validation_faces, zoom, start, settings.prior, compute)
         self.updates = 0  # of the generator and so of its average
-        self.scores: dict[int, tuple[float, float]] = {}  # of the epochs that were validated
-        self.kept: dict[str, Any] = {}  # the networks of the best of them
+        self.best = Best()
         self.sheets.append(self._sample()[0])
 
     # -- checkpoints ---------------------------------------------------------------------------
@@ -153,12 +151,10 @@ class _Run(Run):
         }
 
     def state(self) -> dict[str, Any]:
-        return super().state() | {"scores": self.scores, "kept": self.kept}
+        return super().state() | self.best.state()
 
     def take_up(self, state: dict[str, Any]) -> None:
-        self.scores, self.kept = state["scores"], state["kept"]
-        if self.scores:
-            self._put_kept()  # what is damaged there must not come to light at the end
+        self.best.take_up(state, self._kept_networks())
         super().take_up(state)
         self.updates = self.steps * self.settings.generator_steps
 
@@ -203,17 +199,11 @@ class _Run(Run):
         scores = None, None
         if self.validation and self.epoch in checked_epochs(self.settings.epochs):
             scores = tuple(round(score, 6) for score in self.validation(self.average))
-            self.scores[self.epoch] = scores
-            if best_epoch(self.scores) == self.epoch:
-                networks = {"average": self.average, "discriminator": self.discriminator}
-                self.kept = copy.deepcopy(
-                    {name: network.state_dict() for name, network in networks.items()}
-                )
+            self.best.offer(self.epoch, scores, self._kept_networks())
         return {"val_hole_psnr": scores[0], "val_identity_distance": scores[1]}
 
-    def _put_kept(self) -> None:
-        self.average.load_state_dict(self.kept["average"])
-        self.discriminator.load_state_dict(self.kept["discriminator"])
+    def _kept_networks(self) -> dict[str, nn.Module]:
+        return {"average": self.average, "discriminator": self.discriminator}
 
     # -- samples -------------------------------------------------------------------------------
 
@@ -257,9 +247,9 @@ class _Run(Run):
         for warning in warnings:
             log.warning("%s", warning)
         epoch = self.epoch
-        if self.scores:
-            epoch = best_epoch(self.scores)
-            self._put_kept()
+        if self.best.scores:
+            epoch = self.best.epoch
+            self.best.put_into(self._kept_networks())
             log.info("epoch %d completes the validation faces best and is kept", epoch)
         self._recalibrate_discriminator()
         history = pd.DataFrame(self.history)

@@ -24,7 +24,7 @@ from facefill.train.holes import VARIANTS, Holes
 from facefill.train.losses import discriminator_loss, generator_loss, verdict
 from facefill.train.networks import from_unit, to_unit
 from facefill.train.run import Run, Trained, carry_out
-from facefill.train.validation import best_epoch, checked_epochs
+from facefill.train.validation import Best, checked_epochs
 
 log = logging.getLogger("facefill.train")
 
@@ -153,8 +153,7 @@ class _Run(Run):
         self.describe = Describer(size, zoom)
         self.descriptors: list[np.ndarray] = []  # of the validation faces
         self.updates = 0  # of the completion network and so of its average
-        self.scores: dict[int, tuple[float, float]] = {}  # of the epochs that may be kept
-        self.kept: dict[str, Any] = {}  # the networks of the best of them
+        self.best = Best()
         self.sheets.append(self.look()[0])
 
     @property
@@ -177,14 +176,11 @@ class _Run(Run):
         }
 
     def state(self) -> dict[str, Any]:
-        more = {"updates": self.updates, "scores": self.scores, "kept": self.kept}
-        return super().state() | more
+        return super().state() | self.best.state() | {"updates": self.updates}
 
     def take_up(self, state: dict[str, Any]) -> None:
-        self.updates, self.scores = state["updates"], state["scores"]
-        self.kept = state["kept"]
-        if self.scores:
-            self._put_kept()  # what is damaged there must not come to light at the end
+        self.updates = state["updates"]
+        self.best.take_up(state, self._networks())
         super().take_up(state)
 
     # -- the loop ------------------------------------------------------------------------------
@@ -335,20 +331,13 @@ class _Run(Run):
             for row, descriptor in enumerate(self.descriptors)
         ]
         distance = float(np.mean(distances))
-        self.scores[self.epoch] = round(hole_psnr, 6), round(distance, 6)
-        if best_epoch(self.scores) == self.epoch:
-            self.kept = copy.deepcopy(
-                {name: network.state_dict() for name, network in self._networks().items()}
-            )
+        scores = round(hole_psnr, 6), round(distance, 6)
+        self.best.offer(self.epoch, scores, self._networks())
         return distance
 
     def _networks(self) -> dict[str, nn.Module]:
         """What is kept, under the names in the file of weights."""
         return {"completion": self.average, "discriminators": self.discriminators}
-
-    def _put_kept(self) -> None:
-        for name, network in self._networks().items():
-            network.load_state_dict(self.kept[name])
 
     def finish(self, events: Path) -> Trained:
         """Put the kept epoch's networks in place and judge the training."""
@@ -356,8 +345,8 @@ class _Run(Run):
         warnings = completion_health(history)
         for warning in warnings:
             log.warning("%s", warning)
-        epoch = best_epoch(self.scores)
-        self._put_kept()
+        epoch = self.best.epoch
+        self.best.put_into(self._networks())
         log.info("epoch %d completes the validation faces best and is kept", epoch)
         return Trained(
             {name: network.eval() for name, network in self._networks().items()},

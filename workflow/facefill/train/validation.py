@@ -1,10 +1,12 @@
 """How well a generator completes faces that it has not seen: decides which epoch is kept."""
 
+import copy
 import math
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facefill.device import Compute
 from facefill.likeness import Describer, psnr
@@ -30,6 +32,42 @@ def best_epoch(scores: dict[int, tuple[float, float]]) -> int:
     not see colours; 0.01 of distance, a difference that methods compete for, weighs 0.1 dB.
     """
     return max(scores, key=lambda epoch: scores[epoch][0] - IDENTITY_WEIGHT * scores[epoch][1])
+
+
+class Best:
+    """The networks of the epoch that completes validation faces best, so far."""
+
+    def __init__(self) -> None:
+        self.scores: dict[int, tuple[float, float]] = {}  # of the epochs that were validated
+        self._networks: dict[str, Any] = {}
+
+    @property
+    def epoch(self) -> int:
+        return best_epoch(self.scores)
+
+    def offer(
+        self, epoch: int, scores: tuple[float, float], networks: dict[str, nn.Module]
+    ) -> None:
+        """Note an epoch's scores, and keep copies of its networks when they are the best."""
+        self.scores[epoch] = scores
+        if self.epoch == epoch:
+            self._networks = copy.deepcopy(
+                {name: network.state_dict() for name, network in networks.items()}
+            )
+
+    def put_into(self, networks: dict[str, nn.Module]) -> None:
+        """Give `networks` the weights that were kept; raises when these do not fit."""
+        for name, network in networks.items():
+            network.load_state_dict(self._networks[name])
+
+    def state(self) -> dict[str, Any]:
+        return {"scores": self.scores, "kept": self._networks}
+
+    def take_up(self, state: dict[str, Any], networks: dict[str, nn.Module]) -> None:
+        """Go on from what `state` returned; `networks` are spoilt by the check that it fits."""
+        self.scores, self._networks = state["scores"], state["kept"]
+        if self.scores:
+            self.put_into(networks)  # what is damaged there must not come to light at the end
 
 
 class Validation:
