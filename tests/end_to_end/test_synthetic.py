@@ -51,6 +51,7 @@ FILES = [
     *(f"aligned/shard-{shard}-of-3.{kind}" for shard in range(3) for kind in ("zip", "csv")),
     "faces.png",
     *(f"splits/{name}.npy" for name in ("train", "val", "test")),
+    *(f"splits/{name}_descriptors.npy" for name in ("val", "test")),
     *(
         f"models/{model}/{name}"
         for model in ("dcgan", "encoder")
@@ -94,6 +95,8 @@ JOBS = [
     *(f"align/shard-{shard}-of-3" for shard in range(3)),
     "flatten",
     "split",
+    "describe/test",
+    "describe/val",
     "train_dcgan/dcgan",
     "train_encoder/encoder",
     "measure_model/dcgan",

@@ -48,6 +48,7 @@ STAGES = {
         for name in ("train", "val", "test")
         for kind in ("npy", "csv")
     ],
+    "describe": [f"results/packed/splits/{name}_descriptors.npy" for name in ("val", "test")],
     "train_dcgan": [
         f"results/packed/models/dcgan/{name}"
         for name in ("weights.safetensors", "settings.json", "history.csv", "losses.png",

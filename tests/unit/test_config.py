@@ -46,8 +46,8 @@ def test_the_shipped_configuration_spells_every_knob_out():
     for kind in {method["kind"] for method in methods}:
         written = {key for method in methods if method["kind"] == kind for key in method}
         schema = yaml.safe_load(SCHEMA.read_text())["$defs"][f"method_{kind}"]
-        assert written | {"faces"} == schema["properties"].keys(), kind
-    assert "faces" in CONFIG["methods"]["ours"]  # once for all kinds
+        assert written | {"faces", "masks"} == schema["properties"].keys(), kind
+    assert {"faces", "masks"} <= CONFIG["methods"]["ours"].keys()  # once for all kinds
 
 
 def test_the_shipped_configuration_has_every_kind_of_mask():
@@ -281,6 +281,9 @@ def test_the_celeba_split_of_60000_5000_1000():
         ("compare.methods", ["our"], "compare.methods names 'our'"),
         ("compare.masks", [], "compare.masks is [], expected at least 1"),
         ("compare.masks", ["center", "center"], "expected every entry once"),
+        ("methods.ours.masks", [], "methods.ours.masks is [], expected at least 1"),
+        ("methods.yeh2017.masks", ["eye"], "methods.yeh2017.masks names 'eye', which is not in"),
+        ("methods.telea.masks", ["eyes"], "methods.telea.masks names none of compare.masks (cent"),
         ("methods.ours.model", "gone", "methods.ours.model names 'gone', which is not in models"),
         ("methods.ours.window", 8, "methods.ours.window is 8, expected an odd number"),
         ("align.size", 96, "align.size is 96, expected a power of two"),
@@ -324,6 +327,16 @@ def test_a_table_that_contains_itself_is_refused():
     config = changed("align", yaml.safe_load("&itself {size: *itself}"))
     with pytest.raises(FacefillError, match=r"align\.size\.size.* is nested too deeply"):
         load(config, SCHEMA)
+
+
+def test_a_mask_that_no_compared_method_completes_is_refused():
+    config = changed("compare", {"masks": ["center", "eyes", "nose"], "methods": ["ours"]})
+    config["methods"]["ours"]["masks"] = ["nose", "center"]
+    with pytest.raises(FacefillError, match=r"compare\.masks names 'eyes', which no"):
+        load(config, SCHEMA)
+    config["methods"]["telea"]["masks"] = ["eyes"]
+    config["compare"]["methods"].append("telea")
+    load(config, SCHEMA)
 
 
 @pytest.mark.parametrize("config", [None, [], "dataset", 5, {}])

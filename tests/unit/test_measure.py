@@ -5,6 +5,7 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from facefill import likeness, measure
+from facefill.describe import describe
 from facefill.errors import FacefillError
 from facefill.images import write_png
 from facefill.masks import make_masks
@@ -131,6 +132,9 @@ def tree(tmp_path, rendered):
     pd.DataFrame({"face": names, "identity": names, "source": names}).to_csv(
         tmp_path / "test.csv", index=False
     )
+    describe(
+        tmp_path / "test.npy", tmp_path / "test.csv", 1.0, 3, tmp_path / "test_descriptors.npy"
+    )
     known = KNOWN[:, :, None]
     for name, face in zip(names[:2], faces, strict=False):
         write_png(tmp_path / "faces" / f"{name}.png", np.where(known, face, faces[2]))
@@ -139,8 +143,8 @@ def tree(tmp_path, rendered):
 
 def run(tree, mask=CENTER, samples=None):
     return measure.measure(
-        tree / "test.npy", tree / "test.csv", tree / "faces", samples, mask, 1.0,
-        tree / "metrics.csv", tree / "set_metrics.csv",
+        tree / "test.npy", tree / "test.csv", tree / "test_descriptors.npy", tree / "faces",
+        samples, mask, 1.0, tree / "metrics.csv", tree / "set_metrics.csv",
     )  # fmt: skip
 
 
@@ -315,6 +319,14 @@ def test_unreadable_samples_are_named(tree):
 def test_damaged_completions_are_named(tree, damage, words):
     damage(tree / "faces")
     with pytest.raises(FacefillError, match=words):
+        run(tree)
+    assert not (tree / "metrics.csv").exists()
+
+
+def test_a_face_that_is_not_described_is_named(tree):
+    splits = tree / "test.npy", tree / "test.csv"
+    describe(*splits, 1.0, 1, tree / "test_descriptors.npy")
+    with pytest.raises(FacefillError, match=r"_descriptors\.npy: the face '\w' is not described"):
         run(tree)
     assert not (tree / "metrics.csv").exists()
 

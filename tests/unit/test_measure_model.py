@@ -6,6 +6,7 @@ import pytest
 import torch
 from test_complete import one_thread  # noqa: F401
 
+from facefill.describe import describe
 from facefill.errors import FacefillError
 from facefill.measure_model import measure_model
 from facefill.train import weights
@@ -52,6 +53,7 @@ def tree(request, one_thread, tmp_path):  # noqa: F811
     names = [f"face{number}" for number in range(request.param)]
     table = pd.DataFrame({"face": names, "identity": names, "source": names})
     table.to_csv(tmp_path / "val.csv", index=False)
+    describe(tmp_path / "val.npy", tmp_path / "val.csv", 1.0, 99, tmp_path / "described.npy")
     save(tmp_path, lively())
     return tmp_path
 
@@ -63,10 +65,9 @@ def save(tree, generator):
 
 
 def run(tree, seed=0):
+    faces = tree / "val.npy", tree / "val.csv", tree / "described.npy"
     model = tree / "weights.safetensors", tree / "settings.json"
-    return measure_model(
-        tree / "val.npy", tree / "val.csv", *model, 1.0, seed, "cpu", tree / "set_metrics.csv"
-    )
+    return measure_model(*faces, *model, 1.0, seed, "cpu", tree / "set_metrics.csv")
 
 
 def values(tree):
@@ -96,6 +97,12 @@ def test_equal_distributions_are_near_0_and_a_constant_one_is_not(tree):
     for name in ("kid_dlib", "kid_pixels"):
         assert collapsed[name] > 5 * abs(equal[name])
     assert abs(equal["kid_pixels"]) < 0.05
+
+
+def test_only_faces_that_are_described_count(tree):
+    describe(tree / "val.npy", tree / "val.csv", 1.0, 5, tree / "described.npy")
+    assert run(tree) == 5
+    assert pd.read_csv(tree / "set_metrics.csv")["faces"].tolist() == [5, 5]
 
 
 @pytest.mark.parametrize("tree", [1], indirect=True)

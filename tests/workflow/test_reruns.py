@@ -17,7 +17,8 @@ OURS = {"complete_latent": 1, "measure": 1, "report": 1}
 TELEA = {"complete_classical": 1, "measure": 1, "report": 1}
 FROM_ENCODER = {"train_encoder": 1, **OURS}
 FROM_DCGAN = {"train_dcgan": 1, "measure_model": 1, **FROM_ENCODER}
-FROM_SPLIT = {"split": 1, **FROM_DCGAN, **FROM_COMPLETION}
+FROM_DESCRIBE = {"describe": 2, "measure_model": 1, "measure": 3, "report": 1}
+FROM_SPLIT = {"split": 1, "describe": 2, **FROM_DCGAN, **FROM_COMPLETION}
 FROM_FLATTEN = {"flatten": 1, **FROM_SPLIT}
 
 
@@ -177,6 +178,18 @@ def test_a_method_with_faces_of_its_own_asks_for_no_others(built):
     assert built.planned() == {"complete_classical": 2, "measure": 2, "report": 1}
 
 
+def test_the_masks_of_one_method(built):
+    """What is taken out of the report's pairs stays as it is, and is not made again later."""
+    built.configure(masks={"small": {"kind": "center", "scale": 0.4}})
+    built.configure(compare={"masks": ["center", "small"]}, methods={"ours": {"masks": ["center"]}})
+    assert built.planned() == {"complete_classical": 2, "measure": 2, "report": 1}
+    built.build()
+    built.configure(methods={"telea": {"masks": ["center", "random80"]}})  # the latter: no matter
+    assert built.planned() == {"report": 1}
+    built.configure(methods={"telea": {"masks": None}})
+    assert built.planned() == {}
+
+
 def test_the_number_of_compared_faces(built):
     built.configure(compare={"faces": 3})
     assert built.planned() == FROM_COMPLETION
@@ -273,6 +286,8 @@ CODE = {
     "workflow/facefill/train/encoder_network.py": FROM_ENCODER,
     "workflow/scripts/train_encoder.py": FROM_ENCODER,
     "workflow/rules/train_encoder.smk": FROM_ENCODER,
+    "workflow/facefill/describe.py": FROM_DESCRIBE,
+    "workflow/rules/describe.smk": FROM_DESCRIBE,
     "workflow/facefill/measure_model.py": {"measure_model": 1, "report": 1},
     "workflow/rules/measure_model.smk": {"measure_model": 1, "report": 1},
     "workflow/facefill/complete/latent.py": OURS,

@@ -321,7 +321,10 @@ def _check_references(config: dict[str, Any]) -> None:
         _known("compare.masks", name, config["masks"], "masks")
     for name in config["compare"]["methods"]:
         _known("compare.methods", name, config["methods"], "methods")
+    _check_pairs(config)
     for name, method in config["methods"].items():
+        for mask in method["masks"] or ():
+            _known(f"methods.{name}.masks", mask, config["masks"], "masks")
         if method.get("window", 1) % 2 == 0:
             raise FacefillError(
                 f"config: methods.{name}.window is {method['window']}, expected an odd number of "
@@ -346,6 +349,26 @@ def _check_references(config: dict[str, Any]) -> None:
                 f"config: align.size is {size}, expected a power of two (32, 64, 128, ...), since "
                 f"the method compared uses the model {method['model']!r}"
             )
+
+
+def _check_pairs(config: dict[str, Any]) -> None:
+    """Refuse a compared method without a mask, and a mask without a method."""
+    compare = config["compare"]
+    left = set(compare["masks"])
+    for name in compare["methods"]:
+        masks = config["methods"][name]["masks"] or compare["masks"]
+        if not set(masks) & set(compare["masks"]):
+            raise FacefillError(
+                f"config: methods.{name}.masks names none of compare.masks "
+                f"({', '.join(compare['masks'])}); add one, or take {name} out of compare.methods"
+            )
+        left -= set(masks)
+    if left:
+        mask = min(left, key=compare["masks"].index)
+        raise FacefillError(
+            f"config: compare.masks names {mask!r}, which no method completes by its own masks; "
+            "compare a method that does, or take the mask out"
+        )
 
 
 def _check_models(config: dict[str, Any]) -> None:

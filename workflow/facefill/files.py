@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import os
 import shutil
 import zipfile
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from facefill.errors import FacefillError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd  # costs half a second: only the functions that need it import it
 
 # A ZIP entry carries a date; a constant one keeps equal content at equal bytes.
@@ -61,6 +63,15 @@ def write_bytes(path: Path | str, data: bytes | memoryview) -> None:
     """Write a file that appears whole or not at all."""
     with atomic(path) as partial:
         partial.write_bytes(data)
+
+
+def write_array(path: Path | str, array: "np.ndarray") -> None:
+    """Write an array as .npy."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    write_bytes(path, buffer.getbuffer())
 
 
 def sha256_bytes(data: bytes) -> str:

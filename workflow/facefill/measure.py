@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.spatial.distance import pdist
 from skimage.metrics import structural_similarity
 
+from facefill.describe import read_descriptors
 from facefill.errors import FacefillError
 from facefill.files import write_table
 from facefill.likeness import PEAK, SET_FLOAT_FORMAT, Describer, difference, kid, psnr
@@ -96,6 +97,7 @@ def measure_face(
 def measure(
     test_npy: Path | str,
     test_csv: Path | str,
+    test_descriptors: Path | str,
     faces: Path | str,
     samples: Path | str | None,
     mask: dict[str, Any],
@@ -106,8 +108,9 @@ def measure(
     """Measure one method's completions of one mask; return how many faces there are.
 
     `test_npy` holds uint8 [N, size, size, 3] in the order of `test_csv` (face, identity, source),
-    the folder `faces` a {face}.png for each completed test face, `samples` all completions of a
-    method that makes several (`read_samples`). `mask` and `zoom` are those of `make_masks`.
+    `test_descriptors` what `describe` made of them, the folder `faces` a {face}.png for each
+    completed test face, `samples` all completions of a method that makes several (`read_samples`).
+    `mask` and `zoom` are those of `make_masks`.
 
     `metrics` gets a row per face (`face` and FACE_METRICS), `set_metrics` a row per measure of the
     whole set (metric, value, and of how many faces). `kid_dlib` there is KID's estimator on dlib's
@@ -116,38 +119,37 @@ def measure(
     is the function's mean over the faces, and `sample_spread_identity` the mean over the faces of
     the mean distance of two samples' descriptors.
 
-    Raises FacefillError when a completion cannot be read, belongs to no test face, or differs
-    from its original where the mask says that the pixel is known.
+    Raises FacefillError when a completion cannot be read, belongs to no test face or to none that
+    was described, or differs from its original where the mask says that the pixel is known.
     """
     files = _completed_files(Path(faces))
     names = [file.stem for file in files]
-    originals = _originals(test_npy, test_csv, files)
+    originals, real = _originals(test_npy, test_csv, test_descriptors, files)
     size = originals.shape[1]
     masks = make_masks(mask, names, size, zoom)
     drawn = read_samples(samples, len(names), size) if samples else None
     describe = Describer(size, zoom)
-    table, real, fake = [], [], []
+    table, fake = [], []
     with progress(len(files), "measure", "faces") as bar:
         for file, original, known in zip(files, originals, masks.known, strict=True):
             completed = read_face(file, size)
             _check_known(file.stem, original, completed, known, file)
             if drawn is not None:
                 _check_samples(file.stem, original, completed, known, drawn[len(table)], samples)
-            real.append(describe(original))
             fake.append(describe(completed))
             table.append(
                 {
                     "face": file.stem,
                     **measure_face(original, completed, known),
-                    "identity_distance": float(np.linalg.norm(real[-1] - fake[-1])),
+                    "identity_distance": float(np.linalg.norm(real[len(table)] - fake[-1])),
                 }
             )
             bar.update()
     result = pd.DataFrame(table, columns=["face", *FACE_METRICS])
     write_table(metrics, result, FLOAT_FORMAT)
     sets = [
-        ("kid_dlib", kid(np.array(real), np.array(fake)), len(result)),
-        ("diversity", diversity(np.array(real), np.array(fake)), len(result)),
+        ("kid_dlib", kid(real, np.array(fake)), len(result)),
+        ("diversity", diversity(real, np.array(fake)), len(result)),
     ]
     if drawn is not None and drawn.shape[1] > 1:
         sets += _sample_spreads(drawn, ~masks.known, describe)
@@ -165,16 +167,28 @@ def _completed_files(folder: Path) -> list[Path]:
     return files
 
 
-def _originals(test_npy: Path | str, test_csv: Path | str, files: list[Path]) -> np.ndarray:
-    """The faces that were completed, uint8 [N, size, size, 3], in the order of `files`."""
+def _originals(
+    test_npy: Path | str, test_csv: Path | str, test_descriptors: Path | str, files: list[Path]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The faces that were completed, uint8 [N, size, size, 3], and their descriptors, [N, 128].
+
+    Both in the order of `files`.
+    """
     names, originals = read_split(test_npy, test_csv)
+    descriptors = read_descriptors(test_descriptors, names)
     rows = {name: row for row, name in enumerate(names)}
     for file in files:
         if file.stem not in rows:
             raise FacefillError(
                 f"{file}: no face of that name is in {test_csv}; delete {file.parent} and run again"
             )
-    return np.asarray(originals[[rows[file.stem] for file in files]])
+        if file.stem not in descriptors:
+            raise FacefillError(
+                f"{test_descriptors}: the face {file.stem!r} is not described; delete the file and "
+                "run again"
+            )
+    chosen = np.asarray(originals[[rows[file.stem] for file in files]])
+    return chosen, np.array([descriptors[file.stem] for file in files])
 
 
 def _sample_spreads(

@@ -8,23 +8,24 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from facefill.describe import read_descriptors
 from facefill.device import Compute
 from facefill.files import write_table
 from facefill.likeness import SET_FLOAT_FORMAT, Describer, kid
 from facefill.progress import progress
-from facefill.split import choose_faces
+from facefill.split import read_split
 from facefill.train.networks import Generator, from_unit, sample_z
 from facefill.train.trained_dcgan import load_dcgan
 
 log = logging.getLogger(__name__)
 
-FACES = 2000  # at most: KID's kernels have as many rows and columns
 BATCH = 64
 
 
 def measure_model(
     val_npy: Path,
     val_csv: Path,
+    val_descriptors: Path,
     weights: Path,
     settings_file: Path,
     zoom: float,
@@ -32,14 +33,17 @@ def measure_model(
     device_name: str,
     set_metrics: Path | str,
 ) -> int:
-    """Compare validation faces, at most FACES, with as many samples; return their number.
+    """Compare those validation faces that are described with as many samples; return their number.
 
-    `set_metrics` gets a row per measure (metric, value, faces): KID's estimator
-    (`facefill.likeness.kid`) on dlib's face descriptors, `kid_dlib`, and on the pixels themselves
-    in [-1, 1], `kid_pixels`. Neither is on Inception's features, so no published KID compares.
-    `zoom` is the alignment's. Raises FacefillError when the weights do not fit.
+    `val_descriptors` is what `describe` made of them. `set_metrics` gets a row per measure (metric,
+    value, faces): KID's estimator (`facefill.likeness.kid`) on dlib's face descriptors, `kid_dlib`,
+    and on the pixels themselves in [-1, 1], `kid_pixels`. Neither is on Inception's features, so no
+    published KID compares. `zoom` is the alignment's. Raises FacefillError when the weights do not
+    fit.
     """
-    _, faces = choose_faces(val_npy, val_csv, FACES)
+    names, every = read_split(val_npy, val_csv)
+    real = read_descriptors(val_descriptors, names)
+    faces = np.asarray(every[[name in real for name in names]])
     size = faces.shape[1]
     dcgan = load_dcgan(weights, settings_file, size, device_name)
     z = sample_z(
@@ -50,14 +54,13 @@ def measure_model(
     )
     samples = _samples(dcgan.generator, z, dcgan.compute)
     describe = Describer(size, zoom)
-    descriptors: list[list[np.ndarray]] = [[], []]
-    with progress(2 * len(faces), "measure", "faces") as bar:
-        for part, of_part in zip((faces, samples), descriptors, strict=True):
-            for face in part:
-                of_part.append(describe(face))
-                bar.update()
+    fake = []
+    with progress(len(samples), "measure", "samples") as bar:
+        for sample in samples:
+            fake.append(describe(sample))
+            bar.update()
     values = {
-        "kid_dlib": kid(*map(np.array, descriptors)),
+        "kid_dlib": kid(np.array(list(real.values())), np.array(fake)),
         "kid_pixels": kid(_pixels(faces), _pixels(samples)),
     }
     rows = [(name, value, len(faces)) for name, value in values.items()]

@@ -221,12 +221,19 @@ def compared():
         (mask, method)
         for mask in config["compare"]["masks"]
         for method in config["compare"]["methods"]
+        if mask in (config["methods"][method]["masks"] or config["compare"]["masks"])
     ]
 
 
 def faces_of(method):
     """How many test faces a method completes, at most."""
     return config["methods"][method]["faces"] or config["compare"]["faces"]
+
+
+def method_settings(wildcards):
+    """What decides a method's completions; how many are asked for, and where, is for the report."""
+    settings = config["methods"][wildcards.method]
+    return {key: value for key, value in settings.items() if key not in ("faces", "masks")}
 
 
 def compared_models(*kinds):
@@ -269,6 +276,8 @@ def whole_build(dataset):
         for split in ("train", "val", "test")
         for kind in ("npy", "csv")
     ]
+    described = ["test", "val"] if compared_models("dcgan") else ["test"]
+    files += [f"{top}/splits/{split}_descriptors.npy" for split in described]
     files += [
         f"{top}/models/{model}/{file}"
         for model in compared_models()
@@ -298,7 +307,7 @@ def timing_logs(wildcards):
     first = {"synthetic": ["render"], "archive": ["download"], "folder": []}[dataset["kind"]]
     jobs = [*first, "index"]
     jobs += [f"align/shard-{shard}-of-{shards}" for shard in range(shards)]
-    jobs += ["flatten", "split"]
+    jobs += ["flatten", "split", "describe/val", "describe/test"]
     for model in compared_models():
         jobs.append(f"train_{config['models'][model]['kind']}/{model}")
     jobs += [f"measure_model/{model}" for model in compared_models("dcgan")]

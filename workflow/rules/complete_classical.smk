@@ -43,7 +43,7 @@ rule complete_classical:
     params:
         mask=lambda wildcards: mask_settings(wildcards.mask),
         zoom=config["align"]["zoom"],
-        method=lambda wildcards: config["methods"][wildcards.method],
+        method=method_settings,
         faces=lambda wildcards: faces_of(wildcards.method),
     script:
         "../scripts/complete_classical.py"

@@ -36,7 +36,7 @@ rule complete_feedforward:
     params:
         mask=lambda wildcards: mask_settings(wildcards.mask),
         zoom=config["align"]["zoom"],
-        method=lambda wildcards: config["methods"][wildcards.method],
+        method=method_settings,
         faces=lambda wildcards: faces_of(wildcards.method),
         device=config["device"],
     script:

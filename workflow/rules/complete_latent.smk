@@ -51,7 +51,7 @@ rule complete_latent:
     params:
         mask=lambda wildcards: mask_settings(wildcards.mask),
         zoom=config["align"]["zoom"],
-        method=lambda wildcards: config["methods"][wildcards.method],
+        method=method_settings,
         faces=lambda wildcards: faces_of(wildcards.method),
         seed=config["seed"],
         device=config["device"],

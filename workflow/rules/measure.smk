@@ -5,6 +5,7 @@ rule measure:
     input:
         test_npy="results/{dataset}/splits/test.npy",
         test_csv="results/{dataset}/splits/test.csv",
+        test_descriptors="results/{dataset}/splits/test_descriptors.npy",
         faces="results/{dataset}/completions/{mask}/{method}/faces",
         samples=lambda wildcards: (
             f"results/{wildcards.dataset}/completions/{wildcards.mask}/{wildcards.method}/samples.npy"

@@ -5,6 +5,7 @@ rule measure_model:
     input:
         faces="results/{dataset}/splits/val.npy",
         table="results/{dataset}/splits/val.csv",
+        descriptors="results/{dataset}/splits/val_descriptors.npy",
         weights="results/{dataset}/models/{model}/weights.safetensors",
         settings="results/{dataset}/models/{model}/settings.json",
         code=code("measure_model"),

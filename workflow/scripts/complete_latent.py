@@ -3,7 +3,6 @@
 from stage import stage
 
 with stage(snakemake) as work:
-    import io
     from pathlib import Path
 
     import numpy as np
@@ -19,14 +18,9 @@ with stage(snakemake) as work:
         write_progress,
     )
     from facefill.complete.latent import search
-    from facefill.files import write_bytes, write_table
+    from facefill.files import write_array, write_table
     from facefill.masks import make_masks, observe
     from facefill.split import choose_faces
-
-    def write_array(path: str, array: np.ndarray) -> None:
-        buffer = io.BytesIO()
-        np.save(buffer, array)
-        write_bytes(path, buffer.getbuffer())
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output
     names, faces = choose_faces(Path(source.npy), Path(source.csv), params.faces)

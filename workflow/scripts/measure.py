@@ -9,6 +9,7 @@ with stage(snakemake) as work:
     work.items = measure(
         test_npy=snakemake.input.test_npy,
         test_csv=snakemake.input.test_csv,
+        test_descriptors=snakemake.input.test_descriptors,
         faces=snakemake.input.faces,
         samples=snakemake.input.samples or None,
         mask=snakemake.params.mask,

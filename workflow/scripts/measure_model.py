@@ -12,6 +12,7 @@ with stage(snakemake) as work:
     work.items = measure_model(
         Path(source.faces),
         Path(source.table),
+        Path(source.descriptors),
         Path(source.weights),
         Path(source.settings),
         params.zoom,

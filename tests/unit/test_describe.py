@@ -1,0 +1,62 @@
+"""The descriptors of a split's true faces."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facefill.describe import describe, read_descriptors
+from facefill.errors import FacefillError
+from facefill.likeness import Describer
+from facefill.split import choose_faces
+
+NAMES = ["b", "a", "NA", "c"]
+
+
+@pytest.fixture
+def split(tmp_path):
+    """Four smooth faces: the paths of their array, their table, and of what describes them."""
+    coarse = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    np.save(tmp_path / "test.npy", coarse.repeat(4, 1).repeat(4, 2))
+    table = pd.DataFrame({"face": NAMES, "identity": NAMES, "source": NAMES})
+    table.to_csv(tmp_path / "test.csv", index=False)
+    return tmp_path / "test.npy", tmp_path / "test.csv", tmp_path / "described.npy"
+
+
+def test_every_face_has_its_own_descriptor(split):
+    npy, csv, described = split
+    assert describe(npy, csv, 1.0, 2000, described) == 4
+    found, describer = read_descriptors(described, NAMES), Describer(32, 1.0)
+    assert list(found) == NAMES
+    for name, face in zip(NAMES, np.load(npy), strict=True):
+        np.testing.assert_array_equal(found[name], describer(face))
+    first = described.read_bytes()
+    describe(npy, csv, 1.0, 2000, described)
+    assert described.read_bytes() == first
+
+
+def test_as_many_as_asked_for_those_that_are_completed(split):
+    npy, csv, described = split
+    describe(npy, csv, 1.0, 2000, described)
+    every = read_descriptors(described, NAMES)
+    assert describe(npy, csv, 1.0, 2, described) == 2
+    found = read_descriptors(described, NAMES)
+    assert sorted(found) == choose_faces(npy, csv, 2)[0]
+    for name, descriptor in found.items():
+        np.testing.assert_array_equal(descriptor, every[name])
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda path: path.write_bytes(b"none"), "not a readable array"),
+        (lambda path: path.unlink(), "not a readable array"),
+        (lambda path: np.save(path, np.zeros((3, 128))), r"\[3, 128\] instead of .*\[4, 128"),
+        (lambda path: np.save(path, np.zeros((4, 128), np.float32)), "float32"),
+    ],
+)
+def test_what_belongs_to_no_split_is_named(split, damage, words):
+    npy, csv, described = split
+    describe(npy, csv, 1.0, 1, described)
+    damage(described)
+    with pytest.raises(FacefillError, match=rf"described\.npy.*{words}"):
+        read_descriptors(described, NAMES)

@@ -1,0 +1,54 @@
+"""The descriptors of a split's true faces, made once for all that is compared with them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from facefill.errors import FacefillError
+from facefill.files import write_array
+from facefill.likeness import Describer
+from facefill.progress import progress
+from facefill.split import choose_faces, read_split
+
+DIMENSIONS = 128
+
+
+def describe(npy: Path, csv: Path, zoom: float, count: int, descriptors: Path | str) -> int:
+    """Describe at most `count` faces of a split, those of `choose_faces`; return their number.
+
+    `descriptors` gets float64 [N, 128] in the order of `csv`: dlib's descriptors
+    (`likeness.Describer`), NaN for the other faces. `zoom` is the alignment's. Raises
+    FacefillError when the split is damaged.
+    """
+    names, _ = read_split(npy, csv)
+    chosen, faces = choose_faces(npy, csv, count)
+    row_of = {name: row for row, name in enumerate(names)}
+    described = np.full((len(names), DIMENSIONS), np.nan)
+    describer = Describer(faces.shape[1], zoom)
+    with progress(len(chosen), "describe", "faces") as bar:
+        for name, face in zip(chosen, faces, strict=True):
+            described[row_of[name]] = describer(face)
+            bar.update()
+    write_array(descriptors, described)
+    return len(chosen)
+
+
+def read_descriptors(path: Path | str, names: list[str]) -> dict[str, np.ndarray]:
+    """Return the descriptors, float64 [128] each, of those of a split's faces that have one.
+
+    `names` are all of the split's, in its order. Raises FacefillError naming the file when it
+    does not belong to them.
+    """
+    try:
+        described = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FacefillError(
+            f"{path}: not a readable array ({type(error).__name__}); delete it and run again"
+        ) from error
+    if described.shape != (len(names), DIMENSIONS) or described.dtype != np.float64:
+        raise FacefillError(
+            f"{path} holds {described.dtype} {list(described.shape)} instead of float64 "
+            f"[{len(names)}, {DIMENSIONS}]; delete it and run again"
+        )
+    rows = zip(names, described, strict=True)
+    return {name: row for name, row in rows if not np.isnan(row).any()}

@@ -1,0 +1,28 @@
+"""describe: dlib's descriptors of those true faces that completions or samples are compared with."""
+
+# At most, but for a report of more: KID's kernels have as many rows and columns. More than most
+# reports need, so that another `compare.faces` asks for no other ones.
+DESCRIBED = 2000
+
+
+rule describe:
+    input:
+        npy="results/{dataset}/splits/{split}.npy",
+        csv="results/{dataset}/splits/{split}.csv",
+        code=code("describe"),
+    output:
+        "results/{dataset}/splits/{split}_descriptors.npy",
+    log:
+        text="results/logs/{dataset}/describe/{split}.log",
+        timing="results/logs/{dataset}/describe/{split}.json",
+    benchmark:
+        "results/benchmarks/{dataset}/describe/{split}.tsv"
+    wildcard_constraints:
+        split="val|test",
+    conda:
+        "../../envs/facefill.yaml"
+    params:
+        zoom=config["align"]["zoom"],
+        count=max(DESCRIBED, *map(faces_of, config["methods"])),
+    script:
+        "../scripts/describe.py"
