@@ -23,6 +23,6 @@ rule describe:
         "../../envs/facefill.yaml"
     params:
         zoom=config["align"]["zoom"],
-        count=max(DESCRIBED, *map(faces_of, config["methods"])),
+        faces=max(DESCRIBED, *map(faces_of, config["methods"])),
     script:
         "../scripts/describe.py"

@@ -12,6 +12,6 @@ with stage(snakemake) as work:
         Path(snakemake.input.npy),
         Path(snakemake.input.csv),
         snakemake.params.zoom,
-        snakemake.params.count,
+        snakemake.params.faces,
         snakemake.output[0],
     )
