@@ -149,8 +149,7 @@ def test_every_mask_is_drawn_and_every_face_has_its_own():
     drawn = holes.draw(300, torch.Generator().manual_seed(0))
     assert drawn[:, 0].bincount().min() > 70
     assert drawn[:, 1].max() > 0.9 * VARIANTS
-    known, places = holes.of(drawn)
-    assert torch.equal(places, patch_corners(known))
+    known = holes.of(drawn)
     faces = torch.rand(300, 3, 32, 32) + 1  # nowhere 0
     seen, said = holes.observe(faces, known, drawn)
     blocks = drawn[:, 0] == 2

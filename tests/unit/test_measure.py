@@ -96,10 +96,22 @@ def test_kid_is_unbiased():
 
 
 def test_kid_by_hand():
-    real, fake = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[2.0, 0.0], [0.0, 0.0]])
-    # kernel (x.y / 2 + 1)^3: within real 1, within fake 1, across 8, 1, 1, 1
-    assert likeness.kid(real, fake) == pytest.approx(1 + 1 - 2 * 11 / 4)
-    assert np.isnan(likeness.kid(real[:1], fake))
+    real, fake = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[9.0, 9.0], [2.0, 0.0]])
+    # kernel (x.y / 2 + 1)^3: within real 1, within fake 1000, across 8 for the first with the
+    # second and 166.375 for the second with the first; the first with the first does not count
+    assert likeness.kid(real, fake) == pytest.approx(1 + 1000 - (8 + 5.5**3))
+    assert np.isnan(likeness.kid(real[:1], fake[:1]))
+
+
+def test_kid_of_completions_is_unbiased():
+    """A completion is more like its own face than like another one."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(300):
+        faces = rng.normal(size=(20, 8))
+        found.append(likeness.kid(faces, 0.8 * faces + 0.6 * rng.normal(size=(20, 8))))
+    assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(len(found))
+    assert likeness.kid(faces, faces) == pytest.approx(0, abs=1e-12)
 
 
 def test_identity_distance_tells_faces_apart(rendered):

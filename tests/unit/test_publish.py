@@ -35,7 +35,7 @@ def page(tmp_path):
         for number, face in enumerate("abc")
     ]
     runs = [("center", method) for method in values]
-    means = tables.bootstrap(pd.DataFrame(rows), runs)
+    means = tables.bootstrap(pd.DataFrame(rows), runs, {face: face for face in "abc"})
     write_table(tmp_path / "summary.csv", tables.summarise(means))
     write_table(tmp_path / "differences.csv", tables.differences(means))
     timings = [["complete_latent", "", 2, 9.0], ["complete_latent", "center/better", 1, 6.0]]

@@ -39,9 +39,9 @@ VARYING = {"timings", "timings_png", "provenance", "index"}  # DESIGN.md, promis
 # -- intervals and differences -----------------------------------------------------------------
 
 
-def test_the_bootstrap_of_two_faces():
+def test_the_bootstrap_of_two_people():
     # The means of two draws out of {0, 1} are 0, 0.5, 0.5 and 1, each with the same chance.
-    means = bootstrap.resampled_means(np.array([0.0, 1.0]))
+    means = bootstrap.resampled_means(np.array([0.0, 1.0]), ["a", "b"])
     assert means.shape == (bootstrap.RESAMPLES,)
     values, times = np.unique(means, return_counts=True)
     assert values.tolist() == [0, 0.5, 1]
@@ -49,9 +49,27 @@ def test_the_bootstrap_of_two_faces():
     assert bootstrap.limits(means) == (0, 1)
 
 
+def test_people_are_drawn_with_all_of_their_faces():
+    # One has three faces, the other one: means of 0, 1 and, where both are drawn, 1/4.
+    values = np.array([1.0, 0.0, 0.0, 0.0])
+    means = bootstrap.resampled_means(values, ["b", "a", "a", "a"])
+    values, times = np.unique(means, return_counts=True)
+    assert values.tolist() == [0, 0.25, 1]
+    assert times / len(means) == pytest.approx([0.25, 0.5, 0.25], abs=0.02)
+
+
+def test_faces_of_one_person_are_no_further_evidence():
+    """Ten equal photos of each of 20 people say as much as one of each."""
+    values = np.random.default_rng(0).normal(size=20)
+    once = bootstrap.limits(bootstrap.resampled_means(values, range(20)))
+    people = np.repeat(range(20), 10)
+    tenfold = bootstrap.limits(bootstrap.resampled_means(values.repeat(10), people))
+    assert tenfold == pytest.approx(once)
+
+
 def test_the_interval_is_that_of_scipy():
     values = np.random.default_rng(0).gamma(2, 3, 60)
-    low, high = bootstrap.limits(bootstrap.resampled_means(values))
+    low, high = bootstrap.limits(bootstrap.resampled_means(values, range(60)))
     expected = stats.bootstrap(
         (values,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(1)
     ).confidence_interval
@@ -62,15 +80,16 @@ def test_the_interval_is_that_of_scipy():
 
 def test_the_bootstrap_does_not_depend_on_its_chunks(monkeypatch):
     values = np.random.default_rng(0).normal(size=(30, 2, 3))
-    whole = bootstrap.resampled_means(values, 100)
+    people = np.arange(30) // 2
+    whole = bootstrap.resampled_means(values, people, 100)
     monkeypatch.setattr(bootstrap, "CHUNK", 250)
     assert whole.shape == (100, 2, 3)
-    np.testing.assert_array_equal(bootstrap.resampled_means(values, 100), whole)
+    np.testing.assert_array_equal(bootstrap.resampled_means(values, people, 100), whole)
 
 
 def test_missing_values_do_not_count():
     values = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])
-    means = bootstrap.resampled_means(values)
+    means = bootstrap.resampled_means(values, ["a", "b", "c"])
     low, high = bootstrap.limits(means)
     assert (low[0], high[0]) == (1, 3) and np.isnan([low[1], high[1]]).all()
 
@@ -87,8 +106,13 @@ def made_up_metrics(**columns):
     return pd.concat(parts, ignore_index=True), [("m", method) for method in columns]
 
 
+def bootstrapped(table, runs):
+    """As `tables.bootstrap`, with every face its own person."""
+    return tables.bootstrap(table, runs, {face: face for face in table["face"]})
+
+
 def compare(table, runs):
-    return tables.differences(tables.bootstrap(table, runs))
+    return tables.differences(bootstrapped(table, runs))
 
 
 def row_of(differences, method, other, metric):
@@ -129,10 +153,10 @@ def test_a_small_difference_has_no_better():
 def test_pairs_are_found_by_face_in_any_order():
     faces = np.random.default_rng(0).normal(20, 5, 40)
     table, runs = made_up_metrics(x=faces + 1, y=faces)
-    differences, summary = compare(table, runs), tables.summarise(tables.bootstrap(table, runs))
+    differences, summary = compare(table, runs), tables.summarise(bootstrapped(table, runs))
     shuffled = table.sample(frac=1, random_state=0)
     pd.testing.assert_frame_equal(compare(shuffled, runs), differences)
-    again = tables.summarise(tables.bootstrap(shuffled, runs))
+    again = tables.summarise(bootstrapped(shuffled, runs))
     pd.testing.assert_frame_equal(again, summary)
 
 
@@ -140,14 +164,23 @@ def test_a_metric_without_values_is_empty():
     table, runs = made_up_metrics(x=np.full(5, np.nan), y=np.full(5, np.nan))
     row = row_of(compare(table, runs), "x", "y", "hole_psnr")
     assert row["faces"] == 0 and row["better"] == "" and np.isnan(row["difference"])
-    first = tables.summarise(tables.bootstrap(table, runs)).iloc[0]
+    first = tables.summarise(bootstrapped(table, runs)).iloc[0]
     assert np.isnan(first[["hole_psnr", "hole_psnr_low", "hole_psnr_high"]].tolist()).all()
     assert first["psnr"] == 0
 
 
+def test_one_person_has_no_limits():
+    table, runs = made_up_metrics(x=np.array([3.0, 5.0]), y=np.array([2.0, 3.0]))
+    means = tables.bootstrap(table, runs, dict.fromkeys(table["face"], "one"))
+    first = tables.summarise(means).iloc[0]
+    assert first["hole_psnr"] == 4 and np.isnan(first["hole_psnr_low"])
+    row = row_of(tables.differences(means), "x", "y", "hole_psnr")
+    assert row["difference"] == 1.5 and np.isnan(row["low"]) and row["better"] == ""
+
+
 def test_one_face_has_no_limits():
     table, runs = made_up_metrics(x=np.array([3.0]), y=np.array([2.0]))
-    first = tables.summarise(tables.bootstrap(table, runs)).iloc[0]
+    first = tables.summarise(bootstrapped(table, runs)).iloc[0]
     assert first["hole_psnr"] == 3 and np.isnan(first["hole_psnr_low"])
     row = row_of(compare(table, runs), "x", "y", "hole_psnr")
     assert row["difference"] == 1 and np.isnan(row["low"]) and row["better"] == ""
@@ -265,7 +298,7 @@ def test_a_method_with_a_lower_limit_may_have_fewer_faces(tmp_path):
 def test_differences_are_those_of_shared_faces():
     """x is 2 better on the three faces that y has, and far worse on those that y lacks."""
     table, runs = made_up_metrics(x=np.array([22.0, 24, 26, 0, 0]), y=np.array([20.0, 22, 24]))
-    summary = tables.summarise(tables.bootstrap(table, runs)).set_index("method")
+    summary = tables.summarise(bootstrapped(table, runs)).set_index("method")
     assert summary["faces"].to_dict() == {"x": 5, "y": 3}
     assert summary["hole_psnr"].to_dict() == {"x": pytest.approx(14.4), "y": 22}
     row = row_of(compare(table, runs), "x", "y", "hole_psnr")
@@ -273,7 +306,7 @@ def test_differences_are_those_of_shared_faces():
     assert row["better"] == "x"
     # On all of its faces x is the same with y in the table or without.
     alone, _ = made_up_metrics(x=np.array([22.0, 24, 26, 0, 0]))
-    alone = tables.summarise(tables.bootstrap(alone, runs[:1])).set_index("method")
+    alone = tables.summarise(bootstrapped(alone, runs[:1])).set_index("method")
     pd.testing.assert_series_equal(alone.loc["x"], summary.loc["x"])
 
 
@@ -298,7 +331,7 @@ def test_ranking():
 
 
 def marks(table, runs):
-    means = tables.bootstrap(table, runs)
+    means = bootstrapped(table, runs)
     shown = page.summary_table(tables.summarise(means), tables.differences(means), {}, "m")
     keys = [column.text for column in shown.columns]
     return {
@@ -327,7 +360,7 @@ def test_a_close_second_leaves_nobody_best():
 
 def test_cells_of_the_summary():
     table, runs = made_up_metrics(x=np.array([20.0, 22.0]), y=np.full(2, np.nan))
-    means = tables.bootstrap(table, runs)
+    means = bootstrapped(table, runs)
     summary, differences = tables.summarise(means), tables.differences(means)
     shown = page.summary_table(summary, differences, {("m", "x"): 0.5}, "m")
     assert shown.rows[0][2] == page.Cell("21.00", 21.0, "20.00 to 22.00")
@@ -376,7 +409,9 @@ def test_tables(tree, products):
     summary = pd.read_csv(products.summary)
     assert summary[["mask", "method"]].values.tolist() == [list(run) for run in RUNS]
     values = pd.read_csv(tree.sources().metrics[0])["hole_psnr"]
-    low, high = bootstrap.limits(bootstrap.resampled_means(values.to_numpy()))
+    faces = pd.read_csv(tree.sources().metrics[0])["face"]
+    people = pd.read_csv(tree.sources().test_csv).set_index("face")["identity"][faces]
+    low, high = bootstrap.limits(bootstrap.resampled_means(values.to_numpy(), people))
     first = summary.iloc[0]
     assert first["faces"] == FACES
     assert [first["hole_psnr"], first["hole_psnr_low"], first["hole_psnr_high"]] == pytest.approx(
@@ -494,21 +529,22 @@ def test_a_face_that_stopped_early_keeps_its_losses(tmp_path):
         ("b", 0, 8.0, 7.0, 0.0, 0.7),
     ]
     write_table(tmp_path / "search.csv", pd.DataFrame(rows, columns=tables.SEARCH))
-    course = tables.mean_search(tmp_path / "search.csv")
-    assert course.index.tolist() == [0, 10]
-    assert course["loss"].tolist() == [6, 5] and course["contextual"].tolist() == [5, 4]
-    assert course["unweighted"].tolist() == pytest.approx([0.5, 0.4])
+    losses = tables.read_search(tmp_path / "search.csv")
+    assert losses["loss"].index.tolist() == [0, 10]
+    assert losses["loss"].to_dict("list") == {"a": [4, 2], "b": [8, 8]}
+    assert losses["contextual"].to_dict("list") == {"a": [3, 1], "b": [7, 7]}
+    assert losses["unweighted"].to_dict("list") == {"a": [0.3, 0.1], "b": [0.7, 0.7]}
 
 
 # -- how fast the known pixels are fitted ------------------------------------------------------
 
 
-def fitted(tmp_path, losses, seconds):
-    """A search of two faces at steps 0, 10, ...: mean losses, and the seconds of both together."""
+def fitted(tmp_path, losses, seconds, more=(("a", 0.1), ("b", -0.1))):
+    """A search at steps 0, 10, ...: losses, `more` of each face, and the seconds of all faces."""
     folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
     rows = [
-        (face, 10 * number, 0.0, 0.0, 0.0, loss + more)
-        for face, more in (("a", 0.1), ("b", -0.1))
+        (face, 10 * number, 0.0, 0.0, 0.0, loss + difference)
+        for face, difference in more
         for number, loss in enumerate(losses)
     ]
     write_table(folder / "search.csv", pd.DataFrame(rows, columns=tables.SEARCH))
@@ -531,11 +567,14 @@ def test_the_fit_is_by_seconds_per_face(tmp_path):
         )
         for (mask, method), (_, course) in zip(runs[:3], made, strict=False)
     ]  # fmt: skip
-    searches = {run: tables.mean_search(file) for run, (file, _) in zip(runs, made, strict=True)}
+    searches = {
+        run: tables.read_search(file)["unweighted"]
+        for run, (file, _) in zip(runs, made, strict=True)
+    }
     found = fit.fit_courses(searches, timings.read_jobs(jobs))
     assert list(found) == runs[:3]  # what left no course is left out
-    assert found["center", "fast"]["seconds"].tolist() == [0.5, 1, 1.5]
-    assert found["center", "fast"]["unweighted"].tolist() == pytest.approx([0.5, 0.3, 0.2])
+    assert found["center", "fast"].index.tolist() == [0.5, 1, 1.5]
+    assert found["center", "fast"].mean(axis=1).tolist() == pytest.approx([0.5, 0.3, 0.2])
     table = fit.fit_table(found, {"fast": "g", "slow": "g"}).set_index(["mask", "method"])
     fast = table.loc[("center", "fast")]
     assert fast[["first", "last", "last_seconds"]].tolist() == pytest.approx([0.5, 0.2, 1.5])
@@ -546,6 +585,31 @@ def test_the_fit_is_by_seconds_per_face(tmp_path):
     assert table.loc[("eyes", "fast"), "other"] == ""
     apart = fit.fit_table(found, {"fast": "g", "slow": "h"}).set_index(["mask", "method"])
     assert apart.loc[("center", "fast"), "other"] == ""  # another model: no rival
+
+
+def test_searches_of_other_faces_are_compared_on_those_they_share(tmp_path):
+    """On "a" alone, 0.4 is reached after one second; over all of its faces never."""
+    runs = [("center", "fast"), ("center", "slow")]
+    more = (("a", 0.0), ("b", 5.0), ("c", 5.0))
+    made = [
+        fitted(tmp_path, [0.5, 0.3, 0.2], [3, 3, 6], more),
+        fitted(tmp_path, [0.9, 0.4], [1, 99], (("a", 0.0),)),
+    ]
+    jobs = [
+        write_timing(
+            tmp_path / "complete_latent" / mask / f"{method}.json",
+            "complete_latent", 0, 200, faces, "faces", course,
+        )
+        for (mask, method), faces, (_, course) in zip(runs, (3, 1), made, strict=True)
+    ]  # fmt: skip
+    searches = {
+        run: tables.read_search(file)["unweighted"]
+        for run, (file, _) in zip(runs, made, strict=True)
+    }
+    found = fit.fit_courses(searches, timings.read_jobs(jobs))
+    table = fit.fit_table(found, {"fast": "g", "slow": "g"}).set_index("method")
+    assert table.loc["fast", ["other_last", "reached"]].tolist() == pytest.approx([0.4, 1])
+    assert table.loc["fast", "last"] == pytest.approx(0.2 + 10 / 3)
 
 
 def test_a_damaged_course_is_named(tmp_path):

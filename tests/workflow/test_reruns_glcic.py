@@ -38,6 +38,9 @@ CODE = {
     "workflow/facefill/complete/feedforward.py": COMPLETIONS,
     "workflow/scripts/complete_feedforward.py": COMPLETIONS,
     "workflow/rules/complete_feedforward.smk": COMPLETIONS,
+    "workflow/facefill/complete/classical/tv.py": {
+        "complete_classical": 2, "measure": 2, "report": 1,
+    },
     "workflow/facefill/train/dcgan.py": {
         "train_dcgan": 1, "measure_model": 1, "train_encoder": 1, "complete_latent": 1,
         "measure": 1, "report": 1,

@@ -6,8 +6,9 @@ paths it reads and writes.
 
 import os
 
-# PyTorch's threads wait for one another without spinning. Spinning gains 5 % on an idle machine
-# and costs a factor of ten when something else needs a core. Read once, when PyTorch is loaded.
+# PyTorch's threads wait for one another without spinning, or for as short a while as
+# workflow/rules/common.smk sets: spinning on costs a factor of ten when something else needs a
+# core. Read once, when PyTorch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # NumPy's matrices are small here, and processes share the cores already.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -80,20 +80,19 @@ def _model_file() -> Path:
 
 
 def kid(real: np.ndarray, fake: np.ndarray) -> float:
-    """Unbiased squared MMD with KID's polynomial kernel (Binkowski et al. 2018, Eq. 4).
+    """Unbiased squared MMD with KID's polynomial kernel (Binkowski et al. 2018, section 4).
 
-    `real` [M, d] and `fake` [N, d] are descriptors; the kernel is (x.y / d + 1)^3. The estimate is
-    0 on average for two samples of one distribution and may be negative. Returns NaN when one of
-    the two has fewer than 2 rows.
+    `real` and `fake` are descriptors, [N, d] each; the kernel is (x.y / d + 1)^3. The estimate is
+    0 on average for two samples of one distribution and may be negative. It is the U-statistic of
+    Gretton et al. 2012, lemma 6, which leaves out real[i] with fake[i]: those two may be a face
+    and its completion, which are more alike than two draws. Returns NaN for N < 2.
     """
-    if min(len(real), len(fake)) < 2:
+    if len(real) < 2:
         return float("nan")
 
-    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a @ b.T / a.shape[1] + 1) ** 3
-
-    def mean_of_pairs(a: np.ndarray) -> float:
-        values = kernel(a, a)
+    def mean_of_pairs(a: np.ndarray, b: np.ndarray) -> float:
+        values = (a @ b.T / a.shape[1] + 1) ** 3
         return (values.sum() - np.trace(values)) / (len(a) * (len(a) - 1))
 
-    return float(mean_of_pairs(real) + mean_of_pairs(fake) - 2 * kernel(real, fake).mean())
+    within = mean_of_pairs(real, real) + mean_of_pairs(fake, fake)
+    return float(within - 2 * mean_of_pairs(real, fake))

@@ -181,6 +181,11 @@ def choose_faces(npy: Path, csv: Path, count: int) -> tuple[list[str], np.ndarra
     when the split grows. Sorted by name. Raises FacefillError as `read_split` does.
     """
     names, faces = read_split(npy, csv)
-    hashes = [hashlib.sha256(name.encode()).digest() for name in names]
-    rows = sorted(sorted(range(len(names)), key=hashes.__getitem__)[:count])
+    rows = choose(names, count)
     return [names[row] for row in rows], np.asarray(faces[rows])
+
+
+def choose(names: list[str], count: int) -> list[int]:
+    """The numbers of at most `count` of `names`, by their hashes; of few chosen, fewer are too."""
+    hashes = [hashlib.sha256(name.encode()).digest() for name in names]
+    return sorted(sorted(range(len(names)), key=hashes.__getitem__)[:count])

@@ -230,6 +230,12 @@ def faces_of(method):
     return config["methods"][method]["faces"] or config["compare"]["faces"]
 
 
+def completed_by(method):
+    """What follows complete_ in the name of the rule that completes."""
+    kind = config["methods"][method]["kind"]
+    return kind if kind in ("latent", "feedforward") else "classical"
+
+
 def method_settings(wildcards):
     """What decides a method's completions; how many are asked for, and where, is for the report."""
     settings = config["methods"][wildcards.method]
@@ -312,14 +318,14 @@ def timing_logs(wildcards):
         jobs.append(f"train_{config['models'][model]['kind']}/{model}")
     jobs += [f"measure_model/{model}" for model in compared_models("dcgan")]
     for mask, method in compared():
-        kind = config["methods"][method]["kind"]
-        completed_by = kind if kind in ("latent", "feedforward") else "classical"
-        jobs += [f"complete_{completed_by}/{mask}/{method}", f"measure/{mask}/{method}"]
+        jobs += [f"complete_{completed_by(method)}/{mask}/{method}", f"measure/{mask}/{method}"]
     return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
 
 
 def publish_command(wildcards):
     """What to type to get this page again."""
     files = [os.path.relpath(file) for file in workflow.overwrite_configfiles]
+    given = workflow.config_settings.config_args or []
     options = f" --configfile {' '.join(map(shlex.quote, files))}" if files else ""
+    options += f" --config {' '.join(map(shlex.quote, given))}" if given else ""
     return f"snakemake docs/results-{wildcards.dataset}.md{options}"

@@ -26,18 +26,7 @@ rule complete_classical:
     benchmark:
         "results/benchmarks/{dataset}/complete_classical/{mask}/{method}.tsv"
     wildcard_constraints:
-        method=one_of(
-            of_kind(
-                "methods",
-                "telea",
-                "navier_stokes",
-                "biharmonic",
-                "tv",
-                "low_rank",
-                "patchmatch",
-                "mean",
-            )
-        ),
+        method=one_of(name for name in config["methods"] if completed_by(name) == "classical"),
     conda:
         "../../envs/facefill.yaml"
     params:

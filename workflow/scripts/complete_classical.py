@@ -5,7 +5,7 @@ from stage import stage
 with stage(snakemake) as work:
     from pathlib import Path
 
-    from facefill.complete.classical import complete
+    from facefill.complete.classical.complete import complete
     from facefill.complete.classical.mean import mean_face
     from facefill.complete.faces import (
         fill,
@@ -26,5 +26,5 @@ with stage(snakemake) as work:
         filled = complete(observed, masks, params.method)
     completed = fill(observed, masks.known, filled)
     write_completions(Path(output.faces), names, completed)
-    write_grid(Path(output.grid), faces, masked(observed, masks), completed)
+    write_grid(Path(output.grid), names, faces, masked(observed, masks), completed)
     work.items, work.unit = len(names), "faces"

@@ -5,8 +5,9 @@ from stage import stage
 with stage(snakemake) as work:
     from pathlib import Path
 
-    from facefill.complete import classical, feedforward
+    from facefill.complete import feedforward
     from facefill.complete.blend import blend
+    from facefill.complete.classical.telea import telea
     from facefill.complete.faces import masked, write_completions, write_grid
     from facefill.masks import make_masks, observe
     from facefill.split import choose_faces
@@ -21,8 +22,9 @@ with stage(snakemake) as work:
     )
     start = None
     if params.method["start"] == "telea":  # the radius is that of Iizuka et al.'s program
-        start = classical.complete(observed, masks, {"kind": "telea", "radius": 1})
+        holed = observed * masks.known[..., None]
+        start = telea(holed, masks.known, {"radius": 1})
     completed = blend(params.method["blend"], observed, masks.known, filled, start)
     write_completions(Path(output.faces), names, completed)
-    write_grid(Path(output.grid), faces, masked(observed, masks), completed)
+    write_grid(Path(output.grid), names, faces, masked(observed, masks), completed)
     work.items, work.unit = len(names), "faces"

@@ -12,7 +12,6 @@ with stage(snakemake) as work:
         GIF_FACES,
         fill,
         masked,
-        spread,
         write_completions,
         write_grid,
         write_progress,
@@ -20,14 +19,14 @@ with stage(snakemake) as work:
     from facefill.complete.latent import search
     from facefill.files import write_array, write_table
     from facefill.masks import make_masks, observe
-    from facefill.split import choose_faces
+    from facefill.split import choose, choose_faces
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output
     names, faces = choose_faces(Path(source.npy), Path(source.csv), params.faces)
     masks = make_masks(params.mask, names, faces.shape[1], params.zoom)
     # From here on nothing knows the hidden pixels but the sheets that are to be looked at.
     observed = observe(faces, masks)
-    watched = spread(len(faces), GIF_FACES)
+    watched = choose(names, GIF_FACES)  # the same for every method
     found = search(
         names,
         observed,
@@ -56,5 +55,5 @@ with stage(snakemake) as work:
     frames.append(completed[watched])  # blended
     write_progress(Path(output.progress), faces[watched], shown[watched], frames)
     write_completions(Path(output.faces), names, completed)
-    write_grid(Path(output.grid), faces, shown, completed)
+    write_grid(Path(output.grid), names, faces, shown, completed)
     work.items, work.unit, work.course = len(names), "faces", found.course

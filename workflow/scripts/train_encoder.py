@@ -14,7 +14,8 @@ with stage(snakemake) as work:
 
     source, params = snakemake.input, snakemake.params
     # What determines the result beside the settings: a checkpoint of other data or code is foreign.
-    files = [source.faces, source.validation, source.weights, source.settings, *source.code]
+    files = [source.faces, source.validation, source.validation_table]
+    files += [source.weights, source.settings, *source.code]
     inputs = [sha256_file(path) for path in files]
     trained = encoder.train(
         read_split(source.faces, source.table)[1],

@@ -14,7 +14,8 @@ with stage(snakemake) as work:
 
     source, params = snakemake.input, snakemake.params
     # What determines the result beside the settings: a checkpoint of other data or code is foreign.
-    inputs = [sha256_file(path) for path in [source.faces, source.validation, *source.code]]
+    files = [source.faces, source.validation, source.validation_table, *source.code]
+    inputs = [sha256_file(path) for path in files]
     trained = glcic.train(
         read_split(source.faces, source.table)[1],
         choose_faces(source.validation, source.validation_table, glcic.VALIDATION_FACES)[1],

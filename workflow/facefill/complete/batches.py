@@ -1,11 +1,22 @@
-"""Batches of one size, so that a face alone is completed as it is among others."""
+"""What networks get of faces to complete, in batches of one size: a face alone as among others."""
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from facefill.device import Compute
+from facefill.masks import Masks
+from facefill.train.networks import to_unit
+from facefill.train.observed import observed_by_network
+
+
+def network_inputs(observed: np.ndarray, masks: Masks, compute: Compute) -> tuple[Tensor, Tensor]:
+    """The two inputs of `observed_by_network` for `observed`, uint8 [N, size, size, 3]."""
+    faces = to_unit(torch.from_numpy(observed).permute(0, 3, 1, 2)).to(compute.device)
+    known = torch.from_numpy(masks.known)[:, None].to(compute.device)
+    return observed_by_network(faces, known, masks.block)
 
 
 def batches(

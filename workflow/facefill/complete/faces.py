@@ -7,14 +7,10 @@ import numpy as np
 from facefill.files import atomic_folder
 from facefill.images import contact_sheet, png_bytes, write_gif, write_png
 from facefill.masks import Masks
+from facefill.split import choose
 
 GRID_FACES = 16
 GIF_FACES = 8
-
-
-def spread(total: int, count: int) -> list[int]:
-    """At most `count` of `total` numbers, evenly spaced: neighbours often show one person."""
-    return np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist()
 
 
 def fill(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
@@ -34,9 +30,15 @@ def write_completions(folder: Path, names: list[str], completed: np.ndarray) -> 
             (partial / f"{name}.png").write_bytes(png_bytes(face))
 
 
-def write_grid(grid: Path, faces: np.ndarray, shown: np.ndarray, completed: np.ndarray) -> None:
-    """Write original | masked | completed of some faces, uint8 [N, size, size, 3] each."""
-    some = spread(len(faces), GRID_FACES)
+def write_grid(
+    grid: Path, names: list[str], faces: np.ndarray, shown: np.ndarray, completed: np.ndarray
+) -> None:
+    """Write original | masked | completed of some faces, uint8 [N, size, size, 3] each.
+
+    They are the first GRID_FACES in the order in which faces are chosen to be completed: the same
+    for every method, however many it completes.
+    """
+    some = choose(names, GRID_FACES)
     write_png(grid, _triples(faces[some], shown[some], completed[some], columns=4))
 
 

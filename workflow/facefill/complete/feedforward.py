@@ -6,12 +6,11 @@ import numpy as np
 import torch
 
 from facefill import device
-from facefill.complete.batches import batches
+from facefill.complete.batches import batches, network_inputs
 from facefill.masks import Masks
 from facefill.progress import progress
 from facefill.train.glcic_networks import CompletionNetwork
-from facefill.train.networks import from_unit, to_unit
-from facefill.train.observed import observed_by_network
+from facefill.train.networks import from_unit
 from facefill.train.weights import load, load_settings
 
 SETTINGS = ("width", "precision", "channels_last")
@@ -31,9 +30,7 @@ def complete(
     network = CompletionNetwork(observed.shape[1], settings["width"])
     load(weights, settings, {"completion": network})
     network.to(compute.device, memory_format=compute.memory_format).eval().requires_grad_(False)
-    faces = to_unit(torch.from_numpy(observed).permute(0, 3, 1, 2)).to(compute.device)
-    known = torch.from_numpy(masks.known)[:, None].to(compute.device)
-    inputs = observed_by_network(faces, known, masks.block)
+    inputs = network_inputs(observed, masks, compute)
     filled = []
     with (
         torch.no_grad(),

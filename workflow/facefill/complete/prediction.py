@@ -8,14 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facefill.complete.batches import batches
+from facefill.complete.batches import batches, network_inputs
 from facefill.device import Compute
 from facefill.errors import FacefillError
 from facefill.files import sha256_file
 from facefill.masks import Masks
 from facefill.train.encoder_network import make_encoder
-from facefill.train.networks import to_unit
-from facefill.train.observed import observed_by_network
 from facefill.train.weights import load, load_settings
 
 ENCODER_SETTINGS = ("filters", "features", "generator_sha256")
@@ -53,10 +51,7 @@ def predict(
     encoder = make_encoder(settings, generator, observed.shape[1])
     load(weights, settings, {"encoder": encoder})
     encoder.to(compute.device, memory_format=compute.memory_format).eval().requires_grad_(False)
-    faces = to_unit(torch.from_numpy(observed).permute(0, 3, 1, 2)).to(compute.device)
-    inputs = observed_by_network(
-        faces, torch.from_numpy(masks.known)[:, None].to(compute.device), masks.block
-    )
+    inputs = network_inputs(observed, masks, compute)
     found = []
     with torch.no_grad(), compute.autocast():
         for parts, count in batches(inputs, batch, compute):

@@ -19,32 +19,31 @@ COLUMNS += ["other", "other_last", "reached"]
 def fit_courses(
     searches: Mapping[Run, pd.DataFrame], jobs: pd.DataFrame
 ) -> dict[Run, pd.DataFrame]:
-    """Return the loss of every search over time: step, seconds (per face) and unweighted.
+    """Return the loss of every search over time: a row per instant, a column per face.
 
-    `searches` are by run those of `tables.mean_search`, `jobs` those of `timings.read_jobs`. Runs
-    whose timing is gone, or has no course, are left out.
+    `searches` are by run the unweighted losses of `tables.read_search`, `jobs` those of
+    `timings.read_jobs`. The index, in their place of the steps, are the seconds per face up to
+    there. Runs whose timing is gone, or has no course, are left out.
     """
-    seconds = courses(jobs)
-    return {
-        run: pd.DataFrame(seconds[run], columns=["step", "seconds"]).merge(
-            losses["unweighted"], on="step"
-        )
-        for run, losses in searches.items()
-        if run in seconds
-    }
+    found = {}
+    for run, course in courses(jobs).items():
+        if run in searches:
+            seconds = {step: took for step, took in course if step in searches[run].index}
+            found[run] = searches[run].loc[list(seconds)].set_axis(list(seconds.values()))
+    return {run: found[run] for run in searches if run in found}
 
 
 def fit_table(found: Mapping[Run, pd.DataFrame], models: Mapping[str, str]) -> pd.DataFrame:
     """Return COLUMNS with a row per run of `fit_courses`, in that order; `models` are by method.
 
-    `first` is the loss of the start, `last` that of the last iterate, with the seconds per face up
-    to there. `other` is the method that searches longest, under the same mask and on the same
-    model; `reached` are the seconds per face after which this one has that one's last loss, NaN
-    where it never has.
+    `first` is the mean loss of the start, `last` that of the last iterate, with the seconds per
+    face up to there. `other` is the method that searches longest, under the same mask and on the
+    same model; `other_last` is its last loss, and `reached` are the seconds per face after which
+    this one has that one's loss, NaN where it never has: means over the faces that both completed.
     """
     rows = []
     for (mask, method), course in found.items():
-        start, end = course.iloc[0], course.iloc[-1]
+        means = course.mean(axis=1)
         rivals = {
             rival: of_rival
             for (at, rival), of_rival in found.items()
@@ -52,10 +51,11 @@ def fit_table(found: Mapping[Run, pd.DataFrame], models: Mapping[str, str]) -> p
         }
         other, other_last, reached = "", float("nan"), float("nan")
         if rivals:
-            other = max(rivals, key=lambda rival: rivals[rival]["seconds"].iloc[-1])
-            other_last = rivals[other]["unweighted"].iloc[-1]
-            there = course.loc[course["unweighted"] <= other_last, "seconds"]
-            reached = there.iloc[0] if len(there) else reached
-        ends = (start["seconds"], start["unweighted"], end["seconds"], end["unweighted"])
+            other = max(rivals, key=lambda rival: rivals[rival].index[-1])
+            shared = course.columns.intersection(rivals[other].columns)
+            other_last = rivals[other][shared].iloc[-1].mean()
+            there = course.index[course[shared].mean(axis=1) <= other_last]
+            reached = there[0] if len(there) else reached
+        ends = (course.index[0], means.iloc[0], course.index[-1], means.iloc[-1])
         rows.append((mask, method, models[method], *ends, other, other_last, reached))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -19,7 +19,7 @@ PLOTTED = {
 }
 COLOURS = [
     "#3b6fb6", "#d9822b", "#3f9c6c", "#b8478b", "#7a68c2", "#8a6d3b", "#4a9fb5", "#c14b4b",
-    "#9aa02c", "#5c6570", "#e58fb1", "#1f5f4a",
+    "#9aa02c", "#5c6570", "#e58fb1", "#1f5f4a", "#c9b458", "#24408e", "#f0a35e", "#7d2e46",
 ]  # fmt: skip
 BLACK = "#222222"
 MARKERS = "osD^vP*X<>pd"  # one per mask
@@ -75,12 +75,16 @@ def _box(axis, values: np.ndarray, place: int, colour: str) -> None:
 
 
 def write_search(
-    path: Path | str, courses: dict[Run, pd.DataFrame], colours: dict[str, str]
+    path: Path | str, searches: dict[Run, dict[str, pd.DataFrame]], colours: dict[str, str]
 ) -> None:
     """Plot the searches: a row per mask, the loss and the contextual loss, a line per method.
 
-    `courses` are by mask and method those of `tables.mean_search`.
+    `searches` are by mask and method those of `tables.read_search`; the lines are their means.
     """
+    courses = {
+        run: pd.DataFrame({name: losses[name].mean(axis=1) for name in ("loss", "contextual")})
+        for run, losses in searches.items()
+    }
     masks = masks_of(courses)
     figure = Figure(figsize=(12, 0.6 + 2.4 * len(masks)), dpi=100, layout="constrained")
     axes = figure.subplots(len(masks), 2, squeeze=False)
@@ -144,7 +148,7 @@ def write_timings(
 def _draw_fits(axis, mask: str, fits: dict[Run, pd.DataFrame], colours: dict[str, str]) -> None:
     for (name, method), course in fits.items():
         if name == mask:
-            axis.plot(course["seconds"], course["unweighted"], color=colours[method], label=method)
+            axis.plot(course.index, course.mean(axis=1), color=colours[method], label=method)
     axis.set_xscale("log")
     axis.set_yscale("log")
     for scale in (axis.xaxis, axis.yaxis):  # numbers to read also within one power of ten

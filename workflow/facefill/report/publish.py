@@ -13,7 +13,7 @@ from facefill.errors import FacefillError
 from facefill.files import read_table, write_bytes
 from facefill.report.fit import fit_courses, fit_table
 from facefill.report.page import best_method, fit_rows, likeness
-from facefill.report.tables import mean_search
+from facefill.report.tables import read_search
 from facefill.report.timings import read_jobs, seconds_per_face
 
 # Metric, heading and decimals.
@@ -54,7 +54,7 @@ def publish(
     methods = facts["config"]["methods"]
     noted = read_jobs(jobs)
     seconds = seconds_per_face(noted)
-    losses = {run: mean_search(file) for run, file in searches.items()}
+    losses = {run: read_search(file)["unweighted"] for run, file in searches.items()}
     models = {method: methods[method]["model"] for _, method in searches}
     fits = fit_table(fit_courses(losses, noted), models)
     sets = read_table(
@@ -96,7 +96,7 @@ def _facts(provenance: Path) -> dict[str, Any]:
 def _rows(
     means: pd.DataFrame, pairs: pd.DataFrame, seconds: dict[tuple[str, str], float]
 ) -> list[dict[str, Any]]:
-    """A row of text per method of one mask; the best is bold where it differs from the second."""
+    """A row of text per method of one mask; one that is better than every other is bold."""
     bold = {key: best_method(means, pairs, key) for key, *_ in SHOWN}
     rows = []
     for row in means.to_dict("records"):

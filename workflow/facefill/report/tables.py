@@ -70,8 +70,9 @@ class Sample:
     methods: list[str]  # those that completed all of these faces
     faces: int
     counts: np.ndarray  # int [methods, FACE_METRICS]: faces that have a value
+    people: np.ndarray  # int [methods, FACE_METRICS]: whose faces these are, each person once
     means: np.ndarray  # float [methods, FACE_METRICS]
-    resampled: np.ndarray  # float [resamples, methods, FACE_METRICS], the same faces for all
+    resampled: np.ndarray  # float [resamples, methods, FACE_METRICS], the same people for all
 
 
 @dataclass(frozen=True)
@@ -89,18 +90,23 @@ class Means:
         return sample, [sample.methods.index(one) for one in methods]
 
 
-def bootstrap(table: pd.DataFrame, runs: Sequence[Run]) -> list[Means]:
+def bootstrap(
+    table: pd.DataFrame, runs: Sequence[Run], identities: Mapping[str, str]
+) -> list[Means]:
     """Return the Means of every mask of `runs`, masks and methods in their order.
 
-    `table` is that of `gather`; the order of its rows does not matter.
+    `table` is that of `gather`; the order of its rows does not matter. `identities` say by face
+    who it is: people are resampled.
     """
     return [
-        _means(table, mask, [method for name, method in runs if name == mask])
+        _means(table, mask, [method for name, method in runs if name == mask], identities)
         for mask in masks_of(runs)
     ]
 
 
-def _means(table: pd.DataFrame, mask: str, methods: list[str]) -> Means:
+def _means(
+    table: pd.DataFrame, mask: str, methods: list[str], identities: Mapping[str, str]
+) -> Means:
     parts = {
         method: part.set_index("face")[FACE_METRICS]
         for method, part in table[table["mask"] == mask].groupby("method")
@@ -110,29 +116,40 @@ def _means(table: pd.DataFrame, mask: str, methods: list[str]) -> Means:
     samples = {}
     for common in shared:
         having = [method for method in methods if common <= faces[method]]
-        samples[common] = _sample(having, [parts[method].loc[sorted(common)] for method in having])
+        rows = sorted(common)
+        people = [identities[face] for face in rows]
+        samples[common] = _sample(having, [parts[method].loc[rows] for method in having], people)
     return Means(mask, faces, samples)
 
 
-def _sample(methods: list[str], parts: list[pd.DataFrame]) -> Sample:
+def _sample(methods: list[str], parts: list[pd.DataFrame], people: list[str]) -> Sample:
     values = np.stack([part.to_numpy(float) for part in parts], axis=1)
-    counts = (~np.isnan(values)).sum(0)
+    valid = ~np.isnan(values)
+    counts = valid.sum(0)
     with np.errstate(invalid="ignore"):
         means = np.nansum(values, axis=0) / counts
-    return Sample(methods, len(values), counts, means, resampled_means(values))
+    having = pd.DataFrame(valid.reshape(len(valid), -1)).groupby(people).any().sum()
+    return Sample(
+        methods,
+        len(values),
+        counts,
+        having.to_numpy().reshape(counts.shape),
+        means,
+        resampled_means(values, people),
+    )
 
 
 def summarise(every: Sequence[Means]) -> pd.DataFrame:
     """Return a row per mask and method: mask, method, faces, and for every metric its mean
     `{metric}` and the limits `{metric}_low` and `{metric}_high` of the 95 % interval.
 
-    The limits are NaN for fewer than two values, the mean for none.
+    The limits are NaN for fewer than two people, the mean for no value.
     """
     rows = []
     for means in every:
         for method in means.faces:
             sample, (place,) = means.of(method)
-            low, high = _limits(sample.resampled[:, place], sample.counts[place])
+            low, high = _limits(sample.resampled[:, place], sample.people[place])
             row = {"mask": means.mask, "method": method, "faces": sample.faces}
             for column, metric in enumerate(FACE_METRICS):
                 row[metric] = sample.means[place, column]
@@ -147,7 +164,7 @@ def differences(every: Sequence[Means]) -> pd.DataFrame:
 
     Returns mask, method, other, metric, faces, difference, low, high, better: the mean over the
     `faces` that have the metric of method minus other, and its 95 % interval over resampled
-    pairs; `better` names the better of the two where that interval excludes 0, else it is empty.
+    people; `better` names the better of the two where that interval excludes 0, else it is empty.
     A row for (method, other) and one for (other, method), in the order of the methods.
     """
     rows = []
@@ -164,7 +181,8 @@ def _difference(means: Means, method: str, other: str) -> list[tuple]:
     sample, (one, two) = means.of(method, other)
     # Both have a value for the same faces: the mask alone decides where there is none.
     counts = sample.counts[one]
-    low, high = _limits(sample.resampled[:, one] - sample.resampled[:, two], counts)
+    resampled = sample.resampled[:, one] - sample.resampled[:, two]
+    low, high = _limits(resampled, sample.people[one])
     rows = []
     for column, metric in enumerate(FACE_METRICS):
         values = sample.means[one, column] - sample.means[two, column], low[column], high[column]
@@ -176,9 +194,9 @@ def _difference(means: Means, method: str, other: str) -> list[tuple]:
     return rows
 
 
-def _limits(resampled: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The interval's limits, NaN where fewer than two values stand behind them."""
-    return tuple(np.where(counts < 2, np.nan, limit) for limit in limits(resampled))
+def _limits(resampled: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The interval's limits, NaN where fewer than two people stand behind them."""
+    return tuple(np.where(people < 2, np.nan, limit) for limit in limits(resampled))
 
 
 def gather_sets(files: Sequence[Path | str], runs: Sequence[Run]) -> pd.DataFrame:
@@ -192,18 +210,17 @@ def gather_sets(files: Sequence[Path | str], runs: Sequence[Run]) -> pd.DataFram
     return pd.concat(parts, ignore_index=True)
 
 
-def mean_search(file: Path | str) -> pd.DataFrame:
-    """Return the mean losses over all faces by step of one run's search.
+def read_search(file: Path | str) -> dict[str, pd.DataFrame]:
+    """Return the losses of one run's search: a row per step, a column per face.
 
     They are `loss`, `contextual` and, however the method weighs the known pixels, `unweighted`.
-
     A face whose search has ended early keeps its last losses.
     """
     table = read_table(file, SEARCH, text=["face"])
-    shown = ["loss", "contextual", "unweighted"]
-    courses = table.pivot_table(index="step", columns="face", values=shown)
-    courses = courses.sort_index().ffill()
-    return pd.DataFrame({name: courses[name].mean(axis=1) for name in shown})
+    return {
+        name: table.pivot_table(index="step", columns="face", values=name).sort_index().ffill()
+        for name in ("loss", "contextual", "unweighted")
+    }
 
 
 def gather_models(files: Sequence[Path | str], models: Sequence[str]) -> pd.DataFrame:

@@ -123,7 +123,7 @@ class _Numbers:
     models: pd.DataFrame  # set metrics of models
     timings: pd.DataFrame
     seconds: dict[Run, float]  # per face, of the runs that left their timing
-    searches: dict[Run, pd.DataFrame]  # their losses by step
+    searches: dict[Run, dict[str, pd.DataFrame]]  # their losses by step and face
     courses: dict[Run, pd.DataFrame]  # of those that left their timing, the loss over time
     fits: pd.DataFrame
 
@@ -137,7 +137,7 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
     runs = [tuple(run) for run in choice.runs]
     numbers = _write_tables(sources, products, choice, runs)
     compared = _compared(sources, choice, runs, numbers.metrics)
-    samples = _samples(sources, choice, numbers.metrics, compared[0])
+    samples = _samples(sources, choice, numbers.metrics, compared)
     _write_pictures(sources, products, choice, numbers.metrics, compared, samples)
     _write_plots(sources, products, choice, runs, numbers)
     splits = {
@@ -178,11 +178,11 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
             "size": compared[0].size,
             "align": choice.config.get("align", {}),
             "faces": page.number(len(measured), 0),
-            "uneven": numbers.summary["faces"].nunique() > 1,
+            "uneven": numbers.summary["faces"].nunique() > 1
+            or numbers.summary.groupby("mask")["method"].nunique().nunique() > 1,
             "people": page.number(people.reindex(measured).nunique(), 0),
             "overview": page.overview_table(numbers.summary) if len(compared) > 1 else None,
             "masks": _mask_views(numbers, compared, runs),
-            "first_method": runs[0][1],
             "pictures": _page_pictures(products, choice, bool(samples)),
             "iterative": list(choice.iterative),
             "models": [
@@ -208,14 +208,15 @@ def _write_tables(
 ) -> _Numbers:
     jobs = read_jobs(choice.timings)
     searches = {
-        tuple(run): tables.mean_search(file)
+        tuple(run): tables.read_search(file)
         for run, file in zip(choice.iterative, sources.search, strict=True)
     }
-    courses = fit_courses(searches, jobs)
-    tests = len(read_table(sources.test_csv, SPLIT, text=SPLIT))
-    face_counts = {method: min(limit, tests) for method, limit in choice.limits.items()}
+    courses = fit_courses({run: losses["unweighted"] for run, losses in searches.items()}, jobs)
+    identities = read_table(sources.test_csv, SPLIT, text=SPLIT).set_index("face")["identity"]
+    face_counts = {method: min(limit, len(identities)) for method, limit in choice.limits.items()}
     metrics = tables.gather(sources.metrics, runs, face_counts)
-    means = tables.bootstrap(metrics, runs)
+    _check_known(metrics, identities, sources.test_csv)
+    means = tables.bootstrap(metrics, runs, identities)
     numbers = _Numbers(
         metrics=metrics,
         summary=tables.summarise(means),
@@ -237,6 +238,16 @@ def _write_tables(
     return numbers
 
 
+def _check_known(metrics: pd.DataFrame, identities: pd.Series, test_csv: str) -> None:
+    unknown = metrics[~metrics["face"].isin(identities.index)]
+    if len(unknown):
+        mask, face = unknown[["mask", "face"]].iloc[0]
+        raise FacefillError(
+            f"mask {mask}: face {face!r} was measured, but is not in {test_csv}; delete the mask's "
+            "completions and run again"
+        )
+
+
 def _compared(
     sources: Sources, choice: Choice, runs: list[Run], metrics: pd.DataFrame
 ) -> list[Completions]:
@@ -248,11 +259,6 @@ def _compared(
     for mask in tables.masks_of(runs):
         of_mask = metrics[metrics["mask"] == mask].groupby("method")["face"]
         faces = sorted(set.intersection(*(set(of_method) for _, of_method in of_mask)))
-        if unknown := [face for face in faces if face not in rows]:
-            raise FacefillError(
-                f"mask {mask}: face {unknown[0]!r} was measured, but is not in "
-                f"{sources.test_csv}; delete the mask's completions and run again"
-            )
         compared.append(
             Completions(
                 mask,
@@ -266,17 +272,21 @@ def _compared(
 
 
 def _samples(
-    sources: Sources, choice: Choice, metrics: pd.DataFrame, first: Completions
-) -> dict[str, np.ndarray]:
-    """What the methods that make several completions per face made under the first mask."""
-    samples = {}
-    for (mask, method), file in zip(choice.iterative, sources.completion_samples, strict=True):
-        if mask == first.mask:
-            part = metrics[(metrics["mask"] == mask) & (metrics["method"] == method)]
-            drawn = read_samples(file, len(part), first.size)  # sorted by face, as `part` is
-            if drawn.shape[1] > 1:
-                samples[method] = drawn[part["face"].isin(first.faces).to_numpy()]
-    return samples
+    sources: Sources, choice: Choice, metrics: pd.DataFrame, compared: list[Completions]
+) -> tuple[Completions, dict[str, np.ndarray]] | None:
+    """The first mask under which methods made several completions per face, and these, if any."""
+    files = dict(zip(map(tuple, choice.iterative), sources.completion_samples, strict=True))
+    for item in compared:
+        samples = {}
+        for method in item.folders:
+            if (item.mask, method) in files:
+                part = metrics[(metrics["mask"] == item.mask) & (metrics["method"] == method)]
+                drawn = read_samples(files[item.mask, method], len(part), item.size)
+                if drawn.shape[1] > 1:  # sorted by face, as `part` is
+                    samples[method] = drawn[part["face"].isin(item.faces).to_numpy()]
+        if samples:
+            return item, samples
+    return None
 
 
 def _write_pictures(
@@ -285,7 +295,7 @@ def _write_pictures(
     choice: Choice,
     metrics: pd.DataFrame,
     compared: list[Completions],
-    samples: dict[str, np.ndarray],
+    samples: tuple[Completions, dict[str, np.ndarray]] | None,
 ) -> None:
     for kind in KINDS:
         blocks = []
@@ -298,7 +308,7 @@ def _write_pictures(
     pictures.write_masks(products.masks, compared)
     first = compared[0]
     if samples:
-        pictures.write_samples(products.samples_png, first, samples)
+        pictures.write_samples(products.samples_png, *samples)
     else:
         pictures.write_notice(products.samples_png, "Every method made one completion per face.")
 
@@ -347,6 +357,7 @@ def _mask_views(
         views.append(
             {
                 "name": item.mask,
+                "ranked_by": method,
                 "hidden": pictures.hidden_share(item.masks),
                 "block": item.masks.block,
                 "summary": page.summary_table(

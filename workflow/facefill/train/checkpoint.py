@@ -45,19 +45,21 @@ def save(file: Path, state: dict[str, Any]) -> None:
 
 
 def resume(file: Path, run: Resumable) -> bool:
-    """Let `run` take up the state in `file`; remove a damaged one and return False.
+    """Let `run` take up the state in `file`; set a damaged one aside and return False.
 
     What a damaged state has spoilt of `run` stays spoilt: make a new one.
     """
     try:
         # Onto the CPU: networks and optimisers copy what is theirs to where they are.
         run.take_up(torch.load(file, map_location="cpu", weights_only=True))
-    except torch.OutOfMemoryError:
+    except (OSError, MemoryError, torch.OutOfMemoryError):
         raise  # says nothing about the file
     except Exception as error:  # torch.load raises many types on damaged files
+        if "allocate memory" in str(error):  # on a CPU PyTorch has no type of its own for it
+            raise
         reason = " ".join(str(error).split())[:200]
         log.warning("the checkpoint %s is damaged (%s); training anew", file, reason)
-        file.unlink()
+        file.replace(file.with_suffix(".damaged"))
         return False
     log.warning("training goes on after epoch %d from %s", run.epoch, file)
     return True

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from facefill.train.networks import (
     sample_z,
     to_unit,
 )
-from facefill.train.run import Run, Trained, carry_out
+from facefill.train.run import ModelSettings, Run, Trained, carry_out
 from facefill.train.validation import Best, Validation, checked_epochs
 
 log = logging.getLogger("facefill.train")
@@ -36,7 +36,7 @@ R1_EVERY = 16  # D steps between two penalties (lazy regularisation, Karras et a
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(ModelSettings):
     """A DCGAN's settings; config.schema.yaml says what each means."""
 
     epochs: int
@@ -62,11 +62,6 @@ class Settings:
     validation_faces: int
     channels_last: str | bool
     precision: str
-
-    @classmethod
-    def of(cls, settings: dict[str, Any]) -> "Settings":
-        values = {field.name: settings[field.name] for field in fields(cls)}
-        return cls(**values | {"augment": tuple(settings["augment"])})
 
 
 def train(

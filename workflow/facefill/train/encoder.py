@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from facefill.device import Compute
 from facefill.images import contact_sheet
 from facefill.likeness import psnr
-from facefill.masks import Masks, make_masks, observe
+from facefill.masks import Masks, observe
 from facefill.train.encoder_network import make_encoder
+from facefill.train.holes import VARIANTS, Holes
 from facefill.train.networks import Discriminator, from_unit, sample_z, to_unit
-from facefill.train.observed import observed_by_network
-from facefill.train.run import Run, Trained, carry_out
+from facefill.train.run import ModelSettings, Run, Trained, carry_out
 from facefill.train.trained_dcgan import TrainedDcgan, load_dcgan
 
 SAMPLE_SHARE = 4  # one in so many faces of a batch is the generator's own
-MASK_VARIANTS = 256  # of masks that differ from face to face
 VALIDATION_FACES = 64  # are asked for
-SHOWN = 16  # validation faces on the sheet of samples
 BETAS = (0.9, 0.99)
 HOLE_WEIGHT = 2.0  # of hidden pixels beside known ones, which the search will fit anyway
 Z_WEIGHT = 0.02  # of the squared error of a sample's z, or of a real face's z itself
@@ -33,7 +30,7 @@ FEATURES_WEIGHT = 1.0  # of the distance in D's features, which sees a blur wher
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(ModelSettings):
     """An encoder's settings; config.schema.yaml says what each means."""
 
     epochs: int
@@ -43,11 +40,6 @@ class Settings:
     lr: float
     flips: bool
     masks: tuple[dict[str, Any], ...]
-
-    @classmethod
-    def of(cls, settings: dict[str, Any]) -> "Settings":
-        values = {field.name: settings[field.name] for field in fields(cls)}
-        return cls(**values | {"masks": tuple(settings["masks"])})
 
 
 def train(
@@ -86,22 +78,6 @@ def train(
     )
 
 
-@dataclass
-class _Hidden:
-    """Masks to draw from, one per row."""
-
-    known: Tensor  # bool [M, 1, size, size]
-    block: int
-
-    @classmethod
-    def of(cls, masks: Masks, compute: Compute) -> "_Hidden":
-        return cls(torch.from_numpy(masks.known)[:, None].to(compute.device), masks.block)
-
-    def observe(self, faces: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """What an encoder sees of `faces`, [N, 3, size, size] in [-1, 1], under masks `rows`."""
-        return observed_by_network(faces, self.known[rows], self.block)
-
-
 class _Run(Run):
     losses = ("pixels", "d_features", "z", "changes")
     remedy = "lower the model's lr or set its generator's precision: float32"
@@ -127,10 +103,7 @@ class _Run(Run):
             self.encoder.parameters(), settings.lr, betas=BETAS, fused=True
         )
         self.samples = settings.batch // SAMPLE_SHARE  # of the generator in a batch
-        variants = [str(number) for number in range(MASK_VARIANTS)]
-        self.masks = [
-            _Hidden.of(make_masks(mask, variants, size, zoom), compute) for mask in settings.masks
-        ]
+        self.holes = Holes(settings.masks, size, zoom, compute)
         self.validation_faces = np.asarray(validation_faces)
         self.validation = self.on_device(self.validation_faces)
         self.sheets.append(self.look()[0])
@@ -169,12 +142,13 @@ class _Run(Run):
         # A real face has no z that is known: where nothing speaks, the prior's mean is its guess.
         wanted = torch.cat([torch.zeros(len(real), z.shape[1], device=z.device), z])
         faces = torch.cat([real, own]).contiguous(memory_format=self.compute.memory_format)
-        mask = self.masks[int(torch.randint(len(self.masks), (1,), generator=random))]
-        rows = torch.randint(MASK_VARIANTS, (len(faces),), generator=random).to(z.device)
+        mask = torch.randint(len(self.settings.masks), (1,), generator=random)  # one for all
+        forms = torch.randint(VARIANTS, (len(faces),), generator=random)
+        holes = torch.stack([mask.expand(len(faces)), forms], 1)
+        known = self.holes.of(holes)
         with self.compute.autocast():
-            predicted, changes = self.encoder(*mask.observe(faces, rows))
+            predicted, changes = self.encoder(*self.holes.observe(faces, known, holes))
             made = self.generator(predicted, changes)
-            known = mask.known[rows]
             completed = torch.where(known, faces, made).contiguous(
                 memory_format=self.compute.memory_format
             )
@@ -197,20 +171,19 @@ class _Run(Run):
     def look(self) -> tuple[np.ndarray, dict[str, float | None]]:
         """Predictions for validation faces as a sheet, and the mean PSNR in dB of their holes."""
         self.encoder.eval()
-        rows = torch.arange(len(self.validation), device=self.compute.device) % MASK_VARIANTS
         scores, shown = [], []
-        for number, mask in enumerate(self.masks):
-            observed = mask.observe(to_unit(self.validation), rows)
+        for number, block in enumerate(self.holes.blocks):
+            holes = self.holes.regular(number, len(self.validation))
+            known = self.holes.of(holes)
+            observed = self.holes.observe(to_unit(self.validation), known, holes)
             with torch.no_grad(), self.compute.autocast():
                 made = from_unit(self.generator(*self.encoder(*observed)))
             made = made.permute(0, 2, 3, 1).cpu().numpy()
-            known = mask.known[rows][:, 0].cpu().numpy()
+            known = known[:, 0].cpu().numpy()
             pairs = zip(self.validation_faces, made, ~known, strict=True)
             scores += [psnr(face, one, hole) for face, one, hole in pairs if hole.any()]
             one = number % len(made)  # another face for every mask
-            seen = observe(
-                self.validation_faces[one : one + 1], Masks(known[one : one + 1], mask.block)
-            )
+            seen = observe(self.validation_faces[one : one + 1], Masks(known[one : one + 1], block))
             shown += [self.validation_faces[one], seen[0], made[one]]
         sheet = contact_sheet(np.stack(shown), columns=3 * 4)
         return sheet, {"val_hole_psnr": float(np.mean(scores))}
@@ -220,7 +193,7 @@ def feature_distance(discriminator: Discriminator, made: Tensor, faces: Tensor) 
     """How differently D's hidden layers see `made` and `faces`, [N, 3, size, size] in [-1, 1].
 
     The mean over the layers of the L1 distance (D's features as a measure of likeness: Larsen et
-    al. 2016, section 3.1), each in units of the distance between one face and the next of the
+    al. 2016, section 2.3), each in units of the distance between one face and the next of the
     batch: 1 is as far as strangers are. Moves `made` only.
     """
     with torch.no_grad():

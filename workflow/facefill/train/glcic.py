@@ -4,7 +4,7 @@ import copy
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from facefill.device import Compute
 from facefill.images import contact_sheet
 from facefill.likeness import Describer, psnr
 from facefill.train.average import fresh_statistics, update_average
-from facefill.train.glcic_networks import CompletionNetwork, Discriminators
+from facefill.train.glcic_networks import CompletionNetwork, Discriminators, patch_corners
 from facefill.train.health import completion_health
-from facefill.train.holes import VARIANTS, Holes
+from facefill.train.holes import Holes
 from facefill.train.losses import discriminator_loss, generator_loss, verdict
 from facefill.train.networks import from_unit, to_unit
-from facefill.train.run import Run, Trained, carry_out
+from facefill.train.run import ModelSettings, Run, Trained, carry_out
 from facefill.train.validation import Best, checked_epochs
 
 log = logging.getLogger("facefill.train")
@@ -43,7 +43,7 @@ RECONSTRUCTION, DISCRIMINATOR, JOINT = 1, 2, 3  # the phases, as Iizuka et al. n
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(ModelSettings):
     """A completion network's settings; config.schema.yaml says what each means."""
 
     reconstruction_epochs: int
@@ -65,11 +65,6 @@ class Settings:
     channels_last: str | bool
     precision: str
     masks: tuple[dict[str, Any], ...]
-
-    @classmethod
-    def of(cls, settings: dict[str, Any]) -> "Settings":
-        values = {field.name: settings[field.name] for field in fields(cls)}
-        return cls(**values | {"masks": tuple(settings["masks"])})
 
     @property
     def epochs(self) -> int:
@@ -148,6 +143,7 @@ class _Run(Run):
         )
         self.rate = self.optimizer.param_groups[0]["lr"]
         self.holes = Holes(settings.masks, size, zoom, compute)
+        self.corners = torch.stack([patch_corners(known.cpu()) for known in self.holes.known])
         self.validation_faces = np.asarray(validation_faces)
         self.validation = self.on_device(self.validation_faces)
         self.describe = Describer(size, zoom)
@@ -204,7 +200,7 @@ class _Run(Run):
 
     def _step(self, phase: int, faces: Tensor, holes: Tensor) -> Tensor:
         """One step on `faces` [N, 3, size, size] in [-1, 1] under `holes`; its losses."""
-        known, corners = self.holes.of(holes)
+        known, corners = self.holes.of(holes), self._corners(holes)
         with torch.set_grad_enabled(phase != DISCRIMINATOR), self.compute.autocast():
             made = self.completion(*self.holes.observe(faces, known, holes)).float()
         completed = torch.where(known, faces, made)
@@ -227,6 +223,10 @@ class _Run(Run):
             losses.append(g_loss.detach())
         self._completion_step(loss)
         return torch.stack([*losses, *judged])
+
+    def _corners(self, holes: Tensor) -> Tensor:
+        """Where the patches around `holes` are: [N, 2] as of `patch_corners`."""
+        return self.corners[tuple(holes.unbind(1))]
 
     def _discriminators_step(
         self, real: Tensor, completed: Tensor, corners: Tensor
@@ -266,8 +266,8 @@ class _Run(Run):
         self.discriminators.eval()
         every, scores, right, shown = [], [], [], []
         for number, mask in enumerate(self.settings.masks):
-            holes = self._validation_holes(number)
-            known, corners = self.holes.of(holes)
+            holes = self.holes.regular(number, len(self.validation))
+            known, corners = self.holes.of(holes), self._corners(holes)
             seen, said = self.holes.observe(to_unit(self.validation), known, holes)
             made = from_unit(self._complete(seen, said))
             completed = torch.where(known, self.validation, made)
@@ -290,10 +290,6 @@ class _Run(Run):
         measured["val_identity_distance"] = self._validate(every, hole_psnr)
         return contact_sheet(np.stack(shown), columns=3 * 4), measured
 
-    def _validation_holes(self, mask: int) -> Tensor:
-        forms = torch.arange(len(self.validation)) % VARIANTS
-        return torch.stack([torch.full_like(forms, mask), forms], 1)
-
     def _complete(self, seen: Tensor, said: Tensor) -> Tensor:
         seen = seen.contiguous(memory_format=self.compute.memory_format)
         with self.compute.autocast():
@@ -313,7 +309,7 @@ class _Run(Run):
             for chosen in order.split(RECALIBRATION_FACES)[:RECALIBRATION_BATCHES]:
                 faces = to_unit(self.faces[chosen.to(self.compute.device)])
                 holes = self.holes.draw(len(chosen), random)
-                self._complete(*self.holes.observe(faces, self.holes.of(holes)[0], holes))
+                self._complete(*self.holes.observe(faces, self.holes.of(holes), holes))
 
     def _validate(self, completed: list[np.ndarray], hole_psnr: float) -> float | None:
         """The identity distance of an epoch that may be kept; keep it if it is the best so far.

@@ -50,8 +50,8 @@ def completion_health(history: pd.DataFrame) -> list[str]:
     if last["d_accuracy"] < 0.53:
         return [
             f"D tells only {100 * last['d_accuracy']:.0f} % of validation faces and completions "
-            "apart, where guessing gives 50 %: it learns nothing; raise discriminator_lr, "
-            "discriminator_width or discriminator_epochs"
+            "apart, where guessing gives 50 %: unless the completions look real to you, too, it "
+            "learns nothing; raise discriminator_lr, discriminator_width or discriminator_epochs"
         ]
     return []
 

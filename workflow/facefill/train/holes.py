@@ -1,4 +1,4 @@
-"""The holes that a completion network trains on: every face of a batch gets one of its own."""
+"""The holes that networks train on: masks in many forms."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,6 @@ from torch import Tensor
 
 from facefill.device import Compute
 from facefill.masks import make_masks
-from facefill.train.glcic_networks import patch_corners
 from facefill.train.observed import observed_by_network
 
 VARIANTS = 256  # of masks that differ from face to face
@@ -21,7 +20,6 @@ class Holes:
         made = [make_masks(mask, list(map(str, range(VARIANTS))), size, zoom) for mask in masks]
         known = torch.stack([torch.from_numpy(one.known)[:, None] for one in made])
         self.blocks = [one.block for one in made]
-        self.corners = torch.stack([patch_corners(one) for one in known])  # [masks, VARIANTS, 2]
         self.known = known.to(compute.device)  # bool [masks, VARIANTS, 1, size, size]
 
     def draw(self, count: int, random: torch.Generator) -> Tensor:
@@ -29,11 +27,15 @@ class Holes:
         masks = torch.randint(len(self.blocks), (count,), generator=random)
         return torch.stack([masks, torch.randint(VARIANTS, (count,), generator=random)], 1)
 
-    def of(self, holes: Tensor) -> tuple[Tensor, Tensor]:
-        """What is known under `holes`: bool [N, 1, size, size], and their patches' corners."""
-        mask, form = holes.unbind(1)
-        known = self.known[mask.to(self.known.device), form.to(self.known.device)]
-        return known, self.corners[mask, form]
+    def regular(self, mask: int, count: int) -> Tensor:
+        """Holes under one mask for the same `count` faces each time: its forms in turn."""
+        forms = torch.arange(count) % VARIANTS
+        return torch.stack([torch.full_like(forms, mask), forms], 1)
+
+    def of(self, holes: Tensor) -> Tensor:
+        """What is known under `holes`, long [N, 2]: bool [N, 1, size, size]."""
+        mask, form = holes.to(self.known.device).unbind(1)
+        return self.known[mask, form]
 
     def observe(self, faces: Tensor, known: Tensor, holes: Tensor) -> tuple[Tensor, Tensor]:
         """What a network sees of `faces` [N, 3, size, size] in [-1, 1] (observed_by_network)."""

@@ -4,9 +4,9 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,11 +23,17 @@ from facefill.train.networks import random_stream
 log = logging.getLogger("facefill.train")
 
 
-class Settings(Protocol):
-    """What every model's settings have."""
+class ModelSettings:
+    """What the settings of every kind of model have; they are frozen dataclasses."""
 
     epochs: int
     batch: int
+
+    @classmethod
+    def of(cls, settings: dict[str, Any]) -> Self:
+        """Take the fields of the class from a model's settings, lists as tuples."""
+        values = {field.name: settings[field.name] for field in fields(cls)}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 @dataclass
@@ -50,7 +56,7 @@ class Run(ABC):
     losses: tuple[str, ...]  # what a step of this epoch returns, in the words of history.csv
     remedy: ClassVar[str]  # for losses that are no numbers any more
 
-    def __init__(self, faces: np.ndarray, settings: Settings, seed: int, compute: Compute):
+    def __init__(self, faces: np.ndarray, settings: ModelSettings, seed: int, compute: Compute):
         if len(faces) < settings.batch:
             raise FacefillError(
                 f"the train split holds {len(faces)} faces, fewer than one batch of "
@@ -159,7 +165,8 @@ def carry_out(make: Callable[[], AnyRun], workdir: Path, *fingerprints: str) -> 
         run = make()  # without what the checkpoint has spoilt
     log.info("training on %s; checkpoints in %s", run.compute, file.parent)
     folder = file.parent / "events"
-    with SummaryWriter(str(folder)) as events:
+    # What was noted of later epochs before a kill will be noted again.
+    with SummaryWriter(str(folder), purge_step=run.epoch + 1) as events:
         for epoch in run.epochs():
             for name, value in run.history[-1].items():
                 if value is not None:
