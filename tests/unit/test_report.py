@@ -456,6 +456,27 @@ def test_page_tells_what_it_must(products):
     assert len(re.findall(marked, html)) == 3
 
 
+def test_methods_of_a_part_of_the_masks(tree, tmp_path):
+    """The one that searches, and makes two samples, is not asked for the first mask."""
+    part = [run for run in RUNS if run != (next(iter(MASKS)), "ours")]
+    sources, places = tree.sources(), [RUNS.index(run) for run in part]
+    changes = {
+        name: [getattr(sources, name)[place] for place in places]
+        for name in ("metrics", "set_metrics", "completions")
+    }
+    iterative = [run for run in part if run[1] == "ours"]
+    for name in ("progress", "search", "completion_samples"):
+        changes[name] = getattr(sources, name)[1:]
+    products = tree.report(
+        tmp_path, runs=[list(run) for run in part], iterative=iterative, **changes
+    )
+    assert len(pd.read_csv(products.summary)) == 5
+    html = Path(products.index).read_text(encoding="utf-8")
+    assert html.count("(by noise)") == 3 and html.count("(by ours)") == 6  # of three grids each
+    assert "Slow methods had fewer" in html and "Several completions" in html
+    assert iio.imread(products.samples_png).shape[0] > 4 * 128  # faces, not a notice
+
+
 def test_provenance(products, tree):
     facts = json.loads(Path(products.provenance).read_text())
     assert facts["devices"] == {"dcgan": "cpu, float32"}

@@ -1,11 +1,13 @@
 """Training: shapes, reproducibility, resumption, the kept epoch, warnings in plain words."""
 
 import copy
+import errno
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_complete import one_thread  # noqa: F401
 from torch import nn
 
@@ -207,6 +209,46 @@ def test_a_damaged_checkpoint_is_put_away(tmp_path, caplog, how):
     assert not list((tmp_path / "a").rglob("sprung"))
     checkpoint.discard(tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        MemoryError(),
+        OSError(errno.EIO, "Input/output error"),
+    ],
+)
+def test_a_machine_in_need_leaves_a_good_checkpoint_alone(tmp_path, monkeypatch, error):
+    fit(tmp_path / "a")
+    file = next((tmp_path / "a").rglob("checkpoint.pt"))
+    before = file.read_bytes()
+
+    def fails(*args, **options):
+        raise error
+
+    with monkeypatch.context() as patched, pytest.raises(type(error)):
+        patched.setattr(torch, "load", fails)
+        fit(tmp_path / "a")
+    assert file.read_bytes() == before
+
+
+def test_tensorboard_shows_every_epoch_once(tmp_path, monkeypatch):
+    """Also one that was noted when the training was killed before its checkpoint was written."""
+    save = checkpoint.save
+
+    def killed(file, state):
+        if state["epoch"] == 2:
+            raise KeyboardInterrupt
+        save(file, state)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(checkpoint, "save", killed)
+        fit(tmp_path)
+    trained = fit(tmp_path)
+    assert trained.images == 2 * 2 * 8  # epochs 2 and 3
+    events = EventAccumulator(str(trained.events)).Reload()
+    assert [event.step for event in events.Scalars("d_loss")] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("network", ["average", "discriminator"])
