@@ -14,9 +14,10 @@ from test_complete import (
     one_thread,  # noqa: F401
 )
 
-from facefill.complete import classical, feedforward
+from facefill.complete import feedforward
 from facefill.complete.batches import batches
 from facefill.complete.blend import blend
+from facefill.complete.classical.telea import telea
 from facefill.complete.feedforward import SETTINGS, complete
 from facefill.device import choose
 from facefill.errors import FacefillError
@@ -66,10 +67,23 @@ def test_it_is_what_the_network_makes(faces, model, mask):
             *observed_by_network(unit, torch.from_numpy(masks.known)[:, None], masks.block)
         )
     expected = from_unit(made).permute(0, 2, 3, 1).numpy().astype(int)
-    found = complete(observe(faces, masks), masks, *model, "cpu")
+    found = complete(observe(faces, masks), masks, *model, False, "cpu")
     assert found.shape == faces.shape and found.dtype == np.uint8
     assert np.abs(found - expected).max() <= 1
     assert found.std() > 5  # something to see
+
+
+def test_with_its_mirror_image_it_is_the_mean_of_both(faces, model):
+    masks = masks_of("half")
+    observed = observe(faces, masks)
+    other = Masks(masks.known[:, :, ::-1].copy())
+    alone = complete(observed, masks, *model, False, "cpu").astype(int)
+    turned = complete(observed[:, :, ::-1].copy(), other, *model, False, "cpu")[:, :, ::-1]
+    both = complete(observed, masks, *model, True, "cpu")
+    assert np.abs(both - (alone + turned) / 2).max() <= 1
+    assert np.abs(both - alone).max() > 5
+    mirrored = complete(observed[:, :, ::-1].copy(), other, *model, True, "cpu")
+    assert np.abs(mirrored[:, :, ::-1].astype(int) - both).max() <= 1
 
 
 @pytest.mark.parametrize("mask", EVERY_MASK)
@@ -79,11 +93,13 @@ def test_what_is_hidden_does_not_matter(faces, model, mask):
     noisy = noise_in_the_hole(faces, masks)
     assert (noisy != faces)[~masks.known].any()
     if not masks.block:
-        one, two = (complete(seen, masks, *model, "cpu") for seen in (faces, noisy))
+        one, two = (complete(seen, masks, *model, False, "cpu") for seen in (faces, noisy))
         assert (one == two).all()
-    one, two = (complete(observe(seen, masks), masks, *model, "cpu") for seen in (faces, noisy))
+    one, two = (
+        complete(observe(seen, masks), masks, *model, False, "cpu") for seen in (faces, noisy)
+    )
     assert (one == two).all()
-    other = complete(observe(255 - faces, masks), masks, *model, "cpu")
+    other = complete(observe(255 - faces, masks), masks, *model, False, "cpu")
     assert (one != other).any((1, 2, 3)).all()
 
 
@@ -91,7 +107,7 @@ def test_where_the_hole_is_matters(faces, model):
     masks = masks_of("center")
     shown = np.where(masks.known[..., None], faces, np.uint8(128))
     everything = Masks(np.ones_like(masks.known))
-    one, two = (complete(shown, seen, *model, "cpu") for seen in (masks, everything))
+    one, two = (complete(shown, seen, *model, False, "cpu") for seen in (masks, everything))
     assert (one != two).any()
 
 
@@ -102,18 +118,20 @@ def test_a_face_alone_is_completed_as_in_a_batch(faces, tmp_path, precision, lay
         tmp_path / "m", network(), MODEL | {"precision": precision, "channels_last": layout}
     )
     masks = masks_of("freeform")
-    many = complete(faces, masks, *model, "cpu")
+    many = complete(faces, masks, *model, False, "cpu")
     for place in range(len(faces)):
         one = slice(place, place + 1)
-        assert (complete(faces[one], Masks(masks.known[one]), *model, "cpu") == many[one]).all()
+        assert (
+            complete(faces[one], Masks(masks.known[one]), *model, False, "cpu") == many[one]
+        ).all()
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 6])
 def test_batches_are_filled_and_put_together(faces, model, monkeypatch, count):
     monkeypatch.setattr(feedforward, "BATCH", 4)
     masks = masks_of("random")
-    everything = complete(faces, masks, *model, "cpu")
-    some = complete(faces[:count], Masks(masks.known[:count]), *model, "cpu")
+    everything = complete(faces, masks, *model, False, "cpu")
+    some = complete(faces[:count], Masks(masks.known[:count]), *model, False, "cpu")
     assert (some == everything[:count]).all()
 
 
@@ -151,7 +169,7 @@ def test_a_damaged_model_is_refused(faces, model, damage, words):
 
 def refused(faces, model):
     with pytest.raises(FacefillError) as caught:
-        complete(faces, masks_of("center"), *model, "cpu")
+        complete(faces, masks_of("center"), *model, False, "cpu")
     line = str(caught.value)
     assert line.isprintable() and "run again to train it anew" in line
     return line
@@ -164,7 +182,7 @@ def refused(faces, model):
 def test_a_start_changes_seamless_cloning_alone(faces, mask):
     masks = masks_of(mask)
     observed = observe(faces, masks)
-    start = classical.complete(observed, masks, {"kind": "telea", "radius": 1})
+    start = telea(observed * masks.known[..., None], masks.known, {"radius": 1})
     filled = 255 - faces
     for kind in ("none", "poisson", "seamless"):
         one, two = (blend(kind, observed, masks.known, filled, first) for first in (None, start))

@@ -18,7 +18,12 @@ with stage(snakemake) as work:
     # From here on nothing knows the hidden pixels but the sheet that is to be looked at.
     observed = observe(faces, masks)
     filled = feedforward.complete(
-        observed, masks, Path(source.weights), Path(source.settings), params.device
+        observed,
+        masks,
+        Path(source.weights),
+        Path(source.settings),
+        params.method["mirror"],
+        params.device,
     )
     start = None
     if params.method["start"] == "telea":  # the radius is that of Iizuka et al.'s program

@@ -18,12 +18,18 @@ BATCH = 64
 
 
 def complete(
-    observed: np.ndarray, masks: Masks, weights: Path, settings_file: Path, device_name: str
+    observed: np.ndarray,
+    masks: Masks,
+    weights: Path,
+    settings_file: Path,
+    mirror: bool,
+    device_name: str,
 ) -> np.ndarray:
     """Return what the model makes of `observed`, uint8 [N, size, size, 3]; likewise.
 
-    Right in the holes only. Of hidden pixels nothing is looked at but the means of their blocks,
-    where the mask tells these. Raises FacefillError as facefill.train.weights.load does.
+    Right in the holes only. With `mirror` it is the mean of that and of what the model makes of
+    the mirrored faces, mirrored back. Of hidden pixels nothing is looked at but the means of their
+    blocks, where the mask tells these. Raises FacefillError as facefill.train.weights.load does.
     """
     settings = load_settings(settings_file, SETTINGS)
     compute = device.choose(device_name, settings["precision"], settings["channels_last"])
@@ -38,7 +44,9 @@ def complete(
         progress(len(observed), "completing", "faces") as bar,
     ):
         for parts, count in batches(inputs, BATCH, compute):
-            made = from_unit(network(*parts)[:count])
-            filled.append(made.permute(0, 2, 3, 1).cpu().numpy())
+            made = network(*parts).float()
+            if mirror:
+                made = (made + network(*(part.flip(3) for part in parts)).float().flip(3)) / 2
+            filled.append(from_unit(made[:count]).permute(0, 2, 3, 1).cpu().numpy())
             bar.update(count)
     return np.concatenate(filled)
