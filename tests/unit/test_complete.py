@@ -33,6 +33,7 @@ MODEL = {
     "kernel": 4,
     "fully_connected": 0,
     "spectral_norm": False,
+    "antialias": False,
     "precision": "auto",
     "channels_last": "auto",
 }
@@ -86,7 +87,7 @@ def faces(one_thread):
 
 def networks():
     torch.manual_seed(0)
-    generator = Generator(SIZE, 12, 4, 4)
+    generator = Generator(SIZE, 12, 4, 4, False)
     for parameter in generator.parameters():
         parameter.data *= 4  # untrained, but with something to see
     return {"generator": generator, "discriminator": Discriminator(SIZE, 4, 4, 0, False)}
@@ -214,7 +215,7 @@ def test_a_face_alone_is_completed_as_among_63_others(tmp_path, precision):
     """With networks as wide as the default model's, on every thread, wherever the face stands."""
     torch.manual_seed(0)
     wide = {
-        "generator": Generator(64, 100, 32, 4),
+        "generator": Generator(64, 100, 32, 4, False),
         "discriminator": Discriminator(64, 16, 4, 0, False),
     }
     settings = MODEL | {"z_dim": 100, "generator_filters": 32, "discriminator_filters": 16}
@@ -406,6 +407,6 @@ def test_written_completions_read_back(faces, tmp_path):
     assert (shown[~masks.known] == 255).all()
     digests = []
     for _ in range(2):
-        write_grid(tmp_path / "grid.png", faces, shown, faces[::-1])
+        write_grid(tmp_path / "grid.png", NAMES, faces, shown, faces[::-1])
         digests.append(sha256_file(tmp_path / "grid.png"))
     assert digests[0] == digests[1]

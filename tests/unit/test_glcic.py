@@ -16,7 +16,7 @@ from facefill.errors import FacefillError
 from facefill.files import write_table
 from facefill.likeness import psnr
 from facefill.masks import make_masks
-from facefill.train import glcic
+from facefill.train import glcic, holes
 from facefill.train.glcic import Settings, optimizer, reconstruction_loss, train
 from facefill.train.health import completion_health
 from facefill.train.networks import from_unit, to_unit
@@ -54,7 +54,7 @@ SETTINGS = Settings(
 def short_validation():
     """Most of the time of so small a training: a mean colour in the place of dlib's network."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(glcic, "RECALIBRATION_BATCHES", 2)
+        patch.setattr(holes, "RECALIBRATION_BATCHES", 2)
         patch.setattr(glcic, "Describer", lambda *_: lambda face: face.mean((0, 1)) / 255)
         yield
 

@@ -15,7 +15,7 @@ from facefill.images import contact_sheet
 from facefill.likeness import psnr
 from facefill.masks import Masks, observe
 from facefill.train.encoder_network import make_encoder
-from facefill.train.holes import VARIANTS, Holes
+from facefill.train.holes import VARIANTS, Holes, recalibrate
 from facefill.train.networks import Discriminator, from_unit, sample_z, to_unit
 from facefill.train.run import ModelSettings, Run, Trained, carry_out
 from facefill.train.trained_dcgan import TrainedDcgan, load_dcgan
@@ -170,7 +170,7 @@ class _Run(Run):
 
     def look(self) -> tuple[np.ndarray, dict[str, float | None]]:
         """Predictions for validation faces as a sheet, and the mean PSNR in dB of their holes."""
-        self.encoder.eval()
+        recalibrate(self.encoder, self.faces, self.holes, self.stream(-1), self.compute)
         scores, shown = [], []
         for number, block in enumerate(self.holes.blocks):
             holes = self.holes.regular(number, len(self.validation))

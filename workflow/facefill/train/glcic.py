@@ -17,10 +17,10 @@ from facefill import device
 from facefill.device import Compute
 from facefill.images import contact_sheet
 from facefill.likeness import Describer, psnr
-from facefill.train.average import fresh_statistics, update_average
+from facefill.train.average import update_average
 from facefill.train.glcic_networks import CompletionNetwork, Discriminators, patch_corners
 from facefill.train.health import completion_health
-from facefill.train.holes import Holes
+from facefill.train.holes import Holes, recalibrate
 from facefill.train.losses import discriminator_loss, generator_loss, verdict
 from facefill.train.networks import from_unit, to_unit
 from facefill.train.run import ModelSettings, Run, Trained, carry_out
@@ -30,8 +30,6 @@ log = logging.getLogger("facefill.train")
 
 VALIDATION_FACES = 64  # are asked for
 IDENTITY_FACES = 32  # of them, whose descriptors are compared
-RECALIBRATION_BATCHES = 10  # batches that set the averaged network's BatchNorm statistics
-RECALIBRATION_FACES = 64  # in each of them
 RATES = {"adam": 0.001, "adadelta": 1.0}  # where no other is asked for; Zeiler's has none
 ADAM_BETAS = (0.5, 0.999)
 ADADELTA_RHO = 0.95  # Zeiler 2012
@@ -262,7 +260,7 @@ class _Run(Run):
     @torch.no_grad()
     def look(self) -> tuple[np.ndarray, dict[str, float | None]]:
         """Completions of validation faces as a sheet, how near they come, and whether D sees it."""
-        self._recalibrate()
+        recalibrate(self.average, self.faces, self.holes, self.stream(-1), self.compute)
         self.discriminators.eval()
         every, scores, right, shown = [], [], [], []
         for number, mask in enumerate(self.settings.masks):
@@ -300,16 +298,6 @@ class _Run(Run):
         with self.compute.autocast():
             logits = self.discriminators(to_unit(faces), corners)
         return ((logits > 0) == real).float().mean().item()
-
-    def _recalibrate(self) -> None:
-        """Give the averaged network BatchNorm statistics of its own: its weights are new."""
-        random = self.stream(-1)
-        order = torch.randperm(len(self.faces), generator=random)
-        with fresh_statistics(self.average):
-            for chosen in order.split(RECALIBRATION_FACES)[:RECALIBRATION_BATCHES]:
-                faces = to_unit(self.faces[chosen.to(self.compute.device)])
-                holes = self.holes.draw(len(chosen), random)
-                self._complete(*self.holes.observe(faces, self.holes.of(holes), holes))
 
     def _validate(self, completed: list[np.ndarray], hole_psnr: float) -> float | None:
         """The identity distance of an epoch that may be kept; keep it if it is the best so far.

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facefill.device import Compute
 from facefill.masks import make_masks
+from facefill.train.average import fresh_statistics
+from facefill.train.networks import to_unit
 from facefill.train.observed import observed_by_network
 
 VARIANTS = 256  # of masks that differ from face to face
+RECALIBRATION_BATCHES = 10  # that set a network's BatchNorm statistics
+RECALIBRATION_FACES = 64  # in each of them
 
 
 class Holes:
@@ -45,3 +49,20 @@ class Holes:
             if block and len(rows):
                 seen[rows], said[rows] = observed_by_network(faces[rows], known[rows], block)
         return seen, said
+
+
+@torch.no_grad()
+def recalibrate(
+    network: nn.Module, faces: Tensor, holes: Holes, random: torch.Generator, compute: Compute
+) -> None:
+    """Give a network's BatchNorm statistics over some of `faces` under all masks alike.
+
+    `faces` are uint8 [N, 3, size, size]. Ends in evaluation mode. The running statistics of a
+    training are those of its last few batches, whose masks were more of one kind than of others.
+    """
+    order = torch.randperm(len(faces), generator=random)
+    with fresh_statistics(network), compute.autocast():
+        for chosen in order.split(RECALIBRATION_FACES)[:RECALIBRATION_BATCHES]:
+            some, drawn = to_unit(faces[chosen.to(compute.device)]), holes.draw(len(chosen), random)
+            seen, said = holes.observe(some, holes.of(drawn), drawn)
+            network(seen.contiguous(memory_format=compute.memory_format), said)
