@@ -321,7 +321,13 @@ def test_settings_beside_the_weights_are_complete(project, results):
     assert settings["seed"] == 0
     assert settings["device"] and settings["torch"] == importlib.metadata.version("torch")
     # A checkpoint explains itself: the networks can be built from these settings alone.
-    generator = Generator(64, settings["z_dim"], settings["generator_filters"], settings["kernel"])
+    generator = Generator(
+        64,
+        settings["z_dim"],
+        settings["generator_filters"],
+        settings["kernel"],
+        settings["antialias"],
+    )
     discriminator = Discriminator(
         64,
         settings["discriminator_filters"],

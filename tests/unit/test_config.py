@@ -145,7 +145,8 @@ def test_absent_keys_get_their_defaults():
 
 NEW_METHOD_KEYS = {"encoder": None, "anchor": 0, "features": 0, "features_prior": 1, "faces": None}
 CLASSICAL = ("telea", "navier_stokes", "biharmonic", "tv", "low_rank", "patchmatch", "mean")
-NEW_MODEL_KEYS = {"spectral_norm": False, "r1": 0, "augment": [], "validation_faces": 0}
+NEW_MODEL_KEYS = {"spectral_norm": False, "antialias": False, "r1": 0, "augment": []}
+NEW_MODEL_KEYS |= {"validation_faces": 0}
 
 
 def test_what_came_later_is_absent_from_the_presets():

@@ -8,17 +8,20 @@ import torch
 from test_complete import faces, one_thread  # noqa: F401
 from test_train import interrupted
 
+from facefill import device
 from facefill.errors import FacefillError
 from facefill.files import write_table
 from facefill.masks import make_masks
 from facefill.train import encoder, weights
 from facefill.train.encoder import Settings, train
 from facefill.train.encoder_network import Encoder
+from facefill.train.holes import Holes, recalibrate
 from facefill.train.networks import (
     Discriminator,
     Generator,
     feature_channels,
     from_unit,
+    random_stream,
     to_unit,
 )
 from facefill.train.observed import observed_by_network
@@ -35,6 +38,7 @@ GENERATOR = {
     "kernel": 4,
     "fully_connected": 0,
     "spectral_norm": False,
+    "antialias": False,
     "precision": "float32",
     "channels_last": "auto",
 }
@@ -75,7 +79,7 @@ def inputs(pixels, mask):
 
 def trained_generator():
     torch.manual_seed(0)
-    generator = Generator(SIZE, 6, 8, 4)
+    generator = Generator(SIZE, 6, 8, 4, False)
     for parameter in generator.parameters():
         parameter.data *= 3  # untrained, but with something to see
     generator(torch.randn(64, 6))  # gives BatchNorm its statistics
@@ -205,6 +209,19 @@ def fit(folder, of_generator, faces=None, seed=0, zoom=1.0, fingerprint="x", **c
     return train(
         faces, own_faces(30)[24:], zoom, *of_generator, settings, seed, "cpu", folder, fingerprint
     )
+
+
+def test_its_statistics_are_those_of_all_masks(tmp_path, of_generator):
+    """Not of those that its last batches happened to have."""
+    trained = fit(tmp_path, of_generator).networks["encoder"]
+    pixels = torch.from_numpy(own_faces()).permute(0, 3, 1, 2)
+    compute = device.choose("cpu")
+    holes = Holes(SETTINGS.masks, SIZE, 1.0, compute)
+    for stream, expected in ((-1, True), (-2, False)):
+        again = copy.deepcopy(trained)
+        recalibrate(again, pixels, holes, random_stream(0, stream), compute)
+        pairs = zip(trained.buffers(), again.buffers(), strict=True)
+        assert all(torch.allclose(one, other, atol=1e-5) for one, other in pairs) == expected
 
 
 def same(one, two):
@@ -347,7 +364,7 @@ def test_losses_that_are_no_numbers_stop(tmp_path, of_generator):
         (
             lambda paths: weights.save(
                 *paths,
-                {"generator": Generator(SIZE, 6, 4, 4), "discriminator": discriminator()},
+                {"generator": Generator(SIZE, 6, 4, 4, False), "discriminator": discriminator()},
                 GENERATOR,
             ),
             "do not fit",

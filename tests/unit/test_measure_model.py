@@ -23,6 +23,7 @@ SETTINGS = {
     "kernel": 4,
     "fully_connected": 0,
     "spectral_norm": False,
+    "antialias": False,
     "precision": "float32",
     "channels_last": "auto",
 }
@@ -30,7 +31,7 @@ SETTINGS = {
 
 def lively():
     torch.manual_seed(0)
-    generator = Generator(SIZE, 6, 8, 4)
+    generator = Generator(SIZE, 6, 8, 4, False)
     for parameter in generator.parameters():
         parameter.data *= 3  # untrained, but with something to see
     generator(torch.randn(64, 6))  # gives BatchNorm its statistics

@@ -541,7 +541,7 @@ NAMES = ["a", "b", "c"]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     torch.manual_seed(0)
-    generator = Generator(SIZE, 12, 4, 4)
+    generator = Generator(SIZE, 12, 4, 4, False)
     for parameter in generator.parameters():
         parameter.data *= 4  # untrained, but with something to see
     networks = {"generator": generator, "discriminator": Discriminator(SIZE, 4, 4, 0, False)}

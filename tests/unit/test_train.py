@@ -18,6 +18,7 @@ from facefill.train import checkpoint, dcgan, weights
 from facefill.train.dcgan import Settings, train
 from facefill.train.health import health
 from facefill.train.networks import (
+    Binomial,
     Discriminator,
     Generator,
     feature_channels,
@@ -46,6 +47,7 @@ SETTINGS = Settings(
     kernel=4,
     fully_connected=0,
     spectral_norm=False,
+    antialias=False,
     z_dim=8,
     prior="uniform",
     generator_lr=2e-4,
@@ -86,7 +88,7 @@ def same(one, two):
 @pytest.mark.parametrize("fully_connected", [0, 16])
 @pytest.mark.parametrize("spectral", [False, True])
 def test_networks_of_every_size(size, kernel, fully_connected, spectral):
-    generator = Generator(size, 10, 4, kernel)
+    generator = Generator(size, 10, 4, kernel, False)
     discriminator = Discriminator(size, 4, kernel, fully_connected, spectral)
     faces = generator(torch.randn(2, 10))
     assert faces.shape == (2, 3, size, size)
@@ -95,7 +97,7 @@ def test_networks_of_every_size(size, kernel, fully_connected, spectral):
 
 
 def test_channels_are_those_of_the_originals():
-    amos = [layer for layer in Generator(64, 100, 64, 5).layers if hasattr(layer, "stride")]
+    amos = [layer for layer in Generator(64, 100, 64, 5, False).layers if hasattr(layer, "stride")]
     assert [layer.in_channels for layer in amos] == [512, 256, 128, 64]
     kumar = [
         layer for layer in Discriminator(64, 16, 5, 64, False).layers if hasattr(layer, "stride")
@@ -477,14 +479,27 @@ def test_d_sees_real_faces_and_samples_augmented(tmp_path, monkeypatch):
 # Changes of G's feature maps.
 
 
+def test_the_binomial_filter_removes_a_checkerboard_alone():
+    y, x = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
+    checkers, ramp = (-1) ** (y + x), 3 * y + x
+    filtered = Binomial()(torch.stack([checkers, ramp, torch.ones(8, 8)])[None])[0]
+    assert filtered[0, 1:-1, 1:-1].abs().max() == 0
+    assert torch.allclose(filtered[1, 1:-1, 1:-1], ramp[1:-1, 1:-1])
+    assert torch.equal(filtered[2], torch.ones(8, 8))  # at the border, too
+    point = torch.zeros(1, 1, 5, 5)
+    point[0, 0, 2, 2] = 16
+    assert Binomial()(point)[0, 0, 1:4, 1:4].tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+
+
+@pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize("size", [32, 64, 128])
-def test_the_feature_maps_of_a_generator(size):
-    generator = Generator(size, 8, 4, 4)
+def test_the_feature_maps_of_a_generator(size, antialias):
+    generator = Generator(size, 8, 4, 4, antialias)
     maps = []
     for layer in generator.layers:
         if isinstance(layer, nn.BatchNorm2d):
             layer.register_forward_hook(lambda layer, given, made: maps.append(made.shape[1:]))
-    generator(torch.randn(2, 8))
+    assert generator(torch.randn(2, 8)).shape == (2, 3, size, size)
     sides = feature_sides(size)
     assert maps == [(feature_channels(size, 4, side), side, side) for side in sides]
     assert (sides[0], sides[-1]) == (4, size // 2)
@@ -492,7 +507,7 @@ def test_the_feature_maps_of_a_generator(size):
 
 def generator_and_z():
     torch.manual_seed(0)
-    generator = Generator(32, 8, 8, 4)
+    generator = Generator(32, 8, 8, 4, False)
     for parameter in generator.parameters():
         parameter.data *= 4  # untrained, but with something to see
     generator(torch.randn(64, 8))  # gives BatchNorm its statistics
@@ -586,7 +601,7 @@ def test_epochs_without_validation_do_not_disturb_the_judgement():
 
 def test_weights_read_back(tmp_path):
     torch.manual_seed(0)
-    one, two = Generator(64, 8, 4, 4), Generator(64, 8, 4, 4)
+    one, two = Generator(64, 8, 4, 4, False), Generator(64, 8, 4, 4, False)
     paths = tmp_path / "w.safetensors", tmp_path / "settings.json"
     weights.save(*paths, {"generator": one}, {"z_dim": 8})
     settings = weights.load_settings(paths[1], ["z_dim"])

@@ -55,7 +55,7 @@ def validate(pixels, start=None):
 
 def generator():
     torch.manual_seed(0)
-    network = Generator(SIZE, Z_DIM, 8, 4)
+    network = Generator(SIZE, Z_DIM, 8, 4, False)
     for parameter in network.parameters():
         parameter.data *= 4  # untrained, but with something to see
     network(torch.randn(64, Z_DIM))  # gives BatchNorm its statistics

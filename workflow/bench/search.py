@@ -38,6 +38,7 @@ MODEL = {
     "kernel": KERNEL,
     "fully_connected": 0,
     "spectral_norm": False,
+    "antialias": False,
     "precision": "auto",
     "channels_last": "auto",
 }
@@ -54,7 +55,7 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads, {capability}; facefill computes on {compute}")
     torch.manual_seed(0)
     networks = {
-        "generator": Generator(SIZE, Z_DIM, FILTERS, KERNEL),
+        "generator": Generator(SIZE, Z_DIM, FILTERS, KERNEL, False),
         "discriminator": Discriminator(SIZE, FILTERS, KERNEL, 0, False),
     }
     ratios = {}

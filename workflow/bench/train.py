@@ -51,7 +51,7 @@ def main() -> None:
 
 def _networks(options: argparse.Namespace) -> tuple[Generator, Discriminator]:
     torch.manual_seed(0)
-    return Generator(SIZE, 100, options.filters, 4), Discriminator(
+    return Generator(SIZE, 100, options.filters, 4, False), Discriminator(
         SIZE, options.filters, 4, 0, False
     )
 
@@ -94,6 +94,7 @@ def _ours(
         kernel=4,
         fully_connected=0,
         spectral_norm=False,
+        antialias=False,
         z_dim=100,
         prior="normal",
         generator_lr=2e-4,

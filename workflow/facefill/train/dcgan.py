@@ -1,5 +1,6 @@
 """Training a DCGAN: its steps, its average, the epoch that is kept."""
 
+import copy
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Settings(ModelSettings):
     kernel: int
     fully_connected: int
     spectral_norm: bool
+    antialias: bool
     z_dim: int
     prior: str
     generator_lr: float
@@ -108,7 +110,11 @@ class _Run(Run):
         torch.manual_seed(seed)
         size = faces.shape[1]
         self.generator = Generator(
-            size, settings.z_dim, settings.generator_filters, settings.kernel
+            size,
+            settings.z_dim,
+            settings.generator_filters,
+            settings.kernel,
+            settings.antialias,
         )
         self.discriminator = Discriminator(
             size,
@@ -117,8 +123,7 @@ class _Run(Run):
             settings.fully_connected,
             settings.spectral_norm,
         )
-        self.average = Generator(size, settings.z_dim, settings.generator_filters, settings.kernel)
-        self.average.load_state_dict(self.generator.state_dict())
+        self.average = copy.deepcopy(self.generator)
         for network in (self.generator, self.discriminator, self.average):
             network.to(compute.device, memory_format=compute.memory_format)
         betas = (settings.beta1, settings.beta2)

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -14,14 +15,16 @@ class Generator(nn.Module):
     """z [N, z_dim] -> faces [N, 3, size, size] in [-1, 1].
 
     A linear layer makes 4 x 4 pixels, every transposed convolution doubles the side and halves
-    the channels down to `filters`, the last one makes RGB.
+    the channels down to `filters`, the last one makes RGB. With `antialias` a binomial filter
+    follows that one: transposed convolutions leave a checkerboard (Odena et al. 2016), of which a
+    short training never gets rid.
 
     `changes` [N, channels(side), side, side], where given, are added to the feature map of that
     side, before its ReLU, in units of each channel's standard deviation: BatchNorm has made that
     its weight. With them a face can be reached that no z has.
     """
 
-    def __init__(self, size: int, z_dim: int, filters: int, kernel: int):
+    def __init__(self, size: int, z_dim: int, filters: int, kernel: int, antialias: bool):
         super().__init__()
         sides = feature_sides(size)
         channels = [feature_channels(size, filters, side) for side in sides]
@@ -29,7 +32,8 @@ class Generator(nn.Module):
         layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU()]
         for wide, narrow in itertools.pairwise(channels):
             layers += [_up(wide, narrow, kernel, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()]
-        layers += [_up(channels[-1], 3, kernel, bias=True), nn.Tanh()]
+        layers.append(_up(channels[-1], 3, kernel, bias=True))
+        layers += [Binomial(), nn.Tanh()] if antialias else [nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(initialise)
 
@@ -42,6 +46,19 @@ class Generator(nn.Module):
             if isinstance(layer, nn.BatchNorm2d) and features.shape[-1] == changes.shape[-1]:
                 features = features + changes * layer.weight.abs()[:, None, None]
         return features
+
+
+class Binomial(nn.Module):
+    """The separable filter (1, 2, 1) / 4, borders repeated: removes what alternates by pixel.
+
+    Karras et al. 2019, appendix C, have it after every layer that doubles the side.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        # Joined from slices: the gradient of PyTorch's padding is not deterministic on a GPU.
+        rows = torch.cat([values[:, :, :1], values, values[:, :, -1:]], 2)
+        padded = torch.cat([rows[..., :1], rows, rows[..., -1:]], 3)
+        return F.avg_pool2d(F.avg_pool2d(padded, 2, 1), 2, 1)
 
 
 def feature_sides(size: int) -> list[int]:

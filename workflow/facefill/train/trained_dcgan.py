@@ -10,8 +10,10 @@ from facefill.train.networks import Discriminator, Generator
 from facefill.train.weights import load, load_settings
 
 # What one must know of a model to build its networks.
-SETTINGS = ("z_dim", "prior", "generator_filters", "discriminator_filters", "kernel",
-            "fully_connected", "spectral_norm", "precision", "channels_last")  # fmt: skip
+SETTINGS = (
+    "z_dim", "prior", "generator_filters", "discriminator_filters", "kernel", "fully_connected",
+    "spectral_norm", "antialias", "precision", "channels_last",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,11 @@ def load_dcgan(weights: Path, settings_file: Path, size: int, device_name: str) 
     settings = load_settings(settings_file, SETTINGS)
     compute = device.choose(device_name, settings["precision"], settings["channels_last"])
     generator = Generator(
-        size, settings["z_dim"], settings["generator_filters"], settings["kernel"]
+        size,
+        settings["z_dim"],
+        settings["generator_filters"],
+        settings["kernel"],
+        settings["antialias"],
     )
     discriminator = Discriminator(
         size,
