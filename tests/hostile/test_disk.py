@@ -76,7 +76,9 @@ def small_disk(folder: Path, room: int) -> Iterator[None]:
 FULL = {
     "align": ["aligned"],
     "flatten": ["faces", "manifest.csv", "geometry.csv", "faces.png"],
-    "split": ["splits"],
+    "split": [
+        f"splits/{name}.{kind}" for name in ("train", "val", "test") for kind in ("npy", "csv")
+    ],
     "train_dcgan": [
         f"models/dcgan/{name}"
         for name in (
