@@ -250,6 +250,11 @@ def compared_models(*kinds):
     return [name for name in models if not kinds or config["models"][name]["kind"] in kinds]
 
 
+def described_splits():
+    """The splits whose true faces are compared with something: completions, or samples."""
+    return ["test", "val"] if compared_models("dcgan") else ["test"]
+
+
 def searched():
     """Those compared pairs whose method searches, as lists."""
     return [
@@ -282,8 +287,7 @@ def whole_build(dataset):
         for split in ("train", "val", "test")
         for kind in ("npy", "csv")
     ]
-    described = ["test", "val"] if compared_models("dcgan") else ["test"]
-    files += [f"{top}/splits/{split}_descriptors.npy" for split in described]
+    files += [f"{top}/splits/{split}_descriptors.npy" for split in described_splits()]
     files += [
         f"{top}/models/{model}/{file}"
         for model in compared_models()
@@ -313,7 +317,7 @@ def timing_logs(wildcards):
     first = {"synthetic": ["render"], "archive": ["download"], "folder": []}[dataset["kind"]]
     jobs = [*first, "index"]
     jobs += [f"align/shard-{shard}-of-{shards}" for shard in range(shards)]
-    jobs += ["flatten", "split", "describe/val", "describe/test"]
+    jobs += ["flatten", "split", *(f"describe/{split}" for split in described_splits())]
     for model in compared_models():
         jobs.append(f"train_{config['models'][model]['kind']}/{model}")
     jobs += [f"measure_model/{model}" for model in compared_models("dcgan")]

@@ -179,7 +179,7 @@ def write_report(sources: Sources, products: Products, choice: Choice) -> int:
             "align": choice.config.get("align", {}),
             "faces": page.number(len(measured), 0),
             "uneven": numbers.summary["faces"].nunique() > 1
-            or numbers.summary.groupby("mask")["method"].nunique().nunique() > 1,
+            or len(runs) < len(compared) * numbers.summary["method"].nunique(),
             "people": page.number(people.reindex(measured).nunique(), 0),
             "overview": page.overview_table(numbers.summary) if len(compared) > 1 else None,
             "masks": _mask_views(numbers, compared, runs),
