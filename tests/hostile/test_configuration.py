@@ -49,7 +49,7 @@ MISTAKES = {
     "a key in capitals": ({"SEED": 1}, ["SEED is not a known key", "did you mean 'seed'?"]),
     "a key of another kind": (
         {"methods": {"telea": {"steps": 10}}},
-        ["methods.telea.steps is not a known key", "known keys: faces, kind, radius"],
+        ["methods.telea.steps is not a known key", "known keys: faces, kind, masks, radius"],
     ),
     "a key that is a number": (
         {"masks": {2: {"kind": "center"}}},
