@@ -144,6 +144,7 @@ def test_absent_keys_get_their_defaults():
 
 
 NEW_METHOD_KEYS = {"encoder": None, "anchor": 0, "features": 0, "features_prior": 1, "faces": None}
+NEW_METHOD_KEYS |= {"target": None, "target_weight": 0}
 CLASSICAL = ("telea", "navier_stokes", "biharmonic", "tv", "low_rank", "patchmatch", "mean")
 NEW_MODEL_KEYS = {"spectral_norm": False, "antialias": False, "r1": 0, "augment": []}
 NEW_MODEL_KEYS |= {"validation_faces": 0}
@@ -380,6 +381,7 @@ OF_Z = {"models.encoder.features": 0, "methods.ours.features": 0}  # z is all th
 OTHER = ENCODER | {"generator": "amos2016"}
 NO_ENCODER = {"methods.ours.encoder": None, "methods.ours.start": "random"}
 COMPARE_GLCIC = {"compare.methods": ["glcic"]}
+COMPARE_HYBRID = {"compare.methods": ["hybrid"]}
 DOES_NOT_FIT = {
     "a hinge with smoothed labels": (
         {"models.dcgan.loss": "hinge"},
@@ -474,6 +476,30 @@ DOES_NOT_FIT = {
     "an anchor at no encoder's": (
         NO_ENCODER,
         "methods.ours.anchor is 1.0, but the method has no encoder; name one under",
+    ),
+    "a target without a weight": (
+        {"methods.hybrid.target_weight": 0},
+        "methods.hybrid.target_weight is 0.0, but methods.hybrid.target is 'glcic'; set both",
+    ),
+    "a weight without a target": (
+        {"methods.ours.target_weight": 0.1},
+        "methods.ours.target_weight is 0.1, but methods.ours.target is None; set both",
+    ),
+    "a target that is not there": (
+        {"methods.hybrid.target": "glcik"},
+        "methods.hybrid.target names 'glcik', which is not in methods; did you mean 'glcic'?",
+    ),
+    "a target that searches": (
+        {"methods.hybrid.target": "ours"},
+        "methods.hybrid.target is 'ours', which searches itself; name a method of another kind",
+    ),
+    "a target of fewer faces": (
+        COMPARE_HYBRID | {"methods.glcic.faces": 10},
+        "methods.glcic.faces is 10, but hybrid, whose target it is, completes 128; set it to that",
+    ),
+    "a target of other masks": (
+        COMPARE_HYBRID | {"compare.masks": ["center", "eyes"], "methods.glcic.masks": ["center"]},
+        "methods.glcic.masks lacks 'eyes', under which hybrid completes, whose target it is; add",
     ),
     "a start at no encoder's of a method that is not compared": (
         {"methods.yeh2017.start": "encoder"},
@@ -635,6 +661,10 @@ FITS = {
     "a mask for all of a face's blocks": {
         "models.encoder.masks": [{"kind": "lowres", "factor": 64}]
     },
+    "a classical target": {"methods.hybrid.target": "telea"},
+    "a target of fewer faces of a method that is not compared": {"methods.glcic.faces": 10},
+    "a target of all that the method completes": COMPARE_HYBRID
+    | {"methods.hybrid.faces": 10, "methods.glcic.faces": 10, "methods.glcic.masks": ["center"]},
     "samples from an anchored search": {"methods.ours.start": "random", "methods.ours.samples": 3},
     "samples from around the prediction": {"methods.ours.samples": 3},
     "restarts from around the prediction": {"methods.ours.restarts": 2},

@@ -5,6 +5,7 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from facefill import likeness, measure
+from facefill.complete.faces import read_face
 from facefill.describe import describe
 from facefill.errors import FacefillError
 from facefill.images import write_png
@@ -344,7 +345,7 @@ def test_a_face_that_is_not_described_is_named(tree):
 
 
 def test_changed_known_pixel_is_refused(tree):
-    face = measure.read_face(tree / "faces" / "a.png", SIZE).copy()
+    face = read_face(tree / "faces" / "a.png", SIZE).copy()
     face[3, 5, 1] ^= 1
     write_png(tree / "faces" / "a.png", face)
     with pytest.raises(FacefillError, match=r"face 'a': 1 known pixels.*a\.png.*column 5, row 3"):
@@ -353,4 +354,4 @@ def test_changed_known_pixel_is_refused(tree):
 
 def test_missing_completion_is_named(tmp_path):
     with pytest.raises(FacefillError, match=r"gone\.png is missing"):
-        measure.read_face(tmp_path / "gone.png", SIZE)
+        read_face(tmp_path / "gone.png", SIZE)

@@ -301,7 +301,7 @@ class Mean(torch.nn.Module):
 GREY = 255 // 5  # -0.6 in [-1, 1]
 
 
-def objective(masks, kind="none", observed=None, prediction=None, **settings):
+def objective(masks, kind="none", observed=None, prediction=None, target=None, **settings):
     """An objective for faces of 4 x 4 pixels, all of them GREY unless told.
 
     With `features` it goes by the changes of every pixel, too.
@@ -311,7 +311,9 @@ def objective(masks, kind="none", observed=None, prediction=None, **settings):
     settings = SEARCH | {"contextual": "plain", "window": 3, "prior": 0.0} | settings
     features = (3, 4, 4) if settings["features"] else None
     space = Space(Bounds(kind, "normal"), 3, features)
-    return Objective(Pictures(), Mean(), observed, masks, settings, space, prediction, compute())
+    return Objective(
+        Pictures(), Mean(), observed, masks, settings, space, prediction, target, compute()
+    )
 
 
 def compute():
@@ -403,6 +405,16 @@ def test_without_a_prior_the_discriminator_is_not_asked():
     assert without.at(Z, torch.tensor([0])).prior.isnan().all()
     with_one.at(Z, torch.tensor([0]))
     assert (without.discriminator.calls, with_one.discriminator.calls) == (0, 1)
+
+
+def test_a_target_draws_the_hole_alone_to_itself():
+    """8 hidden pixels; of the target 255 is 1 in [-1, 1]: off by 0.6 in red, 1.2 in green, 1."""
+    target = np.zeros((1, 4, 4, 3), np.uint8)
+    target[:, :, 2:] = 255
+    at = objective(half(), target=target, target_weight=0.1).at(Z, torch.tensor([0]))
+    assert at.contextual.tolist() == pytest.approx([8 * L1])
+    assert at.loss.tolist() == pytest.approx([8 * L1 + 0.1 * 8 * (0.6 + 1.2 + 1)])
+    assert at.gradient[0].tolist() == pytest.approx([8 - 0.8, 8 - 0.8, 0])
 
 
 @pytest.mark.parametrize("kind", ["none", "tanh"])

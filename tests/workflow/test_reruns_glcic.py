@@ -82,6 +82,17 @@ def test_another_form_of_a_mask_trains_nothing(built):
     assert built.planned() == {**EVERYBODY, "measure": 4, "report": 1}
 
 
+def test_a_target_is_an_input(built):
+    """A search that takes glcic's completions as a target reruns with these, and trains nothing."""
+    built.configure(compare={"methods": ["ours", "hybrid", "telea", "mean"]})
+    hybrid = {"complete_latent": 1, "measure": 1, "report": 1}
+    assert built.planned() == hybrid
+    built.build()
+    built.configure(methods={"glcic": {"blend": "none"}})
+    assert built.planned() == {"complete_feedforward": 1, **hybrid}
+    assert wildcards(built, "complete_latent") == {"dataset=mine, mask=center, method=hybrid"}
+
+
 def test_the_model_of_another_preset_is_nobodys_matter(built):
     built.configure(models={"ashwin2018": {"alpha": 0.1}, "context_encoder": {"alpha": 0.1}})
     assert built.planned() == {}

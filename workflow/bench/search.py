@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     options = parser.parse_args()
 
-    compute = device.choose("cpu")
+    compute = device.choose()
     capability = torch.backends.cpu.get_cpu_capability()
     print(f"{torch.get_num_threads()} threads, {capability}; facefill computes on {compute}")
     torch.manual_seed(0)
@@ -63,7 +63,8 @@ def main() -> None:
         model = Path(folder, "weights.safetensors"), Path(folder, "settings.json")
         save(*model, networks, MODEL)
         for network in networks.values():
-            network.to(memory_format=compute.memory_format).eval().requires_grad_(False)
+            network.to(compute.device, memory_format=compute.memory_format)
+            network.eval().requires_grad_(False)
         for name, prior in {"generator": 0.0, "generator and discriminator": 0.003}.items():
             settings = _defaults() | {"steps": options.steps, "prior": prior}
             ratios[name] = _ratio(
@@ -107,15 +108,17 @@ def _defaults() -> dict[str, Any]:
 def _bare(
     networks: dict[str, torch.nn.Module], judged: bool, compute: device.Compute, steps: int
 ) -> None:
-    z = torch.randn(BARE, Z_DIM, generator=torch.manual_seed(0))
+    z = torch.randn(BARE, Z_DIM, generator=torch.manual_seed(0)).to(compute.device)
+    no_logits = torch.zeros((), device=compute.device)
     for _ in range(steps):
         z.requires_grad_()
         with compute.autocast():
             faces = networks["generator"](z)
-            logits = networks["discriminator"](faces) if judged else torch.zeros(())
+            logits = networks["discriminator"](faces) if judged else no_logits
         loss = faces.float().abs().sum() + F.softplus(logits.float()).sum()
         (gradient,) = torch.autograd.grad(loss, z)
         z = z.detach() - 1e-3 * gradient
+    z.sum().item()  # waits for the device
 
 
 def _search(model: tuple[Path, Path], settings: dict[str, Any]) -> None:
@@ -123,7 +126,7 @@ def _search(model: tuple[Path, Path], settings: dict[str, Any]) -> None:
     names = [f"{number:03}" for number in range(FACES)]
     masks = make_masks({"kind": "center", "scale": 0.25}, names, SIZE, 1.0)
     watched = list(range(WATCHED))
-    search(names, observe(faces, masks), masks, *model, None, settings, 0, "cpu", watched)
+    search(names, observe(faces, masks), masks, *model, None, settings, 0, "auto", watched)
 
 
 if __name__ == "__main__":

@@ -349,6 +349,43 @@ def _check_references(config: dict[str, Any]) -> None:
                 f"config: align.size is {size}, expected a power of two (32, 64, 128, ...), since "
                 f"the method compared uses the model {method['model']!r}"
             )
+    for name, method in config["methods"].items():
+        if method["kind"] == "latent":
+            _check_target(name, method, config)
+
+
+def _check_target(name: str, method: dict[str, Any], config: dict[str, Any]) -> None:
+    """Refuse a target that is none, and one that lacks faces or masks of the method."""
+    key, target = f"methods.{name}", method["target"]
+    if (target is None) != (method["target_weight"] == 0):
+        raise FacefillError(
+            f"config: {key}.target_weight is {method['target_weight']}, but {key}.target is "
+            f"{target!r}; set both, or target to null and the weight to 0"
+        )
+    if target is None:
+        return
+    _known(f"{key}.target", target, config["methods"], "methods")
+    other, compare = config["methods"][target], config["compare"]
+    if other["kind"] == "latent":
+        raise FacefillError(
+            f"config: {key}.target is {target!r}, which searches itself; name a method of another "
+            "kind"
+        )
+    if name not in compare["methods"]:
+        return
+    counts = [one["faces"] or compare["faces"] for one in (method, other)]
+    if counts[0] > counts[1]:
+        raise FacefillError(
+            f"config: methods.{target}.faces is {counts[1]}, but {name}, whose target it is, "
+            f"completes {counts[0]}; set it to that"
+        )
+    masks = [one["masks"] or compare["masks"] for one in (method, other)]
+    lacking = [mask for mask in masks[0] if mask in compare["masks"] and mask not in masks[1]]
+    if lacking:
+        raise FacefillError(
+            f"config: methods.{target}.masks lacks {lacking[0]!r}, under which {name} completes, "
+            "whose target it is; add it"
+        )
 
 
 def _check_pairs(config: dict[str, Any]) -> None:
@@ -397,6 +434,7 @@ def _check_models(config: dict[str, Any]) -> None:
             if method["encoder"]:
                 encoder = models[method["encoder"]]
                 _check_encoder(f"models.{method['encoder']}", encoder, size, zoom)
+                _check_same_features(f"methods.{name}", method, encoder)
         elif method["kind"] == "feedforward":
             masks = models[method["model"]]["masks"]
             _check_training_masks(f"models.{method['model']}.masks", masks, size, zoom)
@@ -448,11 +486,6 @@ def _check_latent(key: str, method: dict[str, Any], models: dict[str, dict[str, 
             f"config: {key}.encoder is {method['encoder']!r}, which predicts for the model "
             f"{encoder['generator']!r}, not for {method['model']!r}; name another one"
         )
-    if encoder["features"] not in (0, method["features"]):
-        raise FacefillError(
-            f"config: {key}.features is {method['features']}, but its encoder predicts the map of "
-            f"side {encoder['features']}; set it to that"
-        )
     if method["start"] != "encoder" and not method["anchor"] and not encoder["features"]:
         raise FacefillError(
             f"config: {key}.encoder is {method['encoder']!r}, but the search neither starts at "
@@ -465,6 +498,14 @@ def _check_encoder(key: str, encoder: dict[str, Any], size: int, zoom: float) ->
     """Refuse an encoder that cannot be trained on faces of `size` pixels."""
     _check_features(f"{key}.features", encoder["features"], size)
     _check_training_masks(f"{key}.masks", encoder["masks"], size, zoom)
+
+
+def _check_same_features(key: str, method: dict[str, Any], encoder: dict[str, Any]) -> None:
+    if encoder["features"] not in (0, method["features"]):
+        raise FacefillError(
+            f"config: {key}.features is {method['features']}, but its encoder predicts the map of "
+            f"side {encoder['features']}; set it to that"
+        )
 
 
 def _check_training_masks(key: str, masks: list[dict[str, Any]], size: int, zoom: float) -> None:

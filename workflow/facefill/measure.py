@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from scipy.spatial.distance import pdist
 from skimage.metrics import structural_similarity
 
+from facefill.complete.faces import read_face
 from facefill.describe import read_descriptors
 from facefill.errors import FacefillError
 from facefill.files import write_table
@@ -227,26 +227,6 @@ def read_samples(path: Path | str, count: int, size: int) -> np.ndarray:
             f"[{count}, K, {size}, {size}, 3]; delete it and run again"
         )
     return samples
-
-
-def read_face(path: Path | str, size: int) -> np.ndarray:
-    """Read a face: uint8 [size, size, 3]. Raises FacefillError naming the file when it cannot."""
-    try:
-        with Image.open(path) as image:
-            face = np.asarray(image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise FacefillError(f"{path} is missing; delete its folder and run again") from error
-    except Exception as error:  # Pillow's decoders raise nearly every type on damaged data
-        raise FacefillError(
-            f"{path} is not a readable picture ({type(error).__name__}); delete its folder and "
-            "run again"
-        ) from error
-    if face.shape != (size, size, 3):
-        raise FacefillError(
-            f"{path} has {face.shape[1]}x{face.shape[0]} pixels instead of {size}x{size}; delete "
-            "its folder and run again"
-        )
-    return face
 
 
 def _check_samples(

@@ -242,10 +242,23 @@ def method_settings(wildcards):
     return {key: value for key, value in settings.items() if key not in ("faces", "masks")}
 
 
+def target_faces(wildcards):
+    """The completions by the method that a search takes as a target, if it takes one."""
+    target = config["methods"][wildcards.method]["target"]
+    return f"results/{{dataset}}/completions/{{mask}}/{target}/faces" if target else []
+
+
+def involved():
+    """The compared methods and those whose completions are their targets, each once, by name."""
+    methods = config["methods"]
+    names = config["compare"]["methods"]
+    names = [*names, *(methods[name].get("target") for name in names)]
+    return {name: methods[name] for name in names if name}
+
+
 def compared_models(*kinds):
-    """The models that the compared methods use, each once; of `kinds` alone where some are given."""
-    methods = [config["methods"][method] for method in config["compare"]["methods"]]
-    used = [method.get(role) for method in methods for role in ("model", "encoder")]
+    """The models behind the compared methods, each once; of `kinds` alone where some are given."""
+    used = [method.get(role) for method in involved().values() for role in ("model", "encoder")]
     models = dict.fromkeys(model for model in used if model)
     return [name for name in models if not kinds or config["models"][name]["kind"] in kinds]
 
@@ -305,7 +318,7 @@ def reported_config(wildcards):
     part["dataset"] = wildcards.dataset
     part["datasets"] = {wildcards.dataset: config["datasets"][wildcards.dataset]}
     part["masks"] = {mask: config["masks"][mask] for mask in config["compare"]["masks"]}
-    part["methods"] = {name: config["methods"][name] for name in config["compare"]["methods"]}
+    part["methods"] = involved()
     part["models"] = {model: config["models"][model] for model in compared_models()}
     return part
 

@@ -16,6 +16,7 @@ rule complete_latent:
             for file in ("weights.safetensors", "settings.json")
             if config["methods"][wildcards.method]["encoder"]
         ],
+        target=target_faces,
         code=code("complete_latent"),
     output:
         faces=directory("results/{dataset}/completions/{mask}/{method}/faces"),

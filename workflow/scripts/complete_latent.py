@@ -12,6 +12,7 @@ with stage(snakemake) as work:
         GIF_FACES,
         fill,
         masked,
+        read_face,
         write_completions,
         write_grid,
         write_progress,
@@ -27,6 +28,10 @@ with stage(snakemake) as work:
     # From here on nothing knows the hidden pixels but the sheets that are to be looked at.
     observed = observe(faces, masks)
     watched = choose(names, GIF_FACES)  # the same for every method
+    target = None
+    if source.target:
+        files = [Path(source.target, f"{name}.png") for name in names]
+        target = np.stack([read_face(file, faces.shape[1]) for file in files])
     found = search(
         names,
         observed,
@@ -38,6 +43,7 @@ with stage(snakemake) as work:
         params.seed,
         params.device,
         watched,
+        target,
     )
     samples = np.stack(
         [

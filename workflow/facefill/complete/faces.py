@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from facefill.errors import FacefillError
 from facefill.files import atomic_folder
 from facefill.images import contact_sheet, png_bytes, write_gif, write_png
 from facefill.masks import Masks
@@ -28,6 +30,26 @@ def write_completions(folder: Path, names: list[str], completed: np.ndarray) -> 
     with atomic_folder(folder) as partial:
         for name, face in zip(names, completed, strict=True):
             (partial / f"{name}.png").write_bytes(png_bytes(face))
+
+
+def read_face(path: Path | str, size: int) -> np.ndarray:
+    """Read a face: uint8 [size, size, 3]. Raises FacefillError naming the file when it cannot."""
+    try:
+        with Image.open(path) as image:
+            face = np.asarray(image.convert("RGB"))
+    except FileNotFoundError as error:
+        raise FacefillError(f"{path} is missing; delete its folder and run again") from error
+    except Exception as error:  # Pillow's decoders raise nearly every type on damaged data
+        raise FacefillError(
+            f"{path} is not a readable picture ({type(error).__name__}); delete its folder and "
+            "run again"
+        ) from error
+    if face.shape != (size, size, 3):
+        raise FacefillError(
+            f"{path} has {face.shape[1]}x{face.shape[0]} pixels instead of {size}x{size}; delete "
+            "its folder and run again"
+        )
+    return face
 
 
 def write_grid(

@@ -83,13 +83,15 @@ def search(
     seed: int,
     device_name: str,
     watched: list[int],
+    target: np.ndarray | None = None,
 ) -> Search:
     """Search z for every face of `observed`, uint8 [N, size, size, 3] as `masks.observe` makes it.
 
     `settings` are a method's of kind latent; config.schema.yaml says what each means. `encoder`
-    are weights and settings of the one that they name. The faces with the numbers in `watched` are
-    recorded on their way, for a GIF. Raises FacefillError when the weights do not fit, or a face
-    has no z with a finite loss.
+    are weights and settings of the one that they name, `target` are completions by the method that
+    they name, like `observed`. The faces with the numbers in `watched` are recorded on their way,
+    for a GIF. Raises FacefillError when the weights do not fit, or a face has no z with a finite
+    loss.
     """
     dcgan = load_dcgan(model_weights, model_settings, observed.shape[1], device_name)
     model, compute = dcgan.settings, dcgan.compute
@@ -107,6 +109,7 @@ def search(
         settings,
         space,
         prediction,
+        target,
         compute,
     )
     optimiser = OPTIMISERS[settings["optimizer"]](settings)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from facefill.complete.captured import Captured
 from facefill.complete.prediction import Prediction
 from facefill.complete.space import Space
 from facefill.device import Compute
@@ -52,7 +53,8 @@ class Objective:
     is ours: the negative log density of a normal prior, an anchor against over-fitting the
     known pixels. So are two more where an encoder predicted z_0 and changes d_0 of G's feature
     map: anchor * |z - z_0|^2 / 2 + features_prior * |d - d_0|^2 / 2 (without a prediction of
-    changes, d_0 is 0).
+    changes, d_0 is 0). And one draws the hole to another completion t (`target`):
+    target_weight * sum (1 - M) * |G(z) - t|.
     """
 
     def __init__(
@@ -64,9 +66,10 @@ class Objective:
         settings: dict[str, Any],
         space: Space,
         prediction: Prediction | None,
+        target: np.ndarray | None,
         compute: Compute,
     ):
-        """`observed` is uint8 [N, size, size, 3], as `masks.observe` makes it."""
+        """`observed` is uint8 [N, size, size, 3], as `masks.observe` makes it; so is `target`."""
         self.generator, self.discriminator = generator, discriminator
         self.settings, self.space, self.compute = settings, space, compute
         self.prediction = prediction
@@ -74,12 +77,20 @@ class Objective:
         weights = masks.known.astype(np.float32)
         if settings["contextual"] == "weighted" and not masks.block:
             weights = contextual_weights(masks.known, settings["window"])
-        self.observed = torch.from_numpy(observed).permute(0, 3, 1, 2).to(compute.device)
+        self.observed = _on_device(observed, compute)
+        self.target = None if target is None else _on_device(target, compute)
         self.weights = torch.from_numpy(weights)[:, None].to(compute.device)
         self.known = torch.from_numpy(masks.known)[:, None].to(compute.device)
+        self.evaluate = Captured(self._at) if compute.device.type == "cuda" else self._at
 
     def at(self, variable: Tensor, faces: Tensor) -> Evaluation:
-        """Evaluate rows of the search's space, for the faces with the numbers `faces`."""
+        """Evaluate rows of the search's space, for the faces with the numbers `faces`.
+
+        Always as many rows: on a GPU this replays what it did the first time.
+        """
+        return Evaluation(*self.evaluate(variable, faces))
+
+    def _at(self, variable: Tensor, faces: Tensor) -> tuple[Tensor, ...]:
         variable = variable.detach().requires_grad_()
         z, changes = self.space.z(variable), self.space.changes(variable)
         with self.compute.autocast():
@@ -88,14 +99,15 @@ class Objective:
         contextual = self._contextual(generated.float(), faces)
         loss = contextual + self.settings["z_prior"] * z.square().sum(1) / 2
         loss = loss + self._distance(z, changes, faces)
+        if self.target is not None:
+            distance = (generated.float() - to_unit(self.target[faces])).abs() * ~self.known[faces]
+            loss = loss + self.settings["target_weight"] * distance.sum((1, 2, 3))
         prior = torch.full_like(loss, torch.nan)
         if logits is not None:
             prior = self._prior(logits.float())
             loss = loss + self.settings["prior"] * prior
         (gradient,) = torch.autograd.grad(loss.sum(), variable)
-        return Evaluation(
-            loss.detach(), contextual.detach(), prior.detach(), gradient, generated.detach()
-        )
+        return loss.detach(), contextual.detach(), prior.detach(), gradient, generated.detach()
 
     def unweighted(self, generated: Tensor, faces: Tensor) -> Tensor:
         """The mean absolute difference from what is known of each face, in units of [-1, 1].
@@ -135,3 +147,8 @@ class Objective:
         if self.settings["prior_loss"] == "minimax":
             return -F.softplus(logits)  # log(1 - sigmoid(logit))
         return F.softplus(-logits)  # -log(sigmoid(logit))
+
+
+def _on_device(faces: np.ndarray, compute: Compute) -> Tensor:
+    """uint8 [N, size, size, 3] -> [N, 3, size, size]."""
+    return torch.from_numpy(faces).permute(0, 3, 1, 2).to(compute.device)

@@ -9,11 +9,10 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageSequence
 
-from facefill.complete.faces import masked
+from facefill.complete.faces import masked, read_face
 from facefill.errors import FacefillError
 from facefill.images import contact_sheet, write_gif, write_png
 from facefill.masks import Masks, observe
-from facefill.measure import read_face
 
 GAP = 2
 PADDING = 8

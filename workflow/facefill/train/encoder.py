@@ -15,7 +15,7 @@ from facefill.images import contact_sheet
 from facefill.likeness import psnr
 from facefill.masks import Masks, observe
 from facefill.train.encoder_network import make_encoder
-from facefill.train.holes import VARIANTS, Holes, recalibrate
+from facefill.train.holes import Holes, recalibrate
 from facefill.train.networks import Discriminator, from_unit, sample_z, to_unit
 from facefill.train.run import ModelSettings, Run, Trained, carry_out
 from facefill.train.trained_dcgan import TrainedDcgan, load_dcgan
@@ -142,9 +142,7 @@ class _Run(Run):
         # A real face has no z that is known: where nothing speaks, the prior's mean is its guess.
         wanted = torch.cat([torch.zeros(len(real), z.shape[1], device=z.device), z])
         faces = torch.cat([real, own]).contiguous(memory_format=self.compute.memory_format)
-        mask = torch.randint(len(self.settings.masks), (1,), generator=random)  # one for all
-        forms = torch.randint(VARIANTS, (len(faces),), generator=random)
-        holes = torch.stack([mask.expand(len(faces)), forms], 1)
+        holes = self.holes.draw(len(faces), random)
         known = self.holes.of(holes)
         with self.compute.autocast():
             predicted, changes = self.encoder(*self.holes.observe(faces, known, holes))
