@@ -96,24 +96,33 @@ def search(
     dcgan = load_dcgan(model_weights, model_settings, observed.shape[1], device_name)
     model, compute = dcgan.settings, dcgan.compute
     log.info("searching %d faces on %s", len(observed), compute)
-    record = _Record(watched)
-    prediction = None
-    if encoder:
-        prediction = predict(observed, masks, *encoder, model, model_weights, compute, BATCH)
     space = _space(settings, model, observed.shape[1])
-    objective = Objective(
-        dcgan.generator,
-        dcgan.discriminator,
-        observed,
-        masks,
-        settings,
-        space,
-        prediction,
-        target,
-        compute,
-    )
     optimiser = OPTIMISERS[settings["optimizer"]](settings)
-    rows = _starts(names, settings, seed, model, space, prediction, optimiser, compute.device)
+
+    def begin() -> tuple[_Record, Objective, _Rows]:
+        record, prediction = _Record(watched), None
+        if encoder:
+            prediction = predict(observed, masks, *encoder, model, model_weights, compute, BATCH)
+        objective = Objective(
+            dcgan.generator,
+            dcgan.discriminator,
+            observed,
+            masks,
+            settings,
+            space,
+            prediction,
+            target,
+            compute,
+        )
+        rows = _starts(names, settings, seed, model, space, prediction, optimiser, compute.device)
+        return record, objective, rows
+
+    if compute.device.type == "cuda":
+        # What a GPU does first loads its kernels, for a second or more: that is not searching.
+        _, objective, rows = begin()
+        first = _padded([0])
+        objective.at(rows.state["variable"][first], torch.tensor(first, device=compute.device))
+    record, objective, rows = begin()
     stages = _stages(settings)
     total = sum(
         (last - first) * math.ceil(len(observed) * settings["samples"] * restarts / BATCH)
@@ -244,7 +253,7 @@ def _descend(
     """
     settings, space = objective.settings, objective.space
     record.begin_batch()
-    padded = [batch[min(number, len(batch) - 1)] for number in range(BATCH)]
+    padded = _padded(batch)
     state = {name: values[padded] for name, values in rows.state.items()}
     faces = torch.from_numpy(rows.face[padded]).to(state["variable"].device)
     draws = Noise([rows.generators[row] for row in batch], BATCH, faces.device)
@@ -281,6 +290,11 @@ def _descend(
         tick(1)
     for name, values in state.items():
         rows.state[name][batch] = values[: len(batch)]
+
+
+def _padded(batch: list[int]) -> list[int]:
+    """The rows of a batch, the last one again until there are BATCH."""
+    return [batch[min(number, len(batch) - 1)] for number in range(BATCH)]
 
 
 def _judge(state: dict[str, Tensor], now: Evaluation, step: int, patience: int) -> None:
