@@ -128,7 +128,8 @@ def run(names, faces, model, masks=None, encoder=None, **settings):
     masks = masks or everywhere(KNOWN, len(names))
     watched = sorted({0, len(names) - 1})
     observed = observe(faces, masks)
-    return search(names, observed, masks, *model, encoder, SEARCH | settings, 0, "cpu", watched)
+    settings = SEARCH | settings
+    return search(names, observed, masks, *model, encoder, None, settings, 0, "cpu", watched)
 
 
 NAMES = list("abcdef")

@@ -495,11 +495,16 @@ DOES_NOT_FIT = {
     ),
     "a target of fewer faces": (
         COMPARE_HYBRID | {"methods.glcic.faces": 10},
-        "methods.glcic.faces is 10, but hybrid, whose target it is, completes 128; set it to that",
+        "methods.hybrid.target is 'glcic', which completes 10 faces, but hybrid completes 128; set "
+        "methods.glcic.faces to that",
     ),
     "a target of other masks": (
         COMPARE_HYBRID | {"compare.masks": ["center", "eyes"], "methods.glcic.masks": ["center"]},
         "methods.glcic.masks lacks 'eyes', under which hybrid completes, whose target it is; add",
+    ),
+    "a drawn mask to learn from of a target's model": (
+        COMPARE_HYBRID | {"models.glcic.masks": [{"kind": "full"}]},
+        "models.glcic.masks.0 is of kind full, which nothing can be learnt from",
     ),
     "a start at no encoder's of a method that is not compared": (
         {"methods.yeh2017.start": "encoder"},
@@ -656,6 +661,10 @@ FITS = {
     "an encoder of another model, with that": {
         "models.new": OTHER,
         "methods.ours.encoder": "new",
+        "methods.ours.model": "amos2016",
+    },
+    "the encoder of another model, in a method that is compared": {
+        "models.encoder.generator": "amos2016",
         "methods.ours.model": "amos2016",
     },
     "a mask for all of a face's blocks": {

@@ -16,7 +16,6 @@ from facefill.complete import loss
 from facefill.complete.latent import search
 from facefill.masks import make_masks, observe
 from facefill.train import dcgan, encoder, glcic
-from facefill.train.trained_dcgan import load_dcgan
 from holes import smooth_faces
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -76,9 +75,10 @@ def searched(tmp_path, mask, **settings):
     faces = smooth_faces(70, 32)  # more than one batch
     names = list(map(str, range(len(faces))))
     masks = make_masks(mask, names, 32, 1.0)
-    settings = test_complete.SEARCH | {"steps": 30} | settings
+    settings = test_complete.SEARCH | {"steps": 30, "target_weight": 0} | settings
     observed = observe(faces, masks)
-    return search(names, observed, masks, *model, encoder, settings, 0, "cuda", [0])
+    target = faces if settings["target_weight"] else None
+    return search(names, observed, masks, *model, encoder, target, settings, 0, "cuda", [0])
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -88,6 +88,7 @@ def searched(tmp_path, mask, **settings):
         {},
         {"prior": 0, "contextual": "plain", "norm": "l2"},
         {"start": "encoder", "anchor": 1.0, "features": 8},
+        {"start": "encoder", "features": 8, "target_weight": 0.1},
         {"optimizer": "hmc", "bounds": "tanh"},
         {"restarts": 4, "samples": 2, "bounds": "stochastic_clip", "patience": 5},
     ],
@@ -95,8 +96,10 @@ def searched(tmp_path, mask, **settings):
 )
 def test_a_recorded_search_is_the_one_without_recording(mask, settings, tmp_path, monkeypatch):
     one, two = (searched(tmp_path, mask, **settings) for _ in range(2))
-    monkeypatch.setattr(loss, "Captured", lambda compute: compute)
+    bare = []
+    monkeypatch.setattr(loss, "Captured", lambda compute: bare.append(compute) or compute)
     plain = searched(tmp_path, mask, **settings)
+    assert bare  # so the other two were recorded
     for other in (two, plain):
         assert np.array_equal(one.filled, other.filled)
         assert np.array_equal(one.z, other.z)
@@ -117,6 +120,7 @@ def test_a_gpu_searches_as_a_cpu_does(tmp_path):
             masks,
             *model,
             None,
+            None,
             test_complete.SEARCH,
             0,
             device,
@@ -125,4 +129,3 @@ def test_a_gpu_searches_as_a_cpu_does(tmp_path):
         for device in ("cpu", "cuda")
     ]
     assert np.allclose(*losses, rtol=0.01)  # convolutions round to TF32 there
-    assert load_dcgan(*model, 32, "cuda").compute.device.type == "cuda"

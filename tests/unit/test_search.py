@@ -573,7 +573,9 @@ def run(model):
         masks = make_masks(mask, names, SIZE, 1)
         observed = observe(FACES[:count], masks)
         settings = SEARCH | {"steps": 20, "lr": 0.2} | settings
-        return search(names, observed, masks, *model, encoder, settings, seed, "cpu", list(watched))
+        return search(
+            names, observed, masks, *model, encoder, None, settings, seed, "cpu", list(watched)
+        )
 
     return run
 

@@ -1,5 +1,6 @@
 """What reruns in a comparison that has a completion network: its room is its own."""
 
+import numpy as np
 import pytest
 from test_reruns import MORE_MASKS, wildcards
 
@@ -88,6 +89,11 @@ def test_a_target_is_an_input(built):
     hybrid = {"complete_latent": 1, "measure": 1, "report": 1}
     assert built.planned() == hybrid
     built.build()
+    found = [
+        built.folder / f"results/mine/completions/center/{name}" for name in ("ours", "hybrid")
+    ]
+    drawn, free = [np.load(folder / "samples.npy") for folder in found]
+    assert (drawn != free).any()
     built.configure(methods={"glcic": {"blend": "none"}})
     assert built.planned() == {"complete_feedforward": 1, **hybrid}
     assert wildcards(built, "complete_latent") == {"dataset=mine, mask=center, method=hybrid"}

@@ -126,7 +126,7 @@ def _search(model: tuple[Path, Path], settings: dict[str, Any]) -> None:
     names = [f"{number:03}" for number in range(FACES)]
     masks = make_masks({"kind": "center", "scale": 0.25}, names, SIZE, 1.0)
     watched = list(range(WATCHED))
-    search(names, observe(faces, masks), masks, *model, None, settings, 0, "auto", watched)
+    search(names, observe(faces, masks), masks, *model, None, None, settings, 0, "auto", watched)
 
 
 if __name__ == "__main__":

@@ -376,8 +376,8 @@ def _check_target(name: str, method: dict[str, Any], config: dict[str, Any]) -> 
     counts = [one["faces"] or compare["faces"] for one in (method, other)]
     if counts[0] > counts[1]:
         raise FacefillError(
-            f"config: methods.{target}.faces is {counts[1]}, but {name}, whose target it is, "
-            f"completes {counts[0]}; set it to that"
+            f"config: {key}.target is {target!r}, which completes {counts[1]} faces, but {name} "
+            f"completes {counts[0]}; set methods.{target}.faces to that"
         )
     masks = [one["masks"] or compare["masks"] for one in (method, other)]
     lacking = [mask for mask in masks[0] if mask in compare["masks"] and mask not in masks[1]]
@@ -427,14 +427,17 @@ def _check_models(config: dict[str, Any]) -> None:
         elif method["kind"] == "feedforward":
             _check_feedforward(f"methods.{name}", method, models)
     size, zoom = config["align"]["size"], config["align"]["zoom"]
-    for name in config["compare"]["methods"]:  # others need not fit the size
+    # Others need not fit the size, nor follow what is changed of a model that they use.
+    compared = config["compare"]["methods"]
+    targets = (config["methods"][name].get("target") for name in compared)
+    for name in dict.fromkeys([*compared, *filter(None, targets)]):
         method = config["methods"][name]
         if method["kind"] == "latent":
             _check_features(f"methods.{name}.features", method["features"], size)
             if method["encoder"]:
                 encoder = models[method["encoder"]]
                 _check_encoder(f"models.{method['encoder']}", encoder, size, zoom)
-                _check_same_features(f"methods.{name}", method, encoder)
+                _check_fits_encoder(f"methods.{name}", method, encoder)
         elif method["kind"] == "feedforward":
             masks = models[method["model"]]["masks"]
             _check_training_masks(f"models.{method['model']}.masks", masks, size, zoom)
@@ -481,11 +484,6 @@ def _check_latent(key: str, method: dict[str, Any], models: dict[str, dict[str, 
         return
     _of_kind(f"{key}.encoder", method["encoder"], models, "encoder")
     encoder = models[method["encoder"]]
-    if encoder["generator"] != method["model"]:
-        raise FacefillError(
-            f"config: {key}.encoder is {method['encoder']!r}, which predicts for the model "
-            f"{encoder['generator']!r}, not for {method['model']!r}; name another one"
-        )
     if method["start"] != "encoder" and not method["anchor"] and not encoder["features"]:
         raise FacefillError(
             f"config: {key}.encoder is {method['encoder']!r}, but the search neither starts at "
@@ -500,7 +498,13 @@ def _check_encoder(key: str, encoder: dict[str, Any], size: int, zoom: float) ->
     _check_training_masks(f"{key}.masks", encoder["masks"], size, zoom)
 
 
-def _check_same_features(key: str, method: dict[str, Any], encoder: dict[str, Any]) -> None:
+def _check_fits_encoder(key: str, method: dict[str, Any], encoder: dict[str, Any]) -> None:
+    """Refuse a search whose encoder predicts for another model, or another feature map."""
+    if encoder["generator"] != method["model"]:
+        raise FacefillError(
+            f"config: {key}.encoder is {method['encoder']!r}, which predicts for the model "
+            f"{encoder['generator']!r}, not for {method['model']!r}; name another one"
+        )
     if encoder["features"] not in (0, method["features"]):
         raise FacefillError(
             f"config: {key}.features is {method['features']}, but its encoder predicts the map of "

@@ -225,6 +225,12 @@ def compared():
     ]
 
 
+def completed():
+    """The (mask, method) pairs that are completed: those compared, and their targets'."""
+    targets = [(mask, config["methods"][method].get("target")) for mask, method in compared()]
+    return [*dict.fromkeys([*compared(), *(pair for pair in targets if pair[1])])]
+
+
 def faces_of(method):
     """How many test faces a method completes, at most."""
     return config["methods"][method]["faces"] or config["compare"]["faces"]
@@ -307,8 +313,8 @@ def whole_build(dataset):
         for file in ("weights.safetensors", "settings.json")
     ]
     files += [f"{top}/models/{model}/set_metrics.csv" for model in compared_models("dcgan")]
-    for file in ("faces", "metrics.csv"):
-        files += [path.format(dataset=dataset) for path in compared_files(file)]
+    files += [f"{top}/completions/{mask}/{method}/faces" for mask, method in completed()]
+    files += [path.format(dataset=dataset) for path in compared_files("metrics.csv")]
     return files
 
 
@@ -334,8 +340,8 @@ def timing_logs(wildcards):
     for model in compared_models():
         jobs.append(f"train_{config['models'][model]['kind']}/{model}")
     jobs += [f"measure_model/{model}" for model in compared_models("dcgan")]
-    for mask, method in compared():
-        jobs += [f"complete_{completed_by(method)}/{mask}/{method}", f"measure/{mask}/{method}"]
+    jobs += [f"complete_{completed_by(method)}/{mask}/{method}" for mask, method in completed()]
+    jobs += [f"measure/{mask}/{method}" for mask, method in compared()]
     return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
 
 

@@ -39,11 +39,11 @@ with stage(snakemake) as work:
         Path(source.weights),
         Path(source.settings),
         tuple(map(Path, source.encoder)) or None,
+        target,
         params.method,
         params.seed,
         params.device,
         watched,
-        target,
     )
     samples = np.stack(
         [

@@ -1,5 +1,6 @@
 """Completion by searching the z whose face continues the known pixels (Yeh et al. 2017)."""
 
+import gc
 import logging
 import math
 import time
@@ -79,11 +80,11 @@ def search(
     model_weights: Path,
     model_settings: Path,
     encoder: tuple[Path, Path] | None,
+    target: np.ndarray | None,
     settings: dict[str, Any],
     seed: int,
     device_name: str,
     watched: list[int],
-    target: np.ndarray | None = None,
 ) -> Search:
     """Search z for every face of `observed`, uint8 [N, size, size, 3] as `masks.observe` makes it.
 
@@ -122,6 +123,8 @@ def search(
         _, objective, rows = begin()
         first = _padded([0])
         objective.at(rows.state["variable"][first], torch.tensor(first, device=compute.device))
+        del objective, rows
+        gc.collect()  # a recorded graph keeps the memory of all that it computes
     record, objective, rows = begin()
     stages = _stages(settings)
     total = sum(

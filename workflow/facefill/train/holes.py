@@ -58,7 +58,7 @@ def recalibrate(
     """Give a network's BatchNorm statistics over some of `faces` under all masks alike.
 
     `faces` are uint8 [N, 3, size, size]. Ends in evaluation mode. The running statistics of a
-    training are those of its last few batches, whose masks were more of one kind than of others.
+    training are those of its last few batches, and of networks that have changed since.
     """
     order = torch.randperm(len(faces), generator=random)
     with fresh_statistics(network), compute.autocast():
