@@ -229,13 +229,17 @@ def test_what_was_deleted_is_made_again(built, path):
 
 @pytest.mark.parametrize("reader", ["complete_latent", "measure", "report"])
 def test_a_truncated_split(built, told, reader):
-    before = results(built)
     os.truncate(built.folder / RESULTS / "splits/test.npy", 5000)
     line = mistake(built, "--cores", "1", *again(reader))
     names(
         line, "results/mine/splits/test.npy", "not a readable array", "delete results/mine/splits"
     )
     told("disk", f"a truncated `splits/test.npy`, read by {reader}", line)
+
+
+def test_the_remedy_for_a_truncated_split(built):
+    before = results(built)
+    os.truncate(built.folder / RESULTS / "splits/test.npy", 5000)
     remove(built, "splits")
     built.build()
     assert results(built) == before
