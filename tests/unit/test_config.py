@@ -502,7 +502,7 @@ DOES_NOT_FIT = {
         COMPARE_HYBRID | {"compare.masks": ["center", "eyes"], "methods.glcic.masks": ["center"]},
         "methods.glcic.masks lacks 'eyes', under which hybrid completes, whose target it is; add",
     ),
-    "a drawn mask to learn from of a target's model": (
+    "a mask that hides nothing to learn from of a target's model": (
         COMPARE_HYBRID | {"models.glcic.masks": [{"kind": "full"}]},
         "models.glcic.masks.0 is of kind full, which nothing can be learnt from",
     ),

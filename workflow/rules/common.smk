@@ -256,10 +256,8 @@ def target_faces(wildcards):
 
 def involved():
     """The compared methods and those whose completions are their targets, each once, by name."""
-    methods = config["methods"]
-    names = config["compare"]["methods"]
-    names = [*names, *(methods[name].get("target") for name in names)]
-    return {name: methods[name] for name in names if name}
+    names = [*config["compare"]["methods"], *(method for _, method in completed())]
+    return {name: config["methods"][name] for name in names}
 
 
 def compared_models(*kinds):
