@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from facefill.config import load
+from facefill.descriptor import Describer
 from facefill.files import sha256_path
-from facefill.measure import Describer
 from facefill.train.networks import Discriminator, Generator
 from facefill.train.weights import load as load_weights
 from project import TINY, Project
@@ -273,8 +273,8 @@ def test_the_found_landmarks_lie_on_the_template(results):
 
 def test_people_look_different_to_dlib(results, faces):
     manifest = table(results / "manifest.csv").set_index("face")
-    describe = Describer(64, 1.0)
-    descriptors = {face: describe(array) for face, array in faces.items()}
+    described = Describer(64, 1.0)(np.stack(list(faces.values())))
+    descriptors = dict(zip(faces, described, strict=True))
     within, between = [], []
     for one, other in itertools.combinations(descriptors, 2):
         same = manifest.loc[one, "identity"] == manifest.loc[other, "identity"]

@@ -7,6 +7,7 @@ from skimage.metrics import structural_similarity
 from facefill import likeness, measure
 from facefill.complete.faces import read_face
 from facefill.describe import describe
+from facefill.descriptor import Describer
 from facefill.errors import FacefillError
 from facefill.images import write_png
 from facefill.masks import make_masks
@@ -116,19 +117,19 @@ def test_kid_of_completions_is_unbiased():
 
 
 def test_identity_distance_tells_faces_apart(rendered):
-    describe = likeness.Describer(SIZE, 1.0)
+    describe = Describer(SIZE, 1.0)
     face, other = rendered[0, 0], rendered[1, 0]
     slightly = np.clip(face.astype(int) + 4, 0, 255).astype(np.uint8)
-    near = np.linalg.norm(describe(face) - describe(slightly))
-    far = np.linalg.norm(describe(face) - describe(other))
-    assert np.array_equal(describe(face), describe(face.copy()))
+    described, near_by, far_off = describe(np.stack([face, slightly, other]))
+    near = np.linalg.norm(described - near_by)
+    far = np.linalg.norm(described - far_off)
     assert near < 0.5 * far
 
 
 def test_landmark_order_is_that_of_dlibs_five_point_model(rendered):
     # dlib takes the eyes from the first four points: with left and right exchanged it would cut
     # out a face upside down, far from the right one.
-    describe = likeness.Describer(SIZE, 1.0)
+    describe = Describer(SIZE, 1.0)
     points = np.array([(p.x, p.y) for p in describe._shape.parts()])
     right_eye, left_eye, nose = points[:2], points[2:4], points[4]
     assert right_eye[:, 0].min() > nose[0] > left_eye[:, 0].max()
@@ -264,10 +265,10 @@ def test_the_spread_of_several_samples_is_measured(tree):
     names = ["kid_dlib", "diversity", "sample_spread", "sample_spread_identity"]
     assert sets.index.tolist() == names and sets["faces"].tolist() == [2, 2, 2, 2]
     assert sets.loc["sample_spread", "value"] == pytest.approx((10 + 20 + 10) / 3)
-    describe = likeness.Describer(SIZE, 1.0)
+    describe = Describer(SIZE, 1.0)
     distances = [
-        np.linalg.norm(describe(face[one]) - describe(face[two]))
-        for face in samples
+        np.linalg.norm(descriptors[one] - descriptors[two])
+        for descriptors in map(describe, samples)
         for one, two in ((0, 1), (0, 2), (1, 2))
     ]
     assert sets.loc["sample_spread_identity", "value"] == pytest.approx(np.mean(distances))

@@ -4,20 +4,19 @@ from pathlib import Path
 
 import numpy as np
 
+from facefill.descriptor import Describer
+from facefill.descriptor_network import DIMENSIONS
 from facefill.errors import FacefillError
 from facefill.files import write_array
-from facefill.likeness import Describer
 from facefill.progress import progress
 from facefill.split import choose_faces, read_split
-
-DIMENSIONS = 128
 
 
 def describe(npy: Path, csv: Path, zoom: float, count: int, descriptors: Path | str) -> int:
     """Describe at most `count` faces of a split, those of `choose_faces`; return their number.
 
     `descriptors` gets float64 [N, 128] in the order of `csv`: dlib's descriptors
-    (`likeness.Describer`), NaN for the other faces. `zoom` is the alignment's. Raises
+    (`descriptor.Describer`), NaN for the other faces. `zoom` is the alignment's. Raises
     FacefillError when the split is damaged.
     """
     names, _ = read_split(npy, csv)
@@ -26,9 +25,7 @@ def describe(npy: Path, csv: Path, zoom: float, count: int, descriptors: Path | 
     described = np.full((len(names), DIMENSIONS), np.nan)
     describer = Describer(faces.shape[1], zoom)
     with progress(len(chosen), "describe", "faces") as bar:
-        for name, face in zip(chosen, faces, strict=True):
-            described[row_of[name]] = describer(face)
-            bar.update()
+        described[[row_of[name] for name in chosen]] = describer(faces, bar.update)
     write_array(descriptors, described)
     return len(chosen)
 

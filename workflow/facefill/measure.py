@@ -1,7 +1,7 @@
 """How good completions are: per face (PSNR, L1, SSIM, identity) and as a set (KID, diversity).
 
-Source: SSIM is scikit-image's (Wang et al. 2004, uniform 7x7 window). PSNR, identity and KID are
-those of facefill.likeness.
+Source: SSIM is scikit-image's (Wang et al. 2004, uniform 7x7 window). PSNR and KID are those
+of facefill.likeness, identity is that of facefill.descriptor.
 """
 
 import logging
@@ -15,9 +15,10 @@ from skimage.metrics import structural_similarity
 
 from facefill.complete.faces import read_face
 from facefill.describe import read_descriptors
+from facefill.descriptor import Describer
 from facefill.errors import FacefillError
 from facefill.files import write_table
-from facefill.likeness import PEAK, SET_FLOAT_FORMAT, Describer, difference, kid, psnr
+from facefill.likeness import PEAK, SET_FLOAT_FORMAT, difference, kid, psnr
 from facefill.masks import make_masks
 from facefill.progress import progress
 from facefill.split import read_split
@@ -129,27 +130,24 @@ def measure(
     masks = make_masks(mask, names, size, zoom)
     drawn = read_samples(samples, len(names), size) if samples else None
     describe = Describer(size, zoom)
-    table, fake = [], []
-    with progress(len(files), "measure", "faces") as bar:
-        for file, original, known in zip(files, originals, masks.known, strict=True):
-            completed = read_face(file, size)
+    table, completions = [], np.empty_like(originals)
+    with progress(2 * len(files), "measure", "steps") as bar:  # pixels and identity of every face
+        for row, (file, original, known) in enumerate(
+            zip(files, originals, masks.known, strict=True)
+        ):
+            completed = completions[row] = read_face(file, size)
             _check_known(file.stem, original, completed, known, file)
             if drawn is not None:
-                _check_samples(file.stem, original, completed, known, drawn[len(table)], samples)
-            fake.append(describe(completed))
-            table.append(
-                {
-                    "face": file.stem,
-                    **measure_face(original, completed, known),
-                    "identity_distance": float(np.linalg.norm(real[len(table)] - fake[-1])),
-                }
-            )
+                _check_samples(file.stem, original, completed, known, drawn[row], samples)
+            table.append({"face": file.stem, **measure_face(original, completed, known)})
             bar.update()
-    result = pd.DataFrame(table, columns=["face", *FACE_METRICS])
+        fake = describe(completions, bar.update)
+    result = pd.DataFrame(table).assign(identity_distance=np.linalg.norm(real - fake, axis=1))
+    result = result[["face", *FACE_METRICS]]
     write_table(metrics, result, FLOAT_FORMAT)
     sets = [
-        ("kid_dlib", kid(real, np.array(fake)), len(result)),
-        ("diversity", diversity(real, np.array(fake)), len(result)),
+        ("kid_dlib", kid(real, fake), len(result)),
+        ("diversity", diversity(real, fake), len(result)),
     ]
     if drawn is not None and drawn.shape[1] > 1:
         sets += _sample_spreads(drawn, ~masks.known, describe)
@@ -195,10 +193,13 @@ def _sample_spreads(
     samples: np.ndarray, holes: np.ndarray, describe: Describer
 ) -> list[tuple[str, float, int]]:
     """The spread of every face's samples in the hole and in identity: (metric, mean, faces)."""
+    count, each = samples.shape[:2]
+    with progress(count * each, "measure", "samples") as bar:
+        descriptors = describe(samples.reshape(count * each, *samples.shape[2:]), bar.update)
     spreads = {
         "sample_spread": [sample_spread(*face) for face in zip(samples, holes, strict=True)],
         "sample_spread_identity": [
-            mean_distance(np.array([describe(sample) for sample in face])) for face in samples
+            mean_distance(face) for face in descriptors.reshape(count, each, -1)
         ],
     }
     rows = []

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from facefill.describe import read_descriptors
+from facefill.descriptor import Describer
 from facefill.device import Compute
 from facefill.files import write_table
-from facefill.likeness import SET_FLOAT_FORMAT, Describer, kid
+from facefill.likeness import SET_FLOAT_FORMAT, kid
 from facefill.progress import progress
 from facefill.split import read_split
 from facefill.train.networks import Generator, from_unit, sample_z
@@ -54,13 +55,10 @@ def measure_model(
     )
     samples = _samples(dcgan.generator, z, dcgan.compute)
     describe = Describer(size, zoom)
-    fake = []
     with progress(len(samples), "measure", "samples") as bar:
-        for sample in samples:
-            fake.append(describe(sample))
-            bar.update()
+        fake = describe(samples, bar.update)
     values = {
-        "kid_dlib": kid(np.array(list(real.values())), np.array(fake)),
+        "kid_dlib": kid(np.array(list(real.values())), fake),
         "kid_pixels": kid(_pixels(faces), _pixels(samples)),
     }
     rows = [(name, value, len(faces)) for name, value in values.items()]

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from facefill import device
+from facefill.descriptor import Describer
 from facefill.device import Compute
 from facefill.images import contact_sheet
-from facefill.likeness import Describer, psnr
+from facefill.likeness import psnr
 from facefill.train.average import update_average
 from facefill.train.glcic_networks import CompletionNetwork, Discriminators, patch_corners
 from facefill.train.health import completion_health
@@ -145,7 +146,7 @@ class _Run(Run):
         self.validation_faces = np.asarray(validation_faces)
         self.validation = self.on_device(self.validation_faces)
         self.describe = Describer(size, zoom)
-        self.descriptors: list[np.ndarray] = []  # of the validation faces
+        self.descriptors: np.ndarray | None = None  # of the validation faces
         self.updates = 0  # of the completion network and so of its average
         self.best = Best()
         self.sheets.append(self.look()[0])
@@ -306,14 +307,10 @@ class _Run(Run):
         """
         if self.epoch not in self.settings.candidates():
             return None
-        if not self.descriptors:
-            self.descriptors = [
-                self.describe(face) for face in self.validation_faces[:IDENTITY_FACES]
-            ]
-        distances = [
-            np.linalg.norm(self.describe(completed[row % len(completed)][row]) - descriptor)
-            for row, descriptor in enumerate(self.descriptors)
-        ]
+        if self.descriptors is None:
+            self.descriptors = self.describe(self.validation_faces[:IDENTITY_FACES])
+        chosen = [completed[row % len(completed)][row] for row in range(len(self.descriptors))]
+        distances = np.linalg.norm(self.describe(np.stack(chosen)) - self.descriptors, axis=1)
         distance = float(np.mean(distances))
         scores = round(hole_psnr, 6), round(distance, 6)
         self.best.offer(self.epoch, scores, self._networks())
