@@ -9,10 +9,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 from PIL import Image
 
-from facefill.files import atomic_folder, write_table
+from facefill.files import atomic_folder, csv_rows
 from facefill.processes import end_with
 from facefill.progress import progress
 from facefill.render import photo_name, plan_photos, render_photo
@@ -28,26 +27,27 @@ def render_dataset(
     A photo's folder is its person. `truth` is a CSV of `source,x0,y0,...,x67,y67` in pixels,
     sorted by source. Returns the number of photos.
     """
-    plan = plan_photos(faces, people, seed)
+    shots = np.bincount([person for person, _ in plan_photos(faces, people, seed)]).tolist()
     rows = []
     with (
         atomic_folder(raw) as working,
         ProcessPoolExecutor(processes, initializer=_start, initargs=(os.getpid(),)) as pool,
-        progress(len(plan), "rendering", "photo") as bar,
+        progress(faces, "rendering", "photo") as bar,
     ):
-        for (person, shot), (jpeg, landmarks) in zip(
-            plan, pool.map(partial(_render, seed), plan, chunksize=8), strict=True
-        ):
-            name = photo_name(person, shot)
-            path = working / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(jpeg)
-            rows.append([name, *landmarks.ravel()])
-            bar.update()
-    columns = ["source", *(f"{axis}{number}" for number in range(68) for axis in "xy")]
-    table = pd.DataFrame(rows, columns=columns).sort_values("source")
-    write_table(truth, table, float_format="%.3f")
-    return len(plan)
+        # A task is a person: skin and hair are the same in all of their photos.
+        people_photos = pool.map(partial(_render_person, seed), range(people), shots)
+        for person, photos in enumerate(people_photos):
+            for shot, (jpeg, landmarks) in enumerate(photos):
+                name = photo_name(person, shot)
+                path = working / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(jpeg)
+                rows.append([name, *(f"{value:.3f}" for value in landmarks.ravel())])
+                bar.update()
+    with csv_rows(truth) as table:
+        table.writerow(["source", *(f"{axis}{number}" for number in range(68) for axis in "xy")])
+        table.writerows(sorted(rows))
+    return faces
 
 
 def _start(parent: int) -> None:
@@ -58,8 +58,12 @@ def _start(parent: int) -> None:
     cv2.setNumThreads(1)  # the processes share the cores already
 
 
-def _render(seed: int, shot: tuple[int, int]) -> tuple[bytes, np.ndarray]:
-    pixels, landmarks = render_photo(seed, *shot)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue(), landmarks
+def _render_person(seed: int, person: int, shots: int) -> list[tuple[bytes, np.ndarray]]:
+    """JPEG and landmarks of every photo of a person."""
+    photos = []
+    for shot in range(shots):
+        pixels, landmarks = render_photo(seed, person, shot)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY)
+        photos.append((buffer.getvalue(), landmarks))
+    return photos

@@ -1,13 +1,17 @@
 """What moves in a face: eyes with lids, iris and lashes, and the inside of the mouth."""
 
+import cv2
 import numpy as np
 
 from facefill.render import skin
 from facefill.render.head import canvas_landmarks, smoothstep
-from facefill.render.light import darkened, mixed
+from facefill.render.person import Person
+from facefill.render.scene import Scene
 
 
-def _lids(inner, outer, opening):
+def _lids(
+    inner: np.ndarray, outer: np.ndarray, opening: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Heights of upper and lower lid over t in 0 (outer corner) .. 1 (inner corner)."""
     t = np.linspace(0, 1, 41)
     base = outer[1] + (inner[1] - outer[1]) * t
@@ -18,7 +22,7 @@ def _lids(inner, outer, opening):
     return t, upper, np.maximum(lower, upper + 0.15)
 
 
-def lid_landmarks(opening):
+def lid_landmarks(opening: float) -> np.ndarray:
     """The canvas positions of 36-47 for lids this open."""
     marks = canvas_landmarks().copy()
     for outer, inner, top, bottom in ((36, 39, (37, 38), (41, 40)), (45, 42, (44, 43), (46, 47))):
@@ -34,154 +38,185 @@ def lid_landmarks(opening):
     return marks
 
 
-def _eye(albedo, gloss, person, scene, opening, inner, outer, rng):
-    """Paints one eye into its patch of the texture."""
-    centre = (inner + outer) / 2
-    low = np.floor(skin.to_pixels(centre - [19, 15])).astype(int)
-    high = np.ceil(skin.to_pixels(centre + np.array([19, 11]))).astype(int)
-    patch = (slice(low[1], high[1]), slice(low[0], high[0]))
-    x, y = skin.axes()
-    x, y = x[:, patch[1]], y[patch[0]]
-    t = (x - outer[0]) / (inner[0] - outer[0])
-    knots, upper_at, lower_at = _lids(inner, outer, opening)
-    upper = np.interp(t[0], knots, upper_at)[None]
-    lower = np.interp(t[0], knots, lower_at)[None]
+def _bell(distance: np.ndarray) -> np.ndarray:
+    return np.exp(-0.5 * np.square(distance))
+
+
+EYES = ((39, 36), (42, 45))  # landmarks of the inner and the outer corner
+EYE_PATCH = (44, 62)  # rows and columns of the texture around an eye
+
+
+def _eyes(
+    texture: np.ndarray, person: Person, scene: Scene, opening: float, rng: np.random.Generator
+) -> None:
+    """Paint both eyes at once: arrays are [eye, row, column], colours come in three of them."""
+    marks = canvas_landmarks()
+    patches, columns, rows, lids, rays = [], [], [], [], []
+    for inner, outer in EYES:
+        left, top = np.floor(skin.to_pixels((marks[inner] + marks[outer]) / 2 - [19, 15])).astype(
+            int
+        )
+        patch = (slice(top, top + EYE_PATCH[0]), slice(left, left + EYE_PATCH[1]))
+        x, y = skin.axes(patch)
+        knots, upper, lower = _lids(marks[inner], marks[outer], opening)
+        t = (x[0] - marks[outer, 0]) / (marks[inner, 0] - marks[outer, 0])
+        patches.append(patch)
+        columns.append(x)
+        rows.append(y)
+        lids.append([t, np.interp(t, knots, upper), np.interp(t, knots, lower)])
+        rays.append(rng.uniform(0.75, 1.25, 64))
+    x, y = np.stack(columns), np.stack(rows)
+    t, upper, lower = np.array(lids, np.float32).swapaxes(0, 1)[:, :, None]
+    inner, outer = (
+        marks[list(corner)].astype(np.float32)[:, :, None, None]
+        for corner in zip(*EYES, strict=True)
+    )
     along = smoothstep(-0.01, 0.01, t) * smoothstep(1.01, 0.99, t)
-    inside = smoothstep(-0.35, 0.35, y - upper) * smoothstep(-0.35, 0.35, lower - y) * along
+    above, below = y - upper, y - lower
+    inside = smoothstep(-0.35, 0.35, above) * smoothstep(0.35, -0.35, below) * along
 
-    gaze_x, gaze_y = scene.gaze
-    eye_x = centre[0] + gaze_x
-    eye_y = (inner[1] + outer[1]) / 2 - 2.3 + gaze_y
-    radius = np.sqrt((x - eye_x) ** 2 + (y - eye_y) ** 2)
-    iris_radius = person.iris_size
-    ball = np.clip(1 - (((x - centre[0]) / 15.5) ** 2 + ((y - eye_y) / 11) ** 2), 0, 1) ** 0.5
-    white = np.array([0.39, 0.345, 0.325], np.float32) * (
-        0.8 + 0.2 * float(person.skin.mean()) ** 0.5
-    )
-    image = white * (0.45 + 0.62 * ball[..., None])
-    pink = np.exp(-(((x - inner[0]) / 3.6) ** 2)) + 0.35 * np.exp(-(((x - outer[0]) / 3.5) ** 2))
-    image = mixed(image, [0.45, 0.20, 0.17], np.clip(0.6 * pink * np.ones_like(y), 0, 0.75))
-
-    angle = np.arctan2(y - eye_y, x - eye_x)
-    rays = np.interp(angle, np.linspace(-np.pi, np.pi, 64), rng.uniform(0.75, 1.25, 64))
-    ring = smoothstep(0.62, 1.0, radius / iris_radius)
-    collar = np.exp(-0.5 * ((radius / iris_radius - 0.42) / 0.14) ** 2)
-    lower_glow = 1 + 0.45 * (y - eye_y) / iris_radius
-    iris = person.iris * (rays * (1 - 0.72 * ring) * lower_glow)[..., None]
-    iris = iris * (1 + collar[..., None] * np.array([0.35, 0.2, 0.05]))
-    image = (
-        image
-        + (iris - image) * smoothstep(iris_radius + 0.45, iris_radius - 0.45, radius)[..., None]
-    )
+    centre_x = (inner[:, 0] + outer[:, 0]) / 2
+    eye_x = centre_x + scene.gaze[0]
+    eye_y = (inner[:, 1] + outer[:, 1]) / 2 - 2.3 + scene.gaze[1]
+    across, down = x - eye_x, y - eye_y
+    radius = np.sqrt(np.square(across) + np.square(down))
+    size = person.iris_size
+    ball = np.sqrt(np.clip(1 - (np.square((x - centre_x) / 15.5) + np.square(down / 11)), 0, 1))
+    white = 0.8 + 0.2 * float(person.skin.mean()) ** 0.5
+    bright = white * (0.45 + 0.62 * ball)
+    pink = np.exp(-np.square((x - inner[:, 0]) / 3.6))
+    pink = np.clip(0.6 * (pink + 0.35 * np.exp(-np.square((x - outer[:, 0]) / 3.5))), 0, 0.75)
+    angle = cv2.phase(across + 0 * down, down + 0 * across).reshape(radius.shape)
+    knots = np.linspace(-np.pi, np.pi, 64)
+    angle = np.where(angle > np.pi, angle - 2 * np.pi, angle)
+    shine = np.stack([np.interp(angle[i], knots, rays[i]) for i in (0, 1)]).astype(np.float32)
+    relative = radius / size
+    shine *= (1 - 0.72 * smoothstep(0.62, 1.0, relative)) * (1 + (0.45 / size) * down)
+    collar = _bell((relative - 0.42) / 0.14)
+    is_iris = smoothstep(size + 0.45, size - 0.45, radius)
     pupil = 2.0 + 0.7 * (0.5 - scene.exposure * 0.3)
-    image = image * (1 - 0.97 * smoothstep(pupil + 0.4, pupil - 0.4, radius)[..., None])
-    lid_shadow = 0.78 * np.exp(-np.clip(y - upper, 0, None) / 2.0)
-    image = image * (1 - lid_shadow[..., None])
-    catch_x = eye_x + 2.6 * np.clip(scene.key[0], -0.8, 0.8)
-    catch_y = eye_y - 1.3 + 1.0 * scene.key[1]
-    catch = np.exp(-0.5 * (((x - catch_x) / 0.85) ** 2 + ((y - catch_y) / 0.85) ** 2))
-    image = image + 0.45 * catch[..., None]
+    dimmed = 1 - 0.97 * smoothstep(pupil + 0.4, pupil - 0.4, radius)
+    dimmed *= 1 - 0.78 * np.exp(np.minimum(-above, 0) / 2.0)
+    catch_x = eye_x + 2.6 * float(np.clip(scene.key[0], -0.8, 0.8))
+    catch_y = eye_y - 1.3 + 1.0 * float(scene.key[1])
+    catch = 0.45 * _bell((x - catch_x) / 0.85) * _bell((y - catch_y) / 0.85)
 
-    skin_here = albedo[patch]
     fold = upper - 2.1 - 1.2 * (1 - np.abs(2 * t - 0.9)) - 1.2 * max(0.0, 1 - opening)
-    crease = (
-        0.55
-        * np.exp(-0.5 * ((y - fold) / 0.8) ** 2)
-        * smoothstep(-0.12, 0.15, t)
-        * smoothstep(1.05, 0.85, t)
-    )
-    skin_here = skin_here * (1 - crease[..., None] * np.array([0.65, 0.8, 0.8]))
+    crease = 0.55 * _bell((y - fold) / 0.8) * smoothstep(-0.12, 0.15, t) * smoothstep(1.05, 0.85, t)
     # The socket's shade between lid and brow, and the soft shade that the lashes leave.
-    socket = np.exp(-0.5 * ((y - upper + 4.2) / 3.0) ** 2) * smoothstep(-0.35, 0.1, t)
-    socket = socket * smoothstep(1.45, 0.9, t)
-    skin_here = darkened(skin_here, 0.30 * socket, (0.75, 1.0, 1.0))
-    below = np.exp(-0.5 * ((y - lower - 2.6) / 2.0) ** 2) * along
-    skin_here = darkened(skin_here, 0.17 * below, (0.7, 1.0, 0.95))
-    rim = 0.45 * np.exp(-0.5 * ((y - lower - 0.5) / 0.55) ** 2) * along
-    skin_here = skin_here * (1 - rim[..., None] * np.array([0.35, 0.55, 0.5]))
-    image = skin_here * (1 - inside[..., None]) + image * inside[..., None]
+    socket = (
+        0.30 * _bell((above + 4.2) / 3.0) * smoothstep(-0.35, 0.1, t) * smoothstep(1.45, 0.9, t)
+    )
+    shade = 0.17 * _bell((below - 2.6) / 2.0) * along
+    rim = 0.45 * _bell((below - 0.5) / 0.55) * along
     lash_width = 0.82 + 0.5 * person.makeup + (0.0 if person.male else 0.15)
     wing = smoothstep(-0.13, 0.02, t) * smoothstep(1.03, 0.9, t)
     tilt = 11 * np.clip(-t, 0, 1)
-    lash = np.exp(-0.5 * ((y - (upper - 0.25 - 0.12 * tilt)) / lash_width) ** 2) * wing
-    image = image * (1 - 0.88 * lash[..., None])
-    under = np.exp(-0.5 * ((y - lower - 0.15) / 0.45) ** 2) * wing * smoothstep(0.9, 0.4, t)
-    image = image * (1 - (0.4 + 0.4 * person.makeup) * under[..., None])
-    albedo[patch] = image
-    gloss[patch] = gloss[patch] * (1 - inside) + 0.12 * inside
+    lash = _bell((y - (upper - 0.25 - 0.12 * tilt)) / lash_width) * wing
+    under = _bell((below - 0.15) / 0.45) * wing * smoothstep(0.9, 0.4, t)
+    lashes = (1 - 0.88 * lash) * (1 - (0.4 + 0.4 * person.makeup) * under)
+
+    skin_here = np.stack([texture[patch] for patch in patches])
+    planes = []
+    for c in range(3):
+        image = bright * (0.39, 0.345, 0.325)[c]
+        image += ((0.45, 0.20, 0.17)[c] - image) * pink
+        iris = shine * float(person.iris[c])
+        iris *= 1 + (0.35, 0.2, 0.05)[c] * collar
+        image += (iris - image) * is_iris
+        image *= dimmed
+        image += catch
+        own = skin_here[..., c] * (1 - (0.65, 0.8, 0.8)[c] * crease)
+        own *= 1 - (0.75, 1.0, 1.0)[c] * socket
+        own *= 1 - (0.7, 1.0, 0.95)[c] * shade
+        own *= 1 - (0.35, 0.55, 0.5)[c] * rim
+        own += (image - own) * inside
+        own *= lashes
+        planes.append(own)
+    gloss = skin_here[..., 3]
+    planes.append(gloss + (0.12 - gloss) * inside)
+    for eye, patch in enumerate(patches):
+        texture[patch] = cv2.merge([plane[eye] for plane in planes])
 
 
-def _mouth(albedo, gloss, person, gap, rng):
+MOUTH = skin.box_of(-33, 16, 33, 39)  # all that the mouth can cover
+TOOTH_EDGES = np.cumsum([0, 8.4, 6.8, 7.4, 6.6, 6.4, 6.0])  # mm from the middle
+
+
+def _mouth(texture: np.ndarray, person: Person, gap: float, rng: np.random.Generator) -> None:
     """Teeth, tongue and dark between lips that are `gap` millimetres apart."""
-    _, inside = skin.lip_masks()
-    x, y = skin.axes()
+    inside = np.zeros(texture.shape[:2], np.float32)
+    box, strength = skin.lip_masks()[1]
+    inside[box] = strength
+    inside = inside[MOUTH]
+    x, y = skin.axes(MOUTH)
+    across = np.abs(x)
     top, bottom = 25.6, 31.0  # of the opening on the canvas; it is stretched to `gap`
-    scale = max(gap, 0.3) / (bottom - top)
-    depth = (y - top) * scale  # real millimetres below the upper lip
-    dark = np.array([0.05, 0.016, 0.014], np.float32)
-    image = np.broadcast_to(dark, albedo.shape)
-    left, low = skin.to_pixels([-33, 16]).astype(int)
-    right, high = skin.to_pixels([33, 39]).astype(int)
-    rows, columns = slice(low, high), slice(left, right)  # all that the mouth can cover
-    x, depth, inside = x[:, columns], depth[rows], inside[rows, columns]
-    image = image[rows, columns]
-    tongue = smoothstep(0.45, 0.9, depth / max(gap, 0.3)) * np.exp(-0.5 * (x / 11) ** 2)
-    image = mixed(image, [0.30, 0.085, 0.08], 0.75 * tongue)
-    edges = np.cumsum([0, 8.4, 6.8, 7.4, 6.6, 6.4, 6.0])
-    number = np.clip(np.searchsorted(edges, np.abs(x[0])) - 1, 0, 5)
-    within = (np.abs(x[0]) - edges[number]) / np.diff(edges)[number]
+    depth = (y - top) * (max(gap, 0.3) / (bottom - top))  # real millimetres below the upper lip
+    tongue = 0.75 * smoothstep(0.45, 0.9, depth / max(gap, 0.3)) * _bell(x / 11)
+    number = np.clip(np.searchsorted(TOOTH_EDGES, across[0]) - 1, 0, 5)
+    within = ((across[0] - TOOTH_EDGES[number]) / np.diff(TOOTH_EDGES)[number]).astype(np.float32)
     seam = (
         1
-        - 0.35 * np.exp(-(((within - 0.0) / 0.07) ** 2))
-        - 0.35 * np.exp(-(((within - 1) / 0.07) ** 2))
+        - 0.35 * np.exp(-np.square(within / 0.07))
+        - 0.35 * np.exp(-np.square((within - 1) / 0.07))
     )
-    length = 7.2 + 0.9 * (np.sin(np.pi * within) - 0.7) - 0.05 * np.abs(x[0])
-    teeth = smoothstep(0.4, -0.4, depth - length[None]) * smoothstep(27, 22, np.abs(x))
-    round_off = np.sqrt(np.clip(1 - (x / 31) ** 2, 0, 1))
+    length = 7.2 + 0.9 * (np.sin(np.pi * within) - 0.7) - 0.05 * across[0]
+    teeth = smoothstep(0.4, -0.4, depth - length[None]) * smoothstep(27, 22, across)
+    round_off = np.sqrt(np.clip(1 - np.square(x / 31), 0, 1))
     shade = seam[None] * (0.25 + 0.75 * round_off) * (0.62 + 0.38 * smoothstep(0, 3.0, depth))
-    ivory = np.array([0.62, 0.57, 0.48], np.float32) * float(rng.uniform(0.85, 1.12))
-    image = image * (1 - teeth[..., None]) + teeth[..., None] * ivory * shade[..., None]
-    shut = smoothstep(0.2, 1.2, gap)
+    brightness = float(rng.uniform(0.85, 1.12))
+    shut = float(smoothstep(0.2, 1.2, gap))
     weight = inside * shut
-    patch = (rows, columns)
-    albedo[patch] = albedo[patch] * (1 - weight[..., None]) + image * weight[..., None]
-    gloss[patch] = gloss[patch] * (1 - weight) + 0.5 * weight * teeth
-    # the line where closed lips meet
-    line = np.exp(-0.5 * ((skin.axes()[1][rows] - 28.3) / 1.7) ** 2) * smoothstep(
-        30.5, 27, np.abs(x)
-    )
-    albedo[patch] *= 1 - 0.8 * (1 - shut) * line[..., None]
-    corner = np.exp(-0.5 * (((np.abs(x) - 27.5) / 1.8) ** 2)) * np.exp(
-        -0.5 * ((skin.axes()[1][rows] - 28.3) / 1.3) ** 2
-    )
-    albedo[patch] *= 1 - 0.5 * corner[..., None]
+    # the line where closed lips meet, and the corners
+    height = y - 28.3
+    line = 0.8 * (1 - shut) * _bell(height / 1.7) * smoothstep(30.5, 27, across)
+    corner = 0.5 * _bell((across - 27.5) / 1.8) * _bell(height / 1.3)
+    dimmed = (1 - line) * (1 - corner)
+    planes = cv2.split(texture[MOUTH])
+    for c, plane in enumerate(planes[:3]):
+        image = (0.05, 0.016, 0.014)[c] + (
+            (0.30, 0.085, 0.08)[c] - (0.05, 0.016, 0.014)[c]
+        ) * tongue
+        image += ((0.62, 0.57, 0.48)[c] * brightness * shade - image) * teeth
+        plane += (image - plane) * weight
+        plane *= dimmed
+    gloss = planes[3]
+    gloss += (0.5 * teeth - gloss) * weight
+    texture[MOUTH] = cv2.merge(planes)
 
 
-def face_texture(person, scene, base, gap):
+SMILE = skin.box_of(-48, -2, 48, 41)
+
+
+def face_texture(
+    person: Person, scene: Scene, base: np.ndarray, gap: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Albedo and gloss of one shot: the person's skin with this shot's eyes and mouth.
 
-    base: what skin.skin_texture returned; gap: opening of the mouth in mm. Returns the albedo, the
-    gloss, and the 68 landmarks on the canvas with the lids where they are.
+    base: what skin.skin_texture returned; gap: opening of the mouth in mm. Returns albedo and gloss
+    in the same form, and the 68 landmarks on the canvas with the lids where they are.
     """
-    albedo, gloss = base[0].copy(), base[1].copy()
+    texture = base.copy()
     rng = np.random.default_rng(person.texture_seed)
     opening = float(np.clip(scene.lids * (1 + 0.14 * person.lid_drop), 0.25, 1.22))
-    marks = canvas_landmarks()
-    for inner, outer in ((39, 36), (42, 45)):
-        _eye(albedo, gloss, person, scene, opening, marks[inner], marks[outer], rng)
-    _mouth(albedo, gloss, person, gap, rng)
+    _eyes(texture, person, scene, opening, rng)
+    _mouth(texture, person, gap, rng)
     smile = max(0.0, scene.expression.get("smile", 0.0))
     if smile > 0.2:
-        x, y = skin.axes()
-        rows = slice(*skin.to_pixels([[0, -2], [0, 41]])[:, 1].astype(int))
-        y = y[rows]
+        x, y = skin.axes(SMILE)
         fold = 26.5 + 0.28 * (y - 12) + 0.012 * (y - 6) ** 2
-        dark = np.exp(-0.5 * ((np.abs(x) - fold) / 2.0) ** 2) * np.exp(-0.5 * ((y - 13) / 9) ** 2)
-        albedo[rows] = darkened(albedo[rows], 0.26 * min(smile, 1.2) * dark, (0.75, 1.0, 1.0))
-    return albedo, gloss, lid_landmarks(opening)
+        dark = 0.26 * min(smile, 1.2) * _bell((np.abs(x) - fold) / 2.0) * _bell((y - 13) / 9)
+        planes = cv2.split(texture[SMILE])
+        for plane, loss in zip(planes, (0.75, 1.0, 1.0), strict=False):
+            plane *= 1 - loss * dark
+        texture[SMILE] = cv2.merge(planes)
+    return texture, lid_landmarks(opening)
 
 
-def glasses_lines(person, marks_3d):
+def glasses_lines(
+    person: Person, marks_3d: np.ndarray
+) -> tuple[list[tuple[np.ndarray, float]], list[np.ndarray]]:
     """The frame as polylines in space: list of ([n, 3] mm, thickness mm)."""
     left, right = marks_3d[36:42].mean(0), marks_3d[42:48].mean(0)
     front = max(marks_3d[27][2] + 5, marks_3d[19][2] + 6, marks_3d[24][2] + 6)

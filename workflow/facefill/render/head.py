@@ -4,11 +4,12 @@ The canvas is measured in millimetres: X runs along the skin from the nose (0) o
 behind the ear, Y is the height (downwards, the mouth near 28, the chin near 77, the eyes near -38).
 In space, x points to the viewer's right, y down and z towards the viewer. Identity and expression
 are linear: the surface is the mean plus a weighted sum of displacement fields (as in a 3D morphable
-model), so one matrix product gives a head. Textures are painted on the canvas and move along.
+model). Textures are painted on the canvas and move along.
 """
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
 COLUMNS, ROWS = 200, 176
@@ -46,12 +47,18 @@ def smoothstep(low, high, value):
     return t * t * (3 - 2 * t)
 
 
-def canvas_columns():
+def canvas_columns() -> np.ndarray:
+    """Canvas X of the grid's columns."""
     return np.linspace(-X_LIMIT, X_LIMIT, COLUMNS).astype(np.float32)
 
 
+def column_at(column: np.ndarray) -> np.ndarray:
+    """Canvas X of positions between the grid's columns."""
+    return column * np.float32(2 * X_LIMIT / (COLUMNS - 1)) - np.float32(X_LIMIT)
+
+
 @lru_cache(1)
-def canvas_rows():
+def canvas_rows() -> np.ndarray:
     """Heights of the grid's rows: dense where the surface turns (crown, chin), else even."""
     phase = np.linspace(0, 1, ROWS)
     even = TOP + (BOTTOM - TOP) * phase
@@ -290,23 +297,31 @@ def _fields(surface):
 
 
 @lru_cache(1)
-def _basis():
-    fields = _fields(mean_surface())
-    stack = np.stack([np.stack(np.broadcast_arrays(*field), -1) for field in fields.values()])
-    return {name: i for i, name in enumerate(fields)}, stack.reshape(len(fields), -1).astype(
-        np.float32
-    )
+def _basis() -> dict[str, list[tuple[tuple[int, slice, slice], np.ndarray]]]:
+    """The displacement fields in mm for a weight of one: where they are not zero, and what there.
+
+    A place is (axis, rows, columns) of a surface's planes.
+    """
+    basis = {}
+    for name, field in _fields(mean_surface()).items():
+        basis[name] = parts = []
+        for axis, plane in enumerate(field):
+            moves = np.abs(plane) > 1e-6
+            rows, columns = np.flatnonzero(moves.any(1)), np.flatnonzero(moves.any(0))
+            if len(rows):
+                box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+                parts.append(((axis, *box), plane[box].astype(np.float32)))
+    return basis
 
 
-def deform(weights):
-    """The surface of one head with one expression, float32 [ROWS, COLUMNS, 3], millimetres."""
-    names, stack = _basis()
-    vector = np.zeros(len(names), np.float32)
-    for name, value in weights.items():
-        vector[names[name]] = value
-    # einsum and not @: BLAS may sum in another order with another number of threads
-    moved = np.einsum("k,kn->n", vector, stack, optimize=False)
-    return mean_surface() + moved.reshape(ROWS, COLUMNS, 3)
+def deform(surface: np.ndarray, weights: dict[str, float]) -> np.ndarray:
+    """A surface float32 [ROWS, COLUMNS, 3] in mm, moved by the fields of these names."""
+    planes = np.array(cv2.split(surface))
+    for name, weight in weights.items():
+        if weight:
+            for place, field in _basis()[name]:
+                planes[place] += np.float32(weight) * field
+    return cv2.merge(planes)
 
 
 def on_surface(surface, canvas_points):
