@@ -387,6 +387,10 @@ DOES_NOT_FIT = {
         {"models.dcgan.loss": "hinge"},
         "models.dcgan.label_smoothing is 0.1, but the loss hinge has no targets",
     ),
+    "a prior of verdicts that are no logits": (
+        {"models.dcgan.loss": "lsgan", "methods.ours.prior": 0.1},
+        "methods.ours.prior is 0.1, but the model 'dcgan' was trained with the loss lsgan",
+    ),
     "an unknown loss": ({"models.dcgan.loss": "wgan"}, "models.dcgan.loss is 'wgan', expected one"),
     "an unknown augmentation": (
         {"models.dcgan.augment": ["colour"]},

@@ -8,6 +8,7 @@ from facefill.describe import describe, read_descriptors
 from facefill.descriptor import Describer
 from facefill.errors import FacefillError
 from facefill.split import choose_faces
+from trap import Trap
 
 NAMES = ["b", "a", "NA", "c"]
 
@@ -59,3 +60,10 @@ def test_what_belongs_to_no_split_is_named(split, damage, words):
     damage(described)
     with pytest.raises(FacefillError, match=rf"described\.npy.*{words}"):
         read_descriptors(described, NAMES)
+
+
+def test_descriptors_are_loaded_without_executing_anything(tmp_path):
+    np.save(tmp_path / "d.npy", np.array([Trap(tmp_path / "sprung")]), allow_pickle=True)
+    with pytest.raises(FacefillError, match=r"d\.npy: not a readable array"):
+        read_descriptors(tmp_path / "d.npy", NAMES)
+    assert not (tmp_path / "sprung").exists()

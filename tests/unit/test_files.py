@@ -4,7 +4,15 @@ import os
 
 import pytest
 
-from facefill.files import atomic, atomic_folder, copy_folder, sha256_path, write_bytes
+from facefill.errors import FacefillError
+from facefill.files import (
+    atomic,
+    atomic_folder,
+    copy_folder,
+    read_table,
+    sha256_path,
+    write_bytes,
+)
 
 
 def listing(folder):
@@ -73,3 +81,10 @@ def test_the_checksum_of_a_folder_tells_names_content_and_places(tmp_path):
             (partial / name).write_bytes(content)
         sums.add(sha256_path(tmp_path / "folder"))
     assert len(sums) == 4
+
+
+def test_lines_with_more_cells_than_the_header_are_refused(tmp_path):
+    """Pandas would take the first cell for the line's name, and shift the others."""
+    (tmp_path / "table.csv").write_text("face,identity,sha256\nx,a,Ann,00\ny,b,Bo,01\n")
+    with pytest.raises(FacefillError, match=r"table\.csv: its lines have more cells"):
+        read_table(tmp_path / "table.csv", ["face"], text=["face"])

@@ -255,6 +255,7 @@ def test_provenance_tells_changed_code(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "__file__", str(code / "a.py"))
     (code / "a.py").write_text("1")
     git("init")
+    git("commit", "--allow-empty", "-m", "of another project")
     assert provenance.commit(code)["commit"] is None  # a copy inside a foreign repository
     git("add", ".")
     git("commit", "-m", "x")

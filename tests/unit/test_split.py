@@ -11,7 +11,7 @@ from facefill.errors import FacefillError
 from facefill.files import csv_rows, sha256_bytes
 from facefill.flatten import MANIFEST_COLUMNS
 from facefill.images import png_bytes
-from facefill.split import SPLITS, assign, split
+from facefill.split import SPLITS, assign, choose, split
 
 
 def faces_in(people: dict[str, int], of_person: dict[str, str]) -> Counter:
@@ -209,3 +209,14 @@ def test_an_empty_split_says_which_and_why(faces, settings, message):
     with pytest.raises(FacefillError, match=message):
         faces.split(**settings)
     assert not list(faces.folder.glob("*.npy"))
+
+
+def test_faces_are_chosen_by_their_names_alone():
+    """Not the first ones of the list, which are few people's; of fewer, all are among the more."""
+    names = [f"person_{number // 5:02}__{number % 5}" for number in range(100)]
+    chosen = [names[row] for row in choose(names, 20)]
+    assert chosen != names[:20] and len({name[:9] for name in chosen}) > 10
+    turned = names[::-1]
+    assert {turned[row] for row in choose(turned, 20)} == set(chosen)
+    assert {names[row] for row in choose(names, 5)} < set(chosen)
+    assert choose(names, 1000) == list(range(100))

@@ -1,0 +1,135 @@
+"""What the rules tell Snakemake that their jobs depend on: inputs and params, without a build.
+
+test_reruns.py shows what a built project makes again.
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from project import Project
+
+# Prints what Snakemake compares with the last run: by rule the inputs of one job, and those of its
+# params that do not follow from them.
+ASK = """
+import json, sys
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import OutputSettings, ResourceSettings
+
+some, by_rule, told = *json.loads(sys.argv[1]), {}
+with SnakemakeApi(OutputSettings()) as api:
+    project = api.workflow(ResourceSettings(cores=1), snakefile=Path("Snakefile"))
+    for rule in project._workflow.rules:
+        if rule.script:
+            own = some | by_rule.get(rule.name, {})
+            own = {name: own[name] for name in rule.wildcard_names}
+            inputs, outputs = rule.expand_input(own)[0], rule.expand_output(own)[0]
+            params = rule.expand_params(own, inputs, outputs, None)[1]
+            told[rule.name] = [[str(file) for file in inputs], [str(param) for param in params]]
+print(json.dumps(told))
+"""
+JOB = {"dataset": "mine", "shard": "0", "shards": "1", "split": "test", "mask": "drawn"}
+JOB |= {"model": "dcgan", "method": "ours"}
+JOBS = {
+    "download": {"dataset": "some"},
+    "train_encoder": {"model": "encoder"},
+    "train_glcic": {"model": "glcic"},
+    "complete_feedforward": {"method": "glcic"},
+    "complete_classical": {"method": "telea"},
+}
+COMPLETE = {"complete_latent", "complete_feedforward", "complete_classical"}
+ARCHIVE = {"kind": "archive", "urls": ["https://example.org/a.tgz"], "sha256": 64 * "a"}
+EXTRA = {"name": "people.txt", "urls": ["https://example.org/p.txt"], "sha256": 64 * "b"}
+
+
+def told(project: Project) -> dict[str, list[list[str]]]:
+    """By rule the inputs and the params of one job."""
+    answer = subprocess.run(
+        [sys.executable, "-c", ASK, json.dumps([JOB, JOBS])],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+def draw(project: Project, side: int) -> None:
+    """Draw the mask, with a hole of that side."""
+    pixels = np.full((64, 64), 255, np.uint8)
+    pixels[:side, :side] = 0
+    Image.fromarray(pixels).save(project.folder / "drawn.png")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[Project, dict]:
+    """A project with a dataset of each kind and a drawn mask, and what its rules say."""
+    project = Project.new(tmp_path_factory.mktemp("rules") / "project")
+    (project.folder / "photos").mkdir()
+    (project.folder / "photos" / "a.jpg").write_bytes(b"a")
+    draw(project, 10)
+    project.configure(
+        dataset="mine",
+        datasets={"some": ARCHIVE | {"extras": [EXTRA]}},
+        align={"shards": 1},
+        masks={"drawn": {"kind": "file", "path": "drawn.png"}},
+        compare={"masks": ["drawn"], "methods": ["ours", "telea"]},
+    )
+    return project, told(project)
+
+
+@pytest.fixture
+def changed(whole, tmp_path):
+    """A copy of the project to change, and a function that says which rules notice."""
+    project = whole[0].copy(tmp_path / "project")
+
+    def noticing() -> set[str]:
+        now = told(project)
+        return {rule for rule, before in whole[1].items() if now[rule] != before}
+
+    return project, noticing
+
+
+def test_every_job_depends_on_its_code(whole):
+    for rule, (inputs, _) in whole[1].items():
+        code = [f"rules/{rule}.smk", f"scripts/{rule}.py", "scripts/stage.py", "facefill/errors.py"]
+        assert {f"workflow/{file}" for file in code} <= set(inputs), rule
+
+
+def test_a_search_depends_on_its_model_and_encoder(whole):
+    files = ("weights.safetensors", "settings.json")
+    needed = {f"results/mine/models/{one}/{file}" for one in ("dcgan", "encoder") for file in files}
+    assert needed <= set(whole[1]["complete_latent"][0])
+
+
+def test_another_content_of_a_drawn_mask_is_noticed(changed):
+    project, noticing = changed
+    draw(project, 20)
+    assert noticing() == {*COMPLETE, "measure", "report"}
+
+
+def test_another_content_of_a_photo_is_noticed(changed):
+    project, noticing = changed
+    (project.folder / "photos" / "a.jpg").write_bytes(b"b")
+    assert noticing() == {"index", "align"}
+
+
+def test_another_value_and_another_archive_are_noticed(changed):
+    project, noticing = changed
+    extra = EXTRA | {"sha256": 64 * "c"}
+    project.configure(methods={"ours": {"steps": 5}}, datasets={"some": {"extras": [extra]}})
+    assert noticing() == {"complete_latent", "download", "report"}
+
+
+def test_what_changes_no_result_is_for_the_report_alone(changed):
+    """A mirror more, another cache, the masks for which a method is asked."""
+    project, noticing = changed
+    mirrors = {"urls": [*ARCHIVE["urls"], "https://example.com/a.tgz"]}
+    project.configure(datasets={"some": mirrors}, cache="elsewhere")
+    project.configure(methods={"ours": {"masks": ["drawn"]}})
+    assert noticing() == {"report"}
