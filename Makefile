@@ -1,9 +1,9 @@
-# make run | test | lint | survival | verify | bench | docs | clean. The environment .venv is built when missing.
+# make run | test | lint | survival | protections | verify | bench | docs | clean. The environment .venv is built when missing.
 PYTHON ?= python3
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test lint survival verify bench docs clean
+.PHONY: run test lint survival protections verify bench docs clean
 
 run: .venv/installed
 	snakemake $(ARGS)
@@ -22,6 +22,11 @@ lint: .venv/installed
 # writes docs/survival.md.
 survival: .venv/installed
 	PYTHONPATH=workflow:tests python tests/survival/kills.py $(ARGS)
+
+# Takes out each protection of tests/protections.yaml in a copy, and runs the test that must notice
+# it (ten minutes on two cores); make protections ARGS="words of some entries"
+protections: .venv/installed
+	python tests/protections.py $(ARGS)
 
 # Compares every checksum that the workflow wrote down with what lies there now.
 verify: .venv/installed
