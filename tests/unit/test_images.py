@@ -164,6 +164,15 @@ def test_the_limit_itself_is_allowed(picture):
         decode_photo(data, picture.shape[0] * picture.shape[1] - 1)
 
 
+def test_the_limit_is_that_of_one_photo(picture):
+    """Other pictures that the process opens are not measured by it."""
+    before = Image.MAX_IMAGE_PIXELS
+    decode_photo(png_bytes(picture), LIMIT)
+    with pytest.raises(TooLargeImage):
+        decode_photo(png_bytes(picture), 1)
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
 @pytest.mark.parametrize(("width", "height"), [(65_536, 1), (1, 65_536)])
 def test_a_side_that_the_detector_cannot_take_is_too_large(width, height):
     with pytest.raises(TooLargeImage, match=f"{width}x{height} pixels, a side has more than 65535"):

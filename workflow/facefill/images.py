@@ -53,7 +53,7 @@ def decode_photo(data: bytes, max_pixels: int) -> np.ndarray:
     header announces more than `max_pixels` pixels or MAX_SIDE a side (nothing is decoded then).
     """
     # A GIF may ask Pillow for gigabytes while its size is still being read.
-    Image.MAX_IMAGE_PIXELS = 2 * max_pixels
+    former, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, 2 * max_pixels
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is common and harms nothing
@@ -76,6 +76,8 @@ def decode_photo(data: bytes, max_pixels: int) -> np.ndarray:
         raise UnreadableImage(_described(data)) from error
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged data
         raise UnreadableImage(f"{type(error).__name__}: {error}") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = former  # what else this process opens is no photo
 
 
 def _described(data: bytes) -> str:
