@@ -65,16 +65,14 @@ def _native_bfloat16(device: str) -> bool:
     return False
 
 
+def use_threads(count: int) -> None:
+    """Compute with `count` threads on the CPU: on them depends how sums are rounded."""
+    torch.set_num_threads(count)
+
+
 def _reproducible() -> None:
-    # Sums depend on how they are divided among threads: take what the machine has, not what
-    # --cores grants, so that the same machine gives the same bytes.
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if _has_affinity() else os.cpu_count() or 1)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by the next line
     # As torch.use_deterministic_algorithms, but without loading PyTorch's compiler (1.6 s).
     torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it
     torch.backends.cudnn.benchmark = False
-
-
-def _has_affinity() -> bool:
-    return hasattr(os, "sched_getaffinity")  # not on macOS

@@ -21,9 +21,8 @@ os.environ.update(
     OPENBLAS_NUM_THREADS="1",
     FACEFILL_SNAKEMAKE=str(os.getpid()),
 )
-# Threads of a training on an idle machine: without a short spin each small layer waits for its
-# threads to wake up, 0.10 instead of 0.07 s per step of the default dcgan on two cores. Beside other
-# work it costs (0.30 instead of 0.10 s): there, set GOMP_SPINCOUNT=0.
+# Where a training has several threads, a short spin spares most layers the wait for threads to wake
+# up. Beside other work it costs: there, set GOMP_SPINCOUNT=0.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 # Snakemake puts the path of Python into a command line as it is.
 sys.executable = shlex.quote(sys.executable)
@@ -37,8 +36,10 @@ from facefill import photos
 from facefill.config import check_yaml, load
 from facefill.errors import FacefillError
 from facefill.files import sha256_file
+from facefill.machine import has_gpu, usable_cores, worthwhile_threads
 from facefill.masks import drawn_files
 from facefill.sources import closure
+from facefill.work import of_completion, of_training
 
 try:
     check_yaml("config.yaml")
@@ -182,6 +183,32 @@ def identity_table(wildcards):
         must_exist(f"datasets.{wildcards.dataset}.identity.table", table)
         return table
     return []
+
+
+# -- cores and the GPU -------------------------------------------------------------------------
+
+
+# One job that computes with networks at a time has the GPU; without one, cores alone limit them.
+GPU_SLOTS = int(has_gpu(config["device"]))
+
+
+def training_threads(wildcards):
+    """The threads that a training's steps pay for, whatever --cores says."""
+    step = of_training(config["models"][wildcards.model], config["models"], config["align"]["size"])
+    return worthwhile_threads(step, usable_cores())
+
+
+def completion_threads(wildcards):
+    """The same of a completion by networks."""
+    step = of_completion(
+        config["methods"][wildcards.method], config["models"], config["align"]["size"]
+    )
+    return worthwhile_threads(step, usable_cores())
+
+
+def asked_threads(rule, threads, worthwhile):
+    """How many threads a job computes with: those of --set-threads, or those worthwhile."""
+    return threads if rule in workflow.resource_settings.overwrite_threads else worthwhile
 
 
 # -- models ------------------------------------------------------------------------------------

@@ -30,14 +30,18 @@ rule complete_feedforward:
         method=one_of(of_kind("methods", "feedforward")),
     conda:
         "../../envs/facefill.yaml"
-    threads: workflow.cores
+    threads: completion_threads
     resources:
-        gpu=1,
+        gpu=GPU_SLOTS,
     params:
         mask=lambda wildcards: mask_settings(wildcards.mask),
         zoom=config["align"]["zoom"],
         method=method_settings,
         faces=lambda wildcards: faces_of(wildcards.method),
         device=config["device"],
+        # Takes `threads`, so that another machine is no reason to run again.
+        threads=lambda wildcards, threads: asked_threads(
+            "complete_feedforward", threads, completion_threads(wildcards)
+        ),
     script:
         "../scripts/complete_feedforward.py"

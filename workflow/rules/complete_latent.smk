@@ -46,9 +46,9 @@ rule complete_latent:
         method=one_of(of_kind("methods", "latent")),
     conda:
         "../../envs/facefill.yaml"
-    threads: workflow.cores
+    threads: completion_threads
     resources:
-        gpu=1,
+        gpu=GPU_SLOTS,
     params:
         mask=lambda wildcards: mask_settings(wildcards.mask),
         zoom=config["align"]["zoom"],
@@ -56,5 +56,9 @@ rule complete_latent:
         faces=lambda wildcards: faces_of(wildcards.method),
         seed=config["seed"],
         device=config["device"],
+        # Takes `threads`, so that another machine is no reason to run again.
+        threads=lambda wildcards, threads: asked_threads(
+            "complete_latent", threads, completion_threads(wildcards)
+        ),
     script:
         "../scripts/complete_latent.py"

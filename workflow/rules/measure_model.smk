@@ -20,9 +20,8 @@ rule measure_model:
         model=one_of(of_kind("models", "dcgan")),
     conda:
         "../../envs/facefill.yaml"
-    threads: workflow.cores
     resources:
-        gpu=1,
+        gpu=GPU_SLOTS,
     params:
         zoom=config["align"]["zoom"],
         seed=config["seed"],

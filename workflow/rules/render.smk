@@ -16,7 +16,7 @@ rule render:
         dataset=one_of(of_kind("datasets", "synthetic")),
     conda:
         "../../envs/facefill.yaml"
-    threads: workflow.cores
+    threads: usable_cores()
     params:
         settings=lambda wildcards: config["datasets"][wildcards.dataset],
     script:

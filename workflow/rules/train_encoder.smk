@@ -45,14 +45,18 @@ rule train_encoder:
         model=one_of(of_kind("models", "encoder")),
     conda:
         "../../envs/facefill.yaml"
-    threads: workflow.cores
+    threads: training_threads
     resources:
-        gpu=1,
+        gpu=GPU_SLOTS,
     params:
         settings=lambda wildcards: config["models"][wildcards.model],
         zoom=config["align"]["zoom"],
         seed=config["seed"],
         device=config["device"],
+        # Takes `threads`, so that another machine is no reason to run again.
+        threads=lambda wildcards, threads: asked_threads(
+            "train_encoder", threads, training_threads(wildcards)
+        ),
         # Unknown to Snakemake, so that a training that was killed finds its checkpoint again.
         checkpoints="results/{dataset}/checkpoints/{model}",
     script:

@@ -39,14 +39,18 @@ rule train_glcic:
         model=one_of(of_kind("models", "glcic")),
     conda:
         "../../envs/facefill.yaml"
-    threads: workflow.cores
+    threads: training_threads
     resources:
-        gpu=1,
+        gpu=GPU_SLOTS,
     params:
         settings=lambda wildcards: config["models"][wildcards.model],
         zoom=config["align"]["zoom"],
         seed=config["seed"],
         device=config["device"],
+        # Takes `threads`, so that another machine is no reason to run again.
+        threads=lambda wildcards, threads: asked_threads(
+            "train_glcic", threads, training_threads(wildcards)
+        ),
         # Unknown to Snakemake, so that a training that was killed finds its checkpoint again.
         checkpoints="results/{dataset}/checkpoints/{model}",
     script:

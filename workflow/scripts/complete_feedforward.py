@@ -9,10 +9,12 @@ with stage(snakemake) as work:
     from facefill.complete.blend import blend
     from facefill.complete.classical.telea import telea
     from facefill.complete.faces import masked, write_completions, write_grid
+    from facefill.device import use_threads
     from facefill.masks import make_masks, observe
     from facefill.split import choose_faces
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output
+    use_threads(params.threads)
     names, faces = choose_faces(Path(source.npy), Path(source.csv), params.faces)
     masks = make_masks(params.mask, names, faces.shape[1], params.zoom)
     # From here on nothing knows the hidden pixels but the sheet that is to be looked at.

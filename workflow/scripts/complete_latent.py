@@ -18,11 +18,13 @@ with stage(snakemake) as work:
         write_progress,
     )
     from facefill.complete.latent import search
+    from facefill.device import use_threads
     from facefill.files import write_array, write_table
     from facefill.masks import make_masks, observe
     from facefill.split import choose, choose_faces
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output
+    use_threads(params.threads)
     names, faces = choose_faces(Path(source.npy), Path(source.csv), params.faces)
     masks = make_masks(params.mask, names, faces.shape[1], params.zoom)
     # From here on nothing knows the hidden pixels but the sheets that are to be looked at.

@@ -5,9 +5,11 @@ from stage import stage
 with stage(snakemake) as work:
     from pathlib import Path
 
+    from facefill.device import use_threads
     from facefill.measure_model import measure_model
 
     source, params = snakemake.input, snakemake.params
+    use_threads(snakemake.threads)
     work.unit = "samples"
     work.items = measure_model(
         Path(source.faces),

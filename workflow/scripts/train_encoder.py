@@ -6,6 +6,7 @@ with stage(snakemake) as work:
     import hashlib
     from pathlib import Path
 
+    from facefill.device import use_threads
     from facefill.files import sha256_file
     from facefill.split import choose_faces, read_split
     from facefill.train import encoder
@@ -13,6 +14,7 @@ with stage(snakemake) as work:
     from trained import write
 
     source, params = snakemake.input, snakemake.params
+    use_threads(params.threads)
     # What determines the result beside the settings: a checkpoint of other data or code is foreign.
     files = [source.faces, source.validation, source.validation_table]
     files += [source.weights, source.settings, *source.code]

@@ -31,7 +31,8 @@ def write(
     write_samples(output.samples, output.samples_gif, trained.samples, trained.epoch)
     copy_folder(trained.events, output.events)
     settings = params.settings | more_settings
-    settings |= {"device": trained.compute, "seed": params.seed, "torch": torch.__version__}
+    settings |= {"device": trained.compute, "threads": torch.get_num_threads()}
+    settings |= {"seed": params.seed, "torch": torch.__version__}
     weights.save(Path(output.weights), Path(output.settings), trained.networks, settings)
     checkpoint.discard(Path(params.checkpoints))
     work.items, work.unit = trained.images, "images"
