@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from facefill.errors import FacefillError
+from facefill.holes import Hides, hides
 from facefill.masks import Masks, _draw, make_masks, observe
 from facefill.template import template_points
 
@@ -535,3 +536,29 @@ def test_a_device_is_refused_unread(path):
 def test_a_folder_for_a_file_is_refused(tmp_path):
     (tmp_path / "face.png").mkdir()
     assert "no picture file" in refusal(tmp_path)
+
+
+# What the configuration is checked by, without a mask
+
+
+EXTENTS = [
+    *(("center", {"scale": scale}) for scale in (0, 0.25, 0.3333, 0.4999)),
+    *(("half", {"side": side}) for side in ("left", "right", "top", "bottom")),
+    *(("landmarks", {"part": part}) for part in PARTS),
+    *(("random", {"hidden": share, "seed": 0}) for share in (1e-9, 0.0005, 0.5, 0.9995, 1 - 1e-9)),
+    *(("pattern", {"hidden": share, "blob": 0.2, "seed": 0}) for share in (1e-9, 0.5, 1 - 1e-9)),
+    *(("box", {"boxes": 3, "min": side, "max": side, "seed": 0}) for side in (1e-3, 0.5, 0.999)),
+    *(("freeform", {"width": width, "seed": 0}) for width in ("thin", "medium", "thick")),
+    *(("grid", {"step": step}) for step in (2, 5, 2000)),
+    ("full", {}),
+    ("lowres", {"factor": 32}),
+]
+
+
+@pytest.mark.parametrize("zoom", [0.3, 1.0, 1.5])
+@pytest.mark.parametrize("size", [32, 96])
+@pytest.mark.parametrize(("kind", "settings"), EXTENTS)
+def test_what_a_mask_hides_is_known_before_it_is_made(kind, settings, size, zoom):
+    known = masks(kind, size=size, zoom=zoom, **settings).known
+    expected = Hides.NOTHING if known.all() else Hides.PART if known.any() else Hides.ALL
+    assert hides({"kind": kind, **settings}, size, zoom) is expected

@@ -1,10 +1,13 @@
 """What a job says when it is stopped before it has begun."""
 
 import os
+import re
 import subprocess
 import sys
 
 from project import ROOT
+
+HEAVY = {"PIL", "cv2", "dlib", "matplotlib", "numpy", "pandas", "scipy", "torch"}
 
 
 def start(code: str) -> subprocess.CompletedProcess:
@@ -25,3 +28,27 @@ def test_an_interrupt_before_the_stage_is_one_line():
 
 def test_other_errors_keep_their_traceback():
     assert "ZeroDivisionError" in start("1 / 0").stderr
+
+
+def test_what_the_snakefile_imports_is_light():
+    """Each module alone, since a package that another one has loaded would hide the next."""
+    rules = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    imports = re.findall(r"^(?:from facefill\S* import .+|import facefill.*)$", rules, re.MULTILINE)
+    assert len(imports) >= 5
+    for line in imports:
+        shown = start(f"{line}\nimport sys\nprint(*{HEAVY} & sys.modules.keys())")
+        assert shown.stdout == "\n", (line, shown.stdout, shown.stderr)
+
+
+def test_the_default_configuration_is_checked_without_numpy():
+    code = f"""
+import sys, yaml
+from pathlib import Path
+from facefill.config import load
+root = Path({str(ROOT)!r})
+config = yaml.safe_load((root / "config.yaml").read_text())
+load(config, root / "workflow/schemas/config.schema.yaml")
+print(*{HEAVY} & sys.modules.keys())
+"""
+    shown = start(code)
+    assert shown.stdout == "\n", (shown.stdout, shown.stderr)

@@ -14,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from facefill.errors import FacefillError
-from facefill.masks import drawn_files, make_masks
+from facefill.holes import Hides, drawn_files, hides
 
 Schema = dict[str, Any]
 
@@ -42,7 +42,9 @@ def load(config: dict[str, Any], schema_file: Path) -> dict[str, Any]:
     Values that arrive as strings (nested ones in --config do) become what the schema asks for,
     absent keys get their defaults. Raises FacefillError naming the first wrong key.
     """
-    schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
+    # libyaml is ten times as fast; not for what others write, whose deep nesting would crash it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    schema = yaml.load(schema_file.read_text(encoding="utf-8"), Loader=loader)
     complete = _complete(config, schema, schema)
     _check_plain(complete)
     errors = list(Validator(schema).iter_errors(complete))
@@ -269,32 +271,41 @@ def _check_masks(config: dict[str, Any]) -> None:
     size, zoom = config["align"]["size"], config["align"]["zoom"]
     for name in config["compare"]["masks"]:
         settings = config["masks"][name]
-        is_file = settings["kind"] == "file"
-        names = ["face"]
-        if is_file and os.path.isdir(settings["path"]):
-            names = [file.stem for file in drawn_files(settings)]
-            if not names:
-                raise FacefillError(
-                    f"config: masks.{name}.path: {settings['path']} holds no PNG; put one "
-                    "{face}.png per test face there"
-                )
-        _check_mask(f"masks.{name}", settings, names, size, zoom)
+        if settings["kind"] == "file":
+            _check_drawn(f"masks.{name}.path", settings, size, zoom)
+        else:
+            _check_mask(f"masks.{name}", settings, size, zoom)
 
 
-def _check_mask(
-    key: str, settings: dict[str, Any], names: list[str], size: int, zoom: float
-) -> None:
-    """Refuse a mask that cannot be drawn for the faces `names`, or is all hole or none."""
+def _check_drawn(key: str, settings: dict[str, Any], size: int, zoom: float) -> None:
+    """Refuse a drawn mask that is none; only here does a configuration cost NumPy and Pillow."""
+    from facefill.masks import make_masks
+
+    names = ["face"]
+    if os.path.isdir(settings["path"]):
+        names = [file.stem for file in drawn_files(settings)]
+        if not names:
+            raise FacefillError(
+                f"config: {key}: {settings['path']} holds no PNG; put one {{face}}.png per test "
+                "face there"
+            )
     try:
-        masks = make_masks(settings, names, size, zoom)
+        make_masks(settings, names, size, zoom)
     except FacefillError as error:
-        inner = "path: " if settings["kind"] == "file" else ""
-        raise FacefillError(f"config: {key}.{inner}{error}") from error
-    if masks.known.all() and settings["kind"] != "full":
+        raise FacefillError(f"config: {key}: {error}") from error
+
+
+def _check_mask(key: str, settings: dict[str, Any], size: int, zoom: float) -> None:
+    """Refuse a mask that cannot be drawn, or is all hole or none."""
+    try:
+        extent = hides(settings, size, zoom)
+    except FacefillError as error:
+        raise FacefillError(f"config: {key}.{error}") from error
+    if extent is Hides.NOTHING and settings["kind"] != "full":
         raise FacefillError(
             f"config: {key} hides nothing at {size} pixels; let it hide more, or use kind full"
         )
-    if not masks.known.any() and not masks.block:
+    if extent is Hides.ALL and settings["kind"] != "lowres":
         raise FacefillError(
             f"config: {key} hides the whole face at {size} pixels; leave some known"
         )
@@ -520,7 +531,7 @@ def _check_training_masks(key: str, masks: list[dict[str, Any]], size: int, zoom
                 f"config: {key}.{place} is of kind {mask['kind']}, which nothing can be learnt "
                 "from; list others"
             )
-        _check_mask(f"{key}.{place}", mask, ["face"], size, zoom)
+        _check_mask(f"{key}.{place}", mask, size, zoom)
 
 
 def _check_features(key: str, side: int, size: int) -> None:

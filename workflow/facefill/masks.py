@@ -11,15 +11,13 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from facefill import holes
 from facefill.errors import FacefillError
-from facefill.template import template_points
-
-Settings = dict[str, Any]
+from facefill.holes import Settings
 
 # Stroke widths of `freeform`. DeepFill v2 draws 12 to 40 pixels at a side of 256: medium.
 WIDTHS = {"thin": (0.03, 0.05), "medium": (0.05, 0.15), "thick": (0.15, 0.25)}
@@ -27,18 +25,6 @@ WIDTHS = {"thin": (0.03, 0.05), "medium": (0.05, 0.15), "thick": (0.15, 0.25)}
 # width. The last segment adds 14 % at most, so that never half of the face is hidden.
 FREEFORM_SHARES = (0.12, 0.36)
 REFERENCE = 64  # side of the picture in which the share is measured, whatever the face's
-
-# Rectangles over parts of the face: from the leftmost and topmost to the rightmost and bottommost
-# of these landmarks, widened by these shares of the template's side (left, top, right, bottom).
-# The template's landmarks are means over many people: with these margins the rectangles hold the
-# landmarks of the part in 84 % (brows), 99 % (nose), 98 % (mouth) and all (eyes) of LFW's faces.
-FAR = np.inf
-PARTS = {
-    "eyes": ((36, 45), (0.13, 0.25, 0.15, 0.16)),  # brows included
-    "nose": ((39, 42, 33), (0.08, -0.02, 0.08, 0.09)),
-    "mouth": ((33, 57), (0.34, 0.03, 0.34, 0.06)),
-    "lower_face": ((36, 45), (FAR, -0.09, FAR, FAR)),
-}
 
 PNG_BYTES = 1 << 26  # no face's mask has more; a larger file is not read
 
@@ -57,11 +43,12 @@ def make_masks(settings: Settings, names: list[str], size: int, zoom: float) -> 
     `zoom` is the alignment's: it says where the parts of a face lie. Raises FacefillError when
     the settings contradict each other or the size, or a file is no mask.
     """
+    holes.check(settings, size)
     kind = settings["kind"]
     if kind in PER_FACE:
         known = [PER_FACE[kind](settings, name, size) for name in names]
         return Masks(np.array(known, bool).reshape(len(names), size, size))
-    known = _landmarks(settings, size, zoom) if kind == "landmarks" else FIXED[kind](settings, size)
+    known = FIXED[kind](settings, size, zoom)
     return Masks(
         np.repeat(known[None], len(names), axis=0), settings["factor"] if kind == "lowres" else 0
     )
@@ -85,55 +72,29 @@ def observe(faces: np.ndarray, masks: Masks) -> np.ndarray:
 # Masks that are the same for all faces: bool [size, size].
 
 
-def _center(settings: Settings, size: int) -> np.ndarray:
-    """Hide rows and columns from scale * size up to (1 - scale) * size (Amos 2016)."""
+def _rectangle(settings: Settings, size: int, zoom: float) -> np.ndarray:
+    """Hide the middle (Amos 2016), a half (Amos's `left`, Yeh's half) or a part of the face."""
+    hole = holes.rectangle(settings, size, zoom)
     known = np.ones((size, size), bool)
-    low, high = int(size * settings["scale"]), int(size * (1 - settings["scale"]))
-    known[low:high, low:high] = False
+    known[hole.top : hole.bottom, hole.left : hole.right] = False
     return known
 
 
-def _half(settings: Settings, size: int) -> np.ndarray:
-    """Hide the half on one side (Amos's `left`, Yeh's half)."""
-    first = np.arange(size) < size // 2
-    hidden = first if settings["side"] in ("left", "top") else ~first
-    hidden = hidden[:, None] if settings["side"] in ("top", "bottom") else hidden[None]
-    return ~np.broadcast_to(hidden, (size, size))
-
-
-def _full(settings: Settings, size: int) -> np.ndarray:
+def _full(settings: Settings, size: int, zoom: float) -> np.ndarray:
     """Hide nothing: shows how well a method reproduces what it sees (Amos 2016)."""
     return np.ones((size, size), bool)
 
 
-def _grid(settings: Settings, size: int) -> np.ndarray:
+def _grid(settings: Settings, size: int, zoom: float) -> np.ndarray:
     """Know every step-th pixel of every step-th row only (Amos 2016, step 4)."""
     known = np.zeros((size, size), bool)
     known[:: settings["step"], :: settings["step"]] = True
     return known
 
 
-def _lowres(settings: Settings, size: int) -> np.ndarray:
+def _lowres(settings: Settings, size: int, zoom: float) -> np.ndarray:
     """Know no pixel; the mean colours of the blocks are known instead (Amos 2016)."""
-    factor = settings["factor"]
-    if size % factor:
-        raise FacefillError(
-            f"factor is {factor}, expected a divisor of the face's {size} pixels so that the "
-            "blocks fill it"
-        )
     return np.zeros((size, size), bool)
-
-
-def _landmarks(settings: Settings, size: int, zoom: float) -> np.ndarray:
-    """Hide the part of the face that alignment has put there, at any zoom."""
-    landmarks, margins = PARTS[settings["part"]]
-    points = template_points(landmarks, size, zoom).astype(np.float64)
-    margins = np.array(margins) * zoom * size
-    left, top = np.rint(points.min(0) - margins[:2]).clip(0, size).astype(int)
-    right, bottom = np.rint(points.max(0) + margins[2:]).clip(0, size).astype(int)
-    known = np.ones((size, size), bool)
-    known[top:bottom, left:right] = False
-    return known
 
 
 # Masks that differ from face to face: bool [size, size] for the face `name`.
@@ -147,7 +108,7 @@ def _generator(settings: Settings, name: str) -> np.random.Generator:
 def _random(settings: Settings, name: str, size: int) -> np.ndarray:
     """Hide single pixels, exactly the share `hidden` of them (Yeh 2017: 80 %)."""
     noise = _generator(settings, name).permutation(size * size)
-    return _all_but_lowest(noise, settings["hidden"]).reshape(size, size)
+    return _all_but_lowest(noise, holes.hidden_pixels(settings, size)).reshape(size, size)
 
 
 def _pattern(settings: Settings, name: str, size: int) -> np.ndarray:
@@ -162,14 +123,13 @@ def _pattern(settings: Settings, name: str, size: int) -> np.ndarray:
     distance = _centers(size)[:, None] - lattice
     kernel = np.exp(-0.5 * (distance / sigma) ** 2)  # [size, len(lattice)]
     smooth = kernel @ noise @ kernel.T
-    return _all_but_lowest(smooth.ravel(), settings["hidden"]).reshape(size, size)
+    hidden = holes.hidden_pixels(settings, size)
+    return _all_but_lowest(smooth.ravel(), hidden).reshape(size, size)
 
 
 def _box(settings: Settings, name: str, size: int) -> np.ndarray:
     """Hide rectangles anywhere in the face, sides between min and max (as GLCIC 2017)."""
     low, high = settings["min"], settings["max"]
-    if low > high:
-        raise FacefillError(f"min is {low}, expected at most max ({high}); lower it or raise max")
     generator = _generator(settings, name)
     known = np.ones((size, size), bool)
     for _ in range(settings["boxes"]):
@@ -232,22 +192,16 @@ def _draw(hole: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float) -
     hole[low[0] : high[0], low[1] : high[1]] |= near
 
 
-def _all_but_lowest(values: np.ndarray, share: float) -> np.ndarray:
-    """False at the `share` of places with the lowest values, exactly; bool [len(values)]."""
+def _all_but_lowest(values: np.ndarray, hidden: int) -> np.ndarray:
+    """False at the `hidden` places with the lowest values; bool [len(values)]."""
     known = np.ones(len(values), bool)
-    known[np.argsort(values, kind="stable")[: round(share * len(values))]] = False
+    known[np.argsort(values, kind="stable")[:hidden]] = False
     return known
 
 
 def _centers(size: int) -> np.ndarray:
     """Where pixels lie in shares of the side: float64 [size]."""
     return (np.arange(size) + 0.5) / size
-
-
-def drawn_files(settings: Settings) -> list[Path]:
-    """The PNGs that a mask of kind `file` may read, sorted."""
-    path = Path(settings["path"])
-    return sorted(path.glob("*.png")) if path.is_dir() else [path]
 
 
 def _file(settings: Settings, name: str, size: int) -> np.ndarray:
@@ -300,9 +254,10 @@ def _grey(image: Image.Image) -> np.ndarray:
     return np.asarray(Image.alpha_composite(flat, rgba).convert("L"))
 
 
-FIXED: dict[str, Callable[[Settings, int], np.ndarray]] = {
-    "center": _center,
-    "half": _half,
+FIXED: dict[str, Callable[[Settings, int, float], np.ndarray]] = {
+    "center": _rectangle,
+    "half": _rectangle,
+    "landmarks": _rectangle,
     "full": _full,
     "grid": _grid,
     "lowres": _lowres,

@@ -1,6 +1,9 @@
 """OpenFace's face template and the affine maps it defines."""
 
-import numpy as np
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np  # imported late: the Snakefile needs the template without it
 
 # Mean positions of dlib's landmarks, min-max normalised to the unit square (OpenFace, align_dlib).
 # Keys are iBUG 300-W landmark numbers, counted from 0; left and right are the picture's.
@@ -18,11 +21,20 @@ ANCHORS = {
 }
 
 
-def template_points(landmarks: tuple[int, ...], size: int, zoom: float) -> np.ndarray:
-    """Where `landmarks` lie in an aligned face: float32 [len(landmarks), 2] as x, y in pixels.
+def positions(landmarks: tuple[int, ...], size: int, zoom: float) -> list[tuple[float, float]]:
+    """Where `landmarks` lie in an aligned face, as x, y in pixels.
 
     With `zoom` 1 the template's unit square is the face, as in OpenFace; a smaller zoom shrinks
     it around the middle of the face, so that more of the head is seen.
     """
-    unit = np.array([TEMPLATE[number] for number in landmarks], np.float64)
-    return (((unit - 0.5) * zoom + 0.5) * size).astype(np.float32)
+    return [
+        tuple(((share - 0.5) * zoom + 0.5) * size for share in TEMPLATE[number])
+        for number in landmarks
+    ]
+
+
+def template_points(landmarks: tuple[int, ...], size: int, zoom: float) -> "np.ndarray":
+    """`positions` as float32 [len(landmarks), 2]."""
+    import numpy as np
+
+    return np.array(positions(landmarks, size, zoom), np.float32)

@@ -24,6 +24,8 @@ os.environ.update(
 # Where a training has several threads, a short spin spares most layers the wait for threads to wake
 # up. Beside other work it costs: there, set GOMP_SPINCOUNT=0.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+# Snakemake loads pandas, if it is there, to compare params: 0.4 s for tables that ours never are.
+sys.modules.setdefault("pandas", None)
 # Snakemake puts the path of Python into a command line as it is.
 sys.executable = shlex.quote(sys.executable)
 if set("{}") & set(str(WORKFLOW)):
@@ -36,8 +38,8 @@ from facefill import photos
 from facefill.config import check_yaml, load
 from facefill.errors import FacefillError
 from facefill.files import sha256_file
+from facefill.holes import drawn_files
 from facefill.machine import has_gpu, usable_cores, worthwhile_threads
-from facefill.masks import drawn_files
 from facefill.sources import closure
 from facefill.work import of_completion, of_training
 
