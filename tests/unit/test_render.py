@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from facefill.render import photo_name, plan_photos, render_photo
+from facefill.render.dataset import render_dataset
 from facefill.template import TEMPLATE
 
 PHOTOS = [(person, shot) for person in range(5) for shot in range(3)]
@@ -25,7 +26,8 @@ def photos():
 def test_a_photo_depends_on_its_numbers_alone(photos):
     """Neither the order nor the process nor the number of threads changes a pixel."""
     image, landmarks = photos[3, 1]
-    render_photo(1, 3, 1)
+    for other in ((1, 3, 1), (0, 3, 0), (0, 2, 1)):
+        render_photo(*other)
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     again, landmarks_again = render_photo(0, 3, 1)
@@ -41,6 +43,21 @@ def test_a_photo_depends_on_its_numbers_alone(photos):
         [sys.executable, "-c", code], cwd=workflow, capture_output=True, text=True
     )
     assert fresh.stdout.strip() == hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def test_a_dataset_does_not_depend_on_the_processes_that_share_it(tmp_path):
+    """Each process meets other people before a photo; all of them keep parts of a person."""
+    for processes in (1, 3):
+        folder = tmp_path / str(processes)
+        assert render_dataset(folder / "raw", folder / "truth.csv", 7, 3, 0, processes) == 7
+    one, three = tmp_path / "1", tmp_path / "3"
+    files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
+    assert len(files) == 8
+    for file in files:
+        assert (one / file).read_bytes() == (three / file).read_bytes()
+    alone = render_photo(0, 1, 0)[1].ravel()
+    rows = (one / "truth.csv").read_text().splitlines()
+    assert f"person-0001/person-0001-000.jpg,{','.join(f'{v:.3f}' for v in alone)}" in rows
 
 
 def test_seed_person_and_shot_each_change_the_photo(photos):

@@ -177,9 +177,11 @@ def _hair_layers(
     head_depth: mm above a plane behind everything, 0 where there is no head.
     """
     points = _turned(shell.surface, turn)
-    hanging = np.clip((shell.surface[..., 1] - 40) / 60, 0, 1)
-    if hanging.any():  # below the chin hair rests on the body
-        points += (shell.surface - points) * hanging[..., None]
+    below = np.flatnonzero((shell.surface[..., 1] > 40).any(1))
+    if len(below):  # below the chin hair rests on the body
+        moved, still = points[below[0] :], shell.surface[below[0] :]
+        hanging = np.clip((still[..., 1] - 40) / 60, 0, 1)
+        moved += (still - moved) * cv2.merge([hanging] * 3)
     normal = cv2.GaussianBlur(raster.normals(points), (0, 0), 1.0)
     colour = hair.shade_hair(person.hair, normal, shell.brightness, shell.strand, scene)
     attributes = cv2.merge([*colour, shell.cover])
@@ -361,7 +363,7 @@ def render_photo(seed: int, person: int, shot: int) -> tuple[np.ndarray, np.ndar
     marks_3d = _landmarks(surface, marks, turn)
 
     per_mm = scene.face_width / FACE_WIDTH_MM
-    scale = float(np.clip(per_mm, 0.8, 1.25))
+    scale = float(np.clip(per_mm, 0.9, 1.25))
     place = _placing(scene, per_mm)
 
     face, cover, depth, window = _head_layer(surface, texture, scene, turn, scale)
