@@ -1,16 +1,21 @@
-# make run | test | lint | survival | protections | verify | bench | docs | clean. The environment .venv is built when missing.
+# make run | test | test-fast | lint | survival | protections | verify | bench | docs | clean. The environment .venv is built when missing.
 PYTHON ?= python3
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test lint survival protections verify bench docs clean
+.PHONY: run test test-fast lint survival protections verify bench docs clean
 
 run: .venv/installed
 	snakemake $(ARGS)
 
 # Two files of tests at a time: most of what they wait for keeps one core busy.
+PYTEST = python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 test: .venv/installed
-	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
+
+# What finds most mistakes in a minute: no run of Snakemake, no long training.
+test-fast: .venv/installed
+	$(PYTEST) -m "not slow" $(ARGS)
 
 lint: .venv/installed
 	ruff check .

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import yaml
 from PIL import Image
 
 from facefill.render import photo_name, plan_photos, render_photo
+from starts import starter
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["Snakefile", "config.yaml", "workflow", "profiles", "envs"]
@@ -45,6 +47,12 @@ TINY = {
     },
     "methods": {"ours": {"steps": 4}},
     "compare": {"faces": 4},
+}
+# A build with every kind of model, whose photos are rendered.
+SYNTHETIC = TINY | {
+    "dataset": "synthetic",
+    "datasets": {"synthetic": {"faces": 60, "people": 20}},
+    "compare": {"masks": ["center"], "methods": ["ours", "glcic", "telea", "mean"], "faces": 4},
 }
 
 
@@ -93,6 +101,8 @@ class Project:
 
     def snakemake(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess:
         """Run snakemake; `output` of the result is what the terminal showed."""
+        if arguments[:1] == ("--dry-run",):
+            return starter().run(self.folder, arguments, timeout)
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         process = subprocess.run(
             [*self.runner, sys.executable, "-m", "snakemake", *arguments],
@@ -113,19 +123,35 @@ class Project:
         assert process.returncode == 0, process.output[-6000:]
         return process.output
 
+    def plan(self, *arguments: str) -> "Plan":
+        """What a run would do."""
+        return Plan.read(self.build("--dry-run", *arguments))
+
     def planned(self, *arguments: str) -> dict[str, int]:
-        """What a dry run would do: rule -> number of jobs, without `all`."""
-        output = self.build("--dry-run", *arguments)
+        """How many jobs of every rule a run would start."""
+        return self.plan(*arguments).jobs
+
+
+@dataclass
+class Plan:
+    """What a dry run says: how many jobs of every rule but `all`, and their wildcards."""
+
+    jobs: dict[str, int]
+    wildcards: dict[str, set[str]]
+
+    @classmethod
+    def read(cls, output: str) -> "Plan":
         if "Nothing to be done" in output:
-            return {}
+            return cls({}, {})
         table = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.DOTALL | re.MULTILINE)
         assert table, output[-3000:]
-        jobs = {}
-        for line in table[1].splitlines():
-            rule, count = line.split()
-            jobs[rule] = int(count)
-        jobs.pop("all", None)
-        return jobs
+        rows = (line.split() for line in table[1].splitlines())
+        jobs = {rule: int(count) for rule, count in rows if rule != "all"}
+        wildcards = {}
+        for rule, block in re.findall(r"rule (\w+):\n((?:    .*\n)+)", output):
+            found = re.findall(r"^    wildcards: (.+)$", block, re.MULTILINE)
+            wildcards[rule] = wildcards.get(rule, set()) | set(found)
+        return cls(jobs, wildcards)
 
 
 def three_photos(project: Project) -> Project:

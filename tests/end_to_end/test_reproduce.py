@@ -1,24 +1,51 @@
-"""Two builds of one configuration agree in every byte, whatever --cores says."""
+"""Two builds of one configuration agree in every byte, whatever --cores says.
+
+The second one is watched: results appear under their names only when they are whole.
+"""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
 
 from digests import VARIES, differences, digests
-from project import TINY, Project
+from project import SYNTHETIC, Project
+
+# A file opened to be written, as strace prints it.
+OPENED = re.compile(r'open(?:at)?\((?:AT_FDCWD[^,]*, )?"([^"]+)", [A-Z_|]*O_(?:WRONLY|RDWR)[^)]*\)')
+# Snakemake's own: logs, benchmarks, and the date of a folder.
+FREE = re.compile(r"results/(logs|benchmarks)/|\.snakemake_timestamp$")
 
 
-def build(folder, *arguments: str) -> dict[str, str]:
-    project = Project.new(folder)
-    project.configure(**TINY)
-    project.configure(dataset="synthetic")
-    project.configure(compare={"methods": ["ours", "glcic", "telea", "mean"]})
-    project.build(*arguments)
-    return digests(project.folder / "results")
+def tracer() -> str | None:
+    """The path of strace, if it is installed and this machine lets it trace."""
+    strace = shutil.which("strace")
+    if strace and subprocess.run([strace, "true"], capture_output=True).returncode == 0:
+        return strace
+    return None
 
 
-def test_one_core_or_two(tmp_path):
-    one = build(tmp_path / "one", "--cores", "1")
-    two = build(tmp_path / "another place", "--cores", "2")
+@pytest.fixture(scope="module")
+def another(tmp_path_factory) -> tuple[Project, Path]:
+    """A second build, on two cores in another place, and its trace where there can be one."""
+    home = tmp_path_factory.mktemp("another place")
+    project, trace = Project.new(home / "project"), home / "trace"
+    project.configure(**SYNTHETIC)
+    if strace := tracer():
+        options = ["--follow-forks", "--seccomp-bpf", "--trace=open,openat", "--quiet=all"]
+        project.runner = (strace, *options, f"--output={trace}")
+    project.build("--cores", "2")
+    return project, trace
+
+
+@pytest.mark.slow
+def test_one_core_or_two(synthetic_project, another):
+    one, two = (digests(project.folder / "results") for project in (synthetic_project, another[0]))
     assert differences(one, two) == []
     # And these are all results, but for the exceptions that the design names.
-    every = {path.name for path in (tmp_path / "one").rglob("results/synthetic/**/*.*")}
+    every = {path.name for path in another[0].folder.glob("results/synthetic/**/*.*")}
     compared = {name.rpartition("/")[2] for name in one}
     varying = {
         "provenance.json",
@@ -28,6 +55,22 @@ def test_one_core_or_two(tmp_path):
         ".snakemake_timestamp",
     }
     assert {name for name in every - compared if not name.startswith("events.")} == varying
+
+
+@pytest.mark.slow
+def test_results_appear_by_rename(another):
+    """A file of a result is only ever written under a temporary name, or in a temporary folder."""
+    if not another[1].exists():
+        pytest.skip("strace is not installed, or this machine does not let it trace")
+    written = [
+        path
+        for path in OPENED.findall(another[1].read_text(errors="replace"))
+        if "results/" in path and not FREE.search(path)
+    ]
+    assert len(written) > 100  # the trace has seen the stages at work
+    checkpoints = [path for path in written if "/checkpoints/" in path and "/events/" in path]
+    bare = {path for path in written if ".partial" not in path} - set(checkpoints)
+    assert bare == set()
 
 
 def test_the_exceptions_are_those_of_the_design():

@@ -22,10 +22,12 @@ from facefill.descriptor import Describer
 from facefill.files import sha256_path
 from facefill.train.networks import Discriminator, Generator
 from facefill.train.weights import load as load_weights
-from project import TINY, Project
+from project import SYNTHETIC, TINY, Project
 
-PHOTOS, PEOPLE, COMPARED = 60, 20, 4
-METHODS = ("ours", "telea", "mean")
+pytestmark = pytest.mark.slow
+
+PHOTOS, COMPARED = SYNTHETIC["datasets"]["synthetic"]["faces"], SYNTHETIC["compare"]["faces"]
+METHODS = SYNTHETIC["compare"]["methods"]
 METRICS = "hole_psnr,psnr,hole_l1,l1,ssim,hole_ssim,identity_distance"
 LANDMARKS = ",".join(f"x{number},y{number}" for number in range(68))
 MATRIX = "m00,m01,m02,m10,m11,m12"
@@ -41,6 +43,7 @@ TABLES = {
     "splits/test.csv": SPLIT,
     "completions/center/ours/search.csv": "face,step,loss,contextual,prior,unweighted",
     "completions/center/ours/metrics.csv": f"face,{METRICS}",
+    "completions/center/glcic/metrics.csv": f"face,{METRICS}",
     "completions/center/telea/metrics.csv": f"face,{METRICS}",
     "completions/center/mean/metrics.csv": f"face,{METRICS}",
     "models/dcgan/set_metrics.csv": "metric,value,faces",
@@ -99,8 +102,10 @@ JOBS = [
     "describe/val",
     "train_dcgan/dcgan",
     "train_encoder/encoder",
+    "train_glcic/glcic",
     "measure_model/dcgan",
     "complete_latent/center/ours",
+    "complete_feedforward/center/glcic",
     "complete_classical/center/telea",
     "complete_classical/center/mean",
     *(f"measure/center/{method}" for method in METHODS),
@@ -109,15 +114,8 @@ JOBS = [
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Project:
-    project = Project.new(tmp_path_factory.mktemp("synthetic") / "project")
-    project.configure(**TINY)
-    project.configure(
-        dataset="synthetic", datasets={"synthetic": {"faces": PHOTOS, "people": PEOPLE}}
-    )
-    project.configure(compare={"masks": ["center"], "methods": list(METHODS), "faces": COMPARED})
-    project.build()
-    return project
+def project(synthetic_project) -> Project:
+    return synthetic_project
 
 
 @pytest.fixture(scope="module")
@@ -375,7 +373,7 @@ def test_all_methods_complete_the_same_faces(results):
         sorted(path.name for path in (results / f"completions/center/{method}/faces").glob("*"))
         for method in METHODS
     ]
-    assert chosen[0] == chosen[1] == chosen[2]
+    assert all(names == chosen[0] for names in chosen)
 
 
 def test_the_mean_method_fills_in_the_mean_of_the_training_faces(results):
@@ -485,7 +483,11 @@ def test_the_provenance_is_enough_to_build_it_again(project, results):
     # dlib comes as the package dlib or as dlib-bin.
     dlibs = [version for name, version in facts["packages"].items() if name.startswith("dlib")]
     assert any(version and version.startswith(dlib.__version__) for version in dlibs), dlibs
-    assert facts["python"] and facts["platform"] and facts["devices"].keys() == {"dcgan", "encoder"}
+    assert (
+        facts["python"]
+        and facts["platform"]
+        and facts["devices"].keys() == {"dcgan", "encoder", "glcic"}
+    )
     checked = {Path(file).name for file in facts["sha256"]}
     assert checked >= {"train.npy", "val.npy", "test.npy", "test.csv", "weights.safetensors"}
     assert checked >= {"faces", "manifest.csv", "summary.csv", "best.png", "completion.gif"}

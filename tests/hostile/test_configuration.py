@@ -1,35 +1,47 @@
-"""Mistakes in the configuration are refused in one line before anything runs."""
+"""Mistakes in the configuration are refused in one line before anything runs.
+
+Read and refused in this process as Snakemake and common.smk do it; a few starts of Snakemake show
+that they do, and what common.smk refuses itself.
+"""
 
 import copy
+import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
+from snakemake.cli import parse_config
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
 
-from project import Project, mistake, names, three_photos
+from facefill.align import Aligner
+from facefill.config import check_yaml, load
+from facefill.errors import FacefillError
+from project import ROOT, Project, mistake, names, three_photos
 
-SECONDS = 60  # a mistake is told before any job starts, on a busy machine, too; more is a hang
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory) -> Project:
-    """A project that none of these tests ever lets run."""
-    return Project.new(tmp_path_factory.mktemp("configuration") / "project")
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 
 @pytest.fixture
-def project(shared):
-    """The same with its configuration as shipped; nothing may have been built in it."""
-    before = (shared.folder / "config.yaml").read_bytes()
-    yield shared
-    (shared.folder / "config.yaml").write_bytes(before)
-    assert not (shared.folder / "results").exists()
+def project(tmp_path, monkeypatch) -> Project:
+    """The configuration as shipped, in a folder from where it is read."""
+    for file in ("config.yaml", "Snakefile"):
+        shutil.copy(ROOT / file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path)
 
 
-def refused(project: Project, *arguments: str) -> str:
-    """Run the workflow, which must refuse its configuration; return what the user sees."""
-    line = mistake(project, *arguments, timeout=SECONDS)
-    assert line.startswith("facefill: config: ")
-    assert not (project.folder / "results").exists()
+def refusal(*command: str, file: str | None = None) -> str:
+    """The line that refuses the configuration of this folder, a second file or a command line."""
+    with pytest.raises(FacefillError) as caught:
+        check_yaml("config.yaml")
+        config = load_configfile("config.yaml")
+        if file:
+            update_config(config, load_configfile(file))
+        update_config(config, parse_config(command))
+        load(config, SCHEMA)
+    line = f"facefill: {caught.value}"
+    assert line.startswith("facefill: config: ") and len(line.splitlines()) == 1
     return line
 
 
@@ -250,6 +262,20 @@ MISTAKES = {
         {"datasets": {"mine": {"path": "a\0b"}}},
         [r"datasets.mine.path is 'a\x00b'", "no file could be called"],
     ),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_in_the_configuration(project, case, told):
+    changes, parts = MISTAKES[case]
+    project.configure(**copy.deepcopy(changes))
+    line = refusal()
+    names(line, *parts)
+    told("configuration", case, line)
+
+
+# Files that only the rules look for.
+ABSENT = {
     "a folder that does not exist": (
         {"dataset": "mine", "datasets": {"mine": {"path": "no/such/folder"}}},
         ["datasets.mine.path", "no/such/folder", "not a folder", "put the photos there"],
@@ -262,16 +288,54 @@ MISTAKES = {
         {"align": {"predictor": "gone.dat"}},
         ["align.predictor", "gone.dat", "no such file", "correct the path"],
     ),
+    "a table of people that does not exist": (
+        {"dataset": "mine", "datasets": {"mine": {"identity": {"table": "people.csv"}}}},
+        ["datasets.mine.identity.table", "photos/people.csv", "no such file", "put it there"],
+    ),
 }
 
 
-@pytest.mark.parametrize("case", MISTAKES)
-def test_a_mistake_in_the_configuration(project, case, told):
-    changes, parts = MISTAKES[case]
-    project.configure(**copy.deepcopy(changes))
-    line = refused(project)
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory) -> Project:
+    """A whole project that none of these tests ever lets run."""
+    project = Project.new(tmp_path_factory.mktemp("configuration") / "project")
+    return three_photos(project)
+
+
+@pytest.fixture
+def started(workflow):
+    """The same with its configuration as shipped; nothing may have been built in it."""
+    before = (workflow.folder / "config.yaml").read_bytes()
+    yield workflow
+    (workflow.folder / "config.yaml").write_bytes(before)
+    assert not (workflow.folder / "results").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ABSENT)
+def test_a_file_that_is_not_there(started, case, told):
+    changes, parts = ABSENT[case]
+    started.configure(**changes)
+    line = mistake(started, "--dry-run")
+    assert line.startswith("facefill: config: ")
     names(line, *parts)
     told("configuration", case, line)
+
+
+@pytest.mark.slow
+def test_a_refusal_is_all_that_the_user_sees_of_the_workflow(started, monkeypatch):
+    """By config.yaml, by a second file and by the command line, as `refusal` says."""
+    (started.folder / "mine.yaml").write_text("align: {several_faces: larges}\n")
+    monkeypatch.chdir(started.folder)
+    for expected, *arguments in (
+        (refusal(file="mine.yaml"), "--configfile", "mine.yaml"),
+        (refusal('align={"": 1}'), "--config", 'align={"": 1}'),
+    ):
+        assert mistake(started, "--dry-run", *arguments) == expected
+    started.configure(colour="blue")
+    assert mistake(started) == refusal()
+    (started.folder / "config.yaml").write_text(BROKEN["a tab in config.yaml"][0])
+    assert mistake(started, "--dry-run") == refusal()
 
 
 DRAWN = {
@@ -292,7 +356,7 @@ def test_a_drawn_mask_that_is_none(project, case, told):
     project.configure(
         masks={"mine": {"kind": "file", "path": "mask.png"}}, compare={"masks": ["mine"]}
     )
-    line = refused(project)
+    line = refusal()
     names(line, "masks.mine.path: mask.png", *parts)
     told("configuration", case, line)
 
@@ -328,14 +392,14 @@ COMMANDS = {
 @pytest.mark.parametrize("case", COMMANDS)
 def test_a_mistake_on_the_command_line(project, case, told):
     arguments, parts = COMMANDS[case]
-    line = refused(project, "--config", *arguments)
+    line = refusal(*arguments)
     names(line, *parts)
     told("configuration", f"--config {arguments[0]}", line)
 
 
 def test_a_mistake_in_a_second_file(project, told):
     (project.folder / "mine.yaml").write_text("align: {several_faces: larges}\n")
-    line = refused(project, "--configfile", "mine.yaml")
+    line = refusal(file="mine.yaml")
     names(line, "align.several_faces is 'larges'", "did you mean 'largest'?")
     told("configuration", "a mistake in a second file", line)
 
@@ -352,29 +416,29 @@ BROKEN = {
 def test_broken_yaml(project, told, case):
     text, says = BROKEN[case]
     (project.folder / "config.yaml").write_text(text)
-    line = refused(project)
+    line = refusal()
     names(line, says)
     told("configuration", case, line)
 
 
 def test_a_config_that_is_not_there(project, told):
     (project.folder / "config.yaml").unlink()
-    line = refused(project)
+    line = refusal()
     names(line, "config.yaml: no such file", "run in the project's folder")
     told("configuration", "no config.yaml", line)
 
 
 def test_of_several_mistakes_the_outermost_is_told(project, told):
     project.configure(dataset="lfv", models={"dcgan": {"epochs": 0}}, colour="blue")
-    line = refused(project)
+    line = refusal()
     names(line, "colour is not a known key")
     told("configuration", "several mistakes", line)
 
 
-def test_values_of_the_command_line_are_read_as_what_they_should_be(project):
+@pytest.mark.slow
+def test_values_of_the_command_line_are_read_as_what_they_should_be(started):
     """Snakemake hands nested ones over as texts."""
-    output = project.build(
-        "--dry-run",
+    jobs = started.planned(
         "--config",
         "seed=7",
         'align={"shards": "2", "zoom": "0.9", "predictor": None, "max_pixels": "2e7"}',
@@ -382,30 +446,15 @@ def test_values_of_the_command_line_are_read_as_what_they_should_be(project):
         'split={"train": "null", "val": "0.1"}',
         'compare={"faces": "16", "methods": "[telea, mean]"}',
     )
-    stats = dict(line.split() for line in output.splitlines() if line.startswith(("align ", "mea")))
-    assert stats == {"align": "2", "measure": "2"}
-    assert "train_dcgan" not in output
+    assert jobs["align"] == jobs["measure"] == 2
+    assert "train_dcgan" not in jobs
 
 
-def test_a_table_of_people_that_is_not_there(tmp_path, told):
-    project = three_photos(Project.new(tmp_path / "project"))
-    project.configure(datasets={"mine": {"identity": {"table": "people.csv"}}})
-    line = refused(project)
-    names(
-        line,
-        "datasets.mine.identity.table",
-        "photos/people.csv",
-        "no such file",
-        "correct the path or put it there",
-    )
-    told("configuration", "a table of people that does not exist", line)
-
-
-def test_a_landmark_model_that_is_none(tmp_path, told):
+def test_a_landmark_model_that_is_none(project, told):
     """Seen by the first job that loads it."""
-    project = three_photos(Project.new(tmp_path / "project"))
-    (project.folder / "model.dat").write_bytes(b"not a model")
-    project.configure(align={"predictor": "model.dat"})
-    line = mistake(project, "--until", "align")
+    Path("model.dat").write_bytes(b"not a model")
+    with pytest.raises(FacefillError) as caught:
+        Aligner("model.dat", 64, "innerEyesAndBottomLip", 1.0, "largest", 150_000_000)
+    line = f"facefill: {caught.value}"
     names(line, "model.dat", "shape_predictor_68_face_landmarks.dat", "correct align.predictor")
     told("configuration", "a landmark model that is none", line)

@@ -23,11 +23,13 @@ from PIL import Image, PngImagePlugin
 
 from facefill.align import Aligner, Outcome, align_shard
 from facefill.errors import FacefillError
+from facefill.files import write_table
+from facefill.flatten import flatten
 from facefill.images import MAX_SCANS, decode_photo
 from facefill.index import index_photos
 from facefill.photos import MAX_BYTES, digest, find_photos, photo_sha256
 from facefill.render import render_photo
-from project import Project, as_nobody, mistake, names, three_photos, without_privileges
+from project import Project, as_nobody, names, three_photos, without_privileges
 
 FACE = render_photo(0, 1, 0)[0]
 GREY = np.asarray(Image.fromarray(FACE).convert("L"))
@@ -313,6 +315,7 @@ needs_no_privileges = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", KEPT)
 def test_a_good_photo_is_kept(run, source, told):
     case, _ = KEPT[source]
@@ -326,6 +329,7 @@ def test_a_good_photo_is_kept(run, source, told):
     told("photos", case, "*(kept)*")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [
@@ -341,6 +345,7 @@ def test_a_photo_that_is_none_is_set_aside(run, source, told):
     told("photos", expected.case, f"manifest: {', '.join(filter(None, (row['status'], detail)))}")
 
 
+@pytest.mark.slow
 def test_every_photo_has_one_row_and_every_face_its_file(run):
     assert sorted(run.rows) == sorted(KEPT | ASIDE)
     faces = sorted(path.stem for path in (run.folder / "faces").glob("*.png"))
@@ -348,11 +353,13 @@ def test_every_photo_has_one_row_and_every_face_its_file(run):
     assert len(faces) == len({face.casefold() for face in faces})
 
 
+@pytest.mark.slow
 def test_nothing_was_run_by_a_shell(run):
     project = run.folder.parents[1]
     assert not {"x", "y"} & {path.name for path in project.iterdir()}
 
 
+@pytest.mark.slow
 @needs_no_privileges
 def test_a_folder_without_permission_is_warned_of(run, told):
     line = "facefill: WARNING: photos/closed: folder passed over (Permission denied)"
@@ -360,6 +367,7 @@ def test_a_folder_without_permission_is_warned_of(run, told):
     told("photos", "a folder without read permission", line)
 
 
+@pytest.mark.slow
 def test_the_same_photos_give_the_same_bytes_again(run):
     """No address, time or order of the file system finds its way into the reasons."""
     for source, aside in ASIDE.items():
@@ -389,48 +397,55 @@ def test_the_detector_gets_no_picture_that_it_cannot_take(monkeypatch):
 
 
 @pytest.fixture
-def fresh(tmp_path) -> Project:
-    """A project without results and without photos."""
-    project = Project.new(tmp_path / "project")
-    project.configure(dataset="mine", align={"shards": 1})
-    return project
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty folder, from where the workflow would see its photos."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-@pytest.fixture
-def photos(fresh) -> Project:
-    """A project of three good photos."""
-    return three_photos(fresh)
+def refused(identity: str | dict = "folder") -> str:
+    """Index, align and flatten photos/ of the current folder; return what the user sees."""
+    with pytest.raises(FacefillError) as caught:
+        write_table("index.csv", index_photos("photos", identity))
+        aligner = Aligner(None, 64, "innerEyesAndBottomLip", 1.0, "largest", 150_000_000)
+        archive, table = Path("aligned/shard.zip"), Path("aligned/shard.csv")
+        align_shard(aligner, Path("photos"), 0, 1, archive, table, content=content(Path("photos")))
+        made = map(Path, ("faces", "manifest.csv", "geometry.csv", "faces.png"))
+        flatten(Path("index.csv"), [table], [archive], *made)
+    assert not Path("faces").exists()
+    return f"facefill: {caught.value}"
 
 
-def test_a_folder_without_photos(fresh, told):
-    put(fresh.folder, "photos/notes.txt", b"none yet")
-    line = mistake(fresh, "--until", "index")
+def test_a_folder_without_photos(here, told):
+    put(here, "photos/notes.txt", b"none yet")
+    line = refused()
     names(line, "photos", "no photos in this folder", ".jpg")
     told("photos", "a folder without photos", line)
 
 
-def test_photos_without_faces(fresh, told):
+def test_photos_without_faces(here, told):
     for number in range(3):
         noise = np.random.default_rng(number).integers(0, 256, (160, 160, 3), dtype=np.uint8)
-        put(fresh.folder, f"photos/nobody/{number}.png", encoded(noise, "PNG"))
-    line = mistake(fresh, "--until", "flatten")
+        put(here, f"photos/nobody/{number}.png", encoded(noise, "PNG"))
+    line = refused()
     names(line, "none of 3 photos has a usable face", "no_face 3", "use photos with frontal faces")
     told("photos", "photos without faces", line)
 
 
-def test_photos_of_a_kind_that_cannot_be_read(fresh, told):
+def test_photos_of_a_kind_that_cannot_be_read(here, told):
     for number in range(3):
         heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes([number] * 200)
-        put(fresh.folder, f"photos/phone/{number}.heic", heic)
-    line = mistake(fresh, "--until", "flatten")
+        put(here, f"photos/phone/{number}.heic", heic)
+    line = refused()
     names(line, "unreadable 3", "'phone/0.heic'", "convert it to JPEG")
     told("photos", "nothing but HEIC photos", line)
 
 
-def test_a_table_of_people_that_misses_a_photo(photos, told):
-    photos.configure(datasets={"mine": {"identity": {"table": "people.csv"}}})
-    (photos.folder / "photos" / "people.csv").write_text("person-0000-000.jpg,Ann\n")
-    line = mistake(photos, "--until", "index")
+def test_a_table_of_people_that_misses_a_photo(here, told):
+    for person in range(2):
+        put(here, f"photos/person-{person:04}/person-{person:04}-000.jpg", photo(str(person)))
+    put(here, "photos/people.csv", b"person-0000-000.jpg,Ann\n")
+    line = refused({"table": "people.csv"})
     names(
         line,
         "photos/people.csv",
@@ -512,9 +527,10 @@ def test_a_photo_that_changed_before_it_was_indexed_stops_the_run(two, told):
     told("photos", "a photo changes or vanishes before it is listed", line)
 
 
-@pytest.mark.parametrize("how", ["changes", "vanishes"])
-def test_the_whole_run_stops_when_a_photo_changes(photos, how):
+@pytest.mark.slow
+def test_the_whole_run_stops_when_a_photo_changes(tmp_path):
     """Whichever of the checks comes first."""
+    photos = three_photos(Project.new(tmp_path / "project"))
     last = sorted((photos.folder / "photos").glob("*/*.jpg"))[-1]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     log = photos.folder / "results/logs/mine/align/shard-0-of-1.log"
@@ -529,7 +545,7 @@ def test_the_whole_run_stops_when_a_photo_changes(photos, how):
         limit = time.monotonic() + 60
         while not log.exists() and time.monotonic() < limit:
             time.sleep(0.005)
-        CHANGES[how](last)  # the job is now loading its model of landmarks, for half a second
+        CHANGES["changes"](last)  # the job is now loading its model of landmarks, for half a second
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output[-3000:]
     lines = [line for line in output.splitlines() if line.startswith("facefill: ")]

@@ -10,8 +10,14 @@ from digests import differences, digests
 from project import Project, mistake, names
 from test_kills import start
 
+pytestmark = pytest.mark.slow
+
 MODEL = "results/mine/models/dcgan"
 EPOCHS = 12
+
+
+def train(project: Project) -> str:
+    return project.build("--until", "train_dcgan")
 
 
 @pytest.mark.parametrize("change", ["settings", "code"])
@@ -32,7 +38,7 @@ def test_a_failed_retraining_leaves_the_last_good_weights(built, change):
     assert built.planned()["train_dcgan"] == 1
     built.configure(models={"dcgan": {"generator_lr": rate}})
     module.write_text(code)
-    built.build()
+    train(built)
     assert digests(built.folder / "results") == before
 
 
@@ -53,10 +59,6 @@ def killed(folder_project, tmp_path_factory) -> Project:
     assert (project.folder / MODEL / "weights.safetensors").read_bytes() == good
     project.build("--unlock")
     return project
-
-
-def train(project: Project) -> str:
-    return project.build("--until", "train_dcgan")
 
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(killed, folder_project, tmp_path):

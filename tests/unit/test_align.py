@@ -85,6 +85,7 @@ def test_the_face_is_the_warped_photo(aligner, photo):
     assert np.abs(outcome.face.astype(float) - reference).mean() < 4
 
 
+@pytest.mark.slow
 def test_a_photo_gives_the_same_bytes_again(aligner, photo):
     data = png_bytes(photo)
     first, second = aligner.align(data), Aligner(**SETTINGS).align(data)

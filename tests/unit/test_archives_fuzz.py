@@ -20,6 +20,8 @@ from archives import entry, everything, tar_of, zip_of
 from facefill.download.extract import extract
 from facefill.errors import FacefillError
 
+pytestmark = pytest.mark.slow
+
 # Always the same examples: a test that fails by chance helps nobody who works on something else.
 settings.register_profile("archives", deadline=None, database=None, derandomize=True)
 EXAMPLES = settings(settings.get_profile("archives"), max_examples=150)

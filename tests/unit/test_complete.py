@@ -211,6 +211,7 @@ def test_a_face_alone_is_completed_with_an_encoder_as_in_a_batch(faces, model, e
     assert (many.z[3] == alone.z[0]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["auto", "float32"])
 def test_a_face_alone_is_completed_as_among_63_others(tmp_path, precision):
     """With networks as wide as the default model's, on every thread, wherever the face stands."""

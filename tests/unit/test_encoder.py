@@ -301,6 +301,7 @@ def test_equal_seeds_equal_bytes(tmp_path, of_generator):
     assert not same(one, fit(tmp_path / "c", of_generator, seed=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_an_interrupted_training_ends_with_the_same_bytes(
     tmp_path, monkeypatch, of_generator, epoch
@@ -317,12 +318,14 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     assert np.array_equal(np.stack(whole.samples), np.stack(resumed.samples))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [{"fingerprint": "y"}, {"zoom": 1.2}, {"lr": 0.001}])
 def test_a_foreign_checkpoint_is_never_taken_up(tmp_path, of_generator, other):
     fit(tmp_path / "a", of_generator, epochs=1)
     assert fit(tmp_path / "a", of_generator, epochs=1, **other).images == 4 * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["truncated", "without adam"])
 def test_a_damaged_checkpoint_is_put_away(tmp_path, caplog, of_generator, how):
     one = fit(tmp_path / "a", of_generator)

@@ -281,6 +281,7 @@ def test_a_box_refuses_min_above_max():
         random_holes("box", min=0.6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 64, 128])
 @pytest.mark.parametrize("width", ["thin", "medium", "thick"])
 def test_strokes_hide_10_to_50_percent_whatever_their_width(width, size):

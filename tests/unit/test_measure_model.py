@@ -75,6 +75,7 @@ def values(tree):
     return pd.read_csv(tree / "set_metrics.csv", index_col="metric")["value"]
 
 
+@pytest.mark.slow
 def test_the_table_and_its_bytes(tree):
     assert run(tree) == COUNT
     first = (tree / "set_metrics.csv").read_bytes()
@@ -89,6 +90,7 @@ def test_the_table_and_its_bytes(tree):
     assert (tree / "set_metrics.csv").read_bytes() != first
 
 
+@pytest.mark.slow
 def test_equal_distributions_are_near_0_and_a_constant_one_is_not(tree):
     run(tree)
     equal = values(tree)

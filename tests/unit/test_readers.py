@@ -32,6 +32,7 @@ from project import ROOT
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+COMPLETE = load(CONFIG, SCHEMA)
 
 # The same examples every time: a test that fails only now and then helps nobody.
 quick = settings(
@@ -203,6 +204,7 @@ def flattened(folder: Path, **instead: Path) -> int:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["index.csv", "shard.csv", "shard.zip"])
 def test_a_damaged_shard(shard, file, caplog):
     caplog.set_level("ERROR", "facefill")
@@ -302,7 +304,7 @@ def complete_or_refused(config) -> None:
     try:
         with one_line():
             complete = load(config, SCHEMA)
-            assert complete.keys() == load(CONFIG, SCHEMA).keys()
+            assert complete.keys() == COMPLETE.keys()
             again = load(complete, SCHEMA)
             assert repr(again) == repr(complete)
             assert again["compare"]["masks"] and again["datasets"][again["dataset"]]["kind"]
@@ -310,17 +312,8 @@ def complete_or_refused(config) -> None:
         assert repr(config) == repr(before)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def parsed_once():
-    """The schema costs more time to parse than a configuration to check: parse it once."""
-    schema, parse = yaml.safe_load(SCHEMA.read_text(encoding="utf-8")), yaml.safe_load
-    text = SCHEMA.read_text(encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml, "safe_load", lambda data: schema if data == text else parse(data))
-        yield
-
-
-@thorough
+@pytest.mark.slow
+@settings(thorough, max_examples=150)
 @given(configurations())
 def test_a_changed_configuration(config):
     complete_or_refused(config)
@@ -334,15 +327,15 @@ def test_anything_as_a_configuration(config):
 
 def test_every_value_may_come_as_text():
     """As --config hands nested values over: the same configuration comes out."""
-    complete = load(CONFIG, SCHEMA)
-    for *parents, key in PLACES[1:]:
+    for depth in range(1, max(map(len, PLACES)) + 1):  # a table is not text at once with its values
         config = copy.deepcopy(CONFIG)
-        table = config
-        for parent in parents:
-            table = table[parent]
-        if not isinstance(table[key], str):
-            table[key] = json.dumps(table[key])
-        assert repr(load(config, SCHEMA)) == repr(complete), (*parents, key)
+        for *parents, key in (place for place in PLACES if len(place) == depth):
+            table = config
+            for parent in parents:
+                table = table[parent]
+            if not isinstance(table[key], str):
+                table[key] = json.dumps(table[key])
+        assert repr(load(config, SCHEMA)) == repr(COMPLETE)
 
 
 # -- image headers -----------------------------------------------------------------------------
@@ -442,6 +435,7 @@ def with_checksums(data: bytes) -> bytes:
     return b"".join(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is measured on Linux")
 @pytest.mark.parametrize("kind", PICTURES)
 def test_a_damaged_header_is_a_picture_or_none(kind, capfd):

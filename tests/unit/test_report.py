@@ -457,6 +457,7 @@ def test_page_tells_what_it_must(products):
     assert len(re.findall(marked, html)) == 3
 
 
+@pytest.mark.slow
 def test_methods_of_a_part_of_the_masks(tree, tmp_path):
     """The one that searches, and makes two samples, is not asked for the first mask."""
     part = [run for run in RUNS if run != (next(iter(MASKS)), "ours")]
@@ -640,6 +641,7 @@ def test_a_damaged_course_is_named(tmp_path):
         timings.read_jobs([file])
 
 
+@pytest.mark.slow
 def test_same_bytes_twice(tree, products, tmp_path):
     again = tree.report(tmp_path)
     for key in set(PRODUCTS) - VARYING:
@@ -735,6 +737,7 @@ def test_a_film_is_as_long_as_the_gif(tmp_path):
     assert abs(int(np.asarray(film.convert("RGB")).mean()) - 245) <= 3  # ends where the GIF ends
 
 
+@pytest.mark.slow
 def test_the_page_shows_fewer_faces_of_larger_reports(tree, products, tmp_path, monkeypatch):
     def count(products):
         html = Path(products.index).read_text(encoding="utf-8")

@@ -650,6 +650,7 @@ def by_step(found):
 WILD = {"lr": 2.0, "schedule": "constant"}  # a rate with which the loss goes up and down
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_of_several_restarts_the_better_half_goes_on(run, monkeypatch, keep):
     """Every restart searched alone says which ones must be given up, and what is left."""

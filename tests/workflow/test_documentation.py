@@ -105,6 +105,7 @@ def rules(tmp_path_factory) -> set[str]:
     return rules
 
 
+@pytest.mark.slow
 def test_every_snakemake_target_of_the_readme_exists(readme, rules):
     calls = commands(readme, "snakemake")
     assert calls, "the README shows no snakemake command"
@@ -113,6 +114,7 @@ def test_every_snakemake_target_of_the_readme_exists(readme, rules):
             assert target in rules or target.startswith(("results/", "docs/")), (target, words)
 
 
+@pytest.mark.slow
 def test_every_file_that_the_readme_lets_snakemake_make_can_be_made(readme, tmp_path):
     calls = commands(readme, "snakemake")
     files = {target for words in calls for target in targets(words, ONE, MANY) if "/" in target}

@@ -3,16 +3,11 @@
 Hostile input has tests of its own, in tests/hostile.
 """
 
+import pytest
+
 from project import Project, mistake, names, three_photos
 
-
-def test_an_archive_that_is_not_there(tmp_path):
-    project = Project.new(tmp_path / "project")
-    gone = tmp_path / "gone.tgz"
-    dataset = {"kind": "archive", "urls": [gone.as_uri()]}
-    project.configure(dataset="some", datasets={"some": dataset})
-    line = mistake(project, "--until", "download")
-    names(line, gone.as_uri(), "no such file", "correct the dataset's urls")
+pytestmark = pytest.mark.slow
 
 
 def test_a_bug_of_ours_is_one_line_too(tmp_path):

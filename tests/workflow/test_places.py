@@ -9,9 +9,11 @@ from PIL import Image
 
 from project import Project, mistake, names
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.parametrize("place", ["my faces", "it's", 'a "b" & c; $(touch x) `touch y`'])
-def test_a_project_and_its_python_in_an_odd_place(tmp_path, place):
+
+def test_a_project_and_its_python_in_an_odd_place(tmp_path):
+    place = """it's my "a" & c; $(touch x) `touch y`"""
     project = Project.new(tmp_path / place / "project")
     project.configure(dataset="mine")
     photo = project.folder / "photos" / "somebody" / "1.png"
@@ -32,4 +34,4 @@ def test_a_project_and_its_python_in_an_odd_place(tmp_path, place):
 
 def test_a_place_with_braces_is_refused(tmp_path):
     project = Project.new(tmp_path / "{photo}" / "project")
-    names(mistake(project), "{photo}/project", "braces", "move the project")
+    names(mistake(project, "--dry-run"), "{photo}/project", "braces", "move the project")

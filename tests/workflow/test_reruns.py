@@ -1,6 +1,7 @@
 """What reruns after which change: one test per row of the table in the README."""
 
 import os
+import re
 import shutil
 import time
 
@@ -9,17 +10,28 @@ import pytest
 from PIL import Image
 
 from facefill.photos import shard_of
-from project import Project
+from project import Plan, Project
 
-METHODS = {"complete_latent": 1, "complete_classical": 2}
-FROM_COMPLETION = {**METHODS, "measure": 3, "report": 1}
-OURS = {"complete_latent": 1, "measure": 1, "report": 1}
-TELEA = {"complete_classical": 1, "measure": 1, "report": 1}
+pytestmark = pytest.mark.slow
+
+# Of folder_project: what completes, and who measures it.
+OURS = {"complete_latent": 2, "measure": 2, "report": 1}
+GLCIC = {"complete_feedforward": 1, "measure": 1, "report": 1}
+CLASSICAL = {"complete_classical": 3, "measure": 3, "report": 1}
+LATENT = {"complete_latent": 3, "measure": 3, "report": 1}
+FROM_COMPLETION = {**LATENT, **GLCIC, **CLASSICAL, "measure": 7}
 FROM_ENCODER = {"train_encoder": 1, **OURS}
-FROM_DCGAN = {"train_dcgan": 1, "measure_model": 1, **FROM_ENCODER}
-FROM_DESCRIBE = {"describe": 2, "measure_model": 1, "measure": 3, "report": 1}
-FROM_SPLIT = {"split": 1, "describe": 2, **FROM_DCGAN, **FROM_COMPLETION}
+FROM_DCGAN = {"train_dcgan": 1, "measure_model": 1, "train_encoder": 1, **LATENT}
+FROM_GLCIC = {"train_glcic": 1, **GLCIC}
+FROM_MODELS = {**FROM_DCGAN, **FROM_GLCIC, **FROM_COMPLETION}
+FROM_DESCRIBE = {"describe": 2, "measure_model": 1, "measure": 7, "report": 1}
+FROM_SPLIT = {"split": 1, **FROM_MODELS, **FROM_DESCRIBE}
 FROM_FLATTEN = {"flatten": 1, **FROM_SPLIT}
+
+
+def of(mask: str, *methods: str) -> set[str]:
+    """The wildcards of jobs that complete or measure `mask`."""
+    return {f"dataset=mine, mask={mask}, method={method}" for method in methods}
 
 
 def test_nothing_changed(folder_project):
@@ -47,47 +59,39 @@ def test_results_moved_to_a_fresh_clone(built, tmp_path):
     assert clone.planned() == {}
 
 
-def wildcards(project: Project, rule: str) -> set[str]:
-    """The wildcards of the jobs of `rule` that a dry run would start."""
-    output = project.build("--dry-run")
-    blocks = output.split("rule ")
-    return {
-        line.strip().removeprefix("wildcards: ")
-        for block in blocks
-        if block.startswith(f"{rule}:")
-        for line in block.splitlines()
-        if "wildcards: " in line
-    }
-
-
 def test_a_value_under_one_method(built):
     """The steps of one search: that one is made again under every mask, the other one not."""
-    built.configure(masks={"small": {"kind": "center", "scale": 0.4}})
-    other = {"kind": "latent", "model": "dcgan", "steps": 3}
-    built.configure(methods={"other": other})
-    methods = ["ours", "other", "telea", "mean"]
-    built.configure(compare={"masks": ["center", "small"], "methods": methods})
-    built.build()
     built.configure(methods={"ours": {"steps": 5}})
-    assert built.planned() == {"complete_latent": 2, "measure": 2, "report": 1}
-    assert wildcards(built, "complete_latent") == {
-        f"dataset=mine, mask={mask}, method=ours" for mask in ("center", "small")
-    }
+    plan = built.plan()
+    assert plan.jobs == OURS
+    assert plan.wildcards["complete_latent"] == of("center", "ours") | of("small", "ours")
+
+
+def test_a_value_under_a_method_of_one_pass(built):
+    built.configure(methods={"glcic": {"blend": "none"}})
+    plan = built.plan()
+    assert plan.jobs == GLCIC
+    assert plan.wildcards["complete_feedforward"] == of("center", "glcic")
 
 
 def test_a_new_mask(built):
-    built.configure(compare={"masks": ["center", "random80"]})
-    assert built.planned() == FROM_COMPLETION
-    methods = {"complete_latent": ["ours"], "complete_classical": ["telea", "mean"]}
-    for rule, made in methods.items():
-        expected = {f"dataset=mine, mask=random80, method={method}" for method in made}
-        assert wildcards(built, rule) == expected
+    built.configure(compare={"masks": ["center", "small", "random80"]})
+    plan = built.plan()
+    new = {"complete_latent": ["ours"], "complete_classical": ["telea"]}
+    assert plan.jobs == dict.fromkeys(new, 1) | {"measure": 2, "report": 1}
+    for rule, made in new.items():
+        assert plan.wildcards[rule] == of("random80", *made)
 
 
 def test_another_form_of_a_mask(built):
-    """An encoder learns from masks of its own, whatever those of the report are called."""
+    """Networks learn from masks of their own, whatever those of the report are called."""
     built.configure(masks={"center": {"scale": 0.3}})
-    assert built.planned() == FROM_COMPLETION
+    plan = built.plan()
+    assert plan.jobs == {
+        "complete_latent": 2, "complete_feedforward": 1, "complete_classical": 2, "measure": 5,
+        "report": 1,
+    }  # fmt: skip
+    assert plan.wildcards["measure"] == of("center", "ours", "other", "glcic", "telea", "mean")
 
 
 def test_another_content_of_a_drawn_mask(built):
@@ -96,60 +100,44 @@ def test_another_content_of_a_drawn_mask(built):
     pixels[20:30, 20:30] = 0
     Image.fromarray(pixels).save(drawn)
     built.configure(masks={"drawn": {"kind": "file", "path": "drawn.png"}})
-    built.configure(compare={"masks": ["center", "drawn"], "methods": ["telea", "mean"]})
-    built.build()
+    built.configure(compare={"masks": ["center", "drawn"]}, methods={"telea": {"masks": None}})
+    measured = "results/mine/completions/drawn/telea/metrics.csv"
+    built.build(measured)
     os.utime(drawn, (1, 1))
-    assert built.planned() == {}
+    assert built.planned(measured) == {}
     pixels[40:50, 40:50] = 0
     Image.fromarray(pixels).save(drawn)
-    assert built.planned() == {"complete_classical": 2, "measure": 2, "report": 1}
-    expected = {f"dataset=mine, mask=drawn, method={method}" for method in ("telea", "mean")}
-    assert wildcards(built, "complete_classical") == expected
+    assert built.planned(measured) == {"complete_classical": 1, "measure": 1}
 
 
 def test_a_method_removed_from_the_comparison(built):
-    built.configure(compare={"methods": ["ours", "telea"]})
+    built.configure(compare={"methods": ["ours", "glcic", "telea"]})
     assert built.planned() == {"report": 1}
 
 
 def test_a_mask_removed_from_the_comparison(built):
-    built.configure(masks={"small": {"kind": "center", "scale": 0.4}})
-    built.configure(compare={"masks": ["center", "small"]})
-    built.build()
     built.configure(compare={"masks": ["center"]})
     assert built.planned() == {"report": 1}
 
 
-@pytest.mark.parametrize("change", [{"beta1": 0.6}, {"augment": ["color"]}, {"r1": 1}])
-def test_a_value_under_one_model(built, change):
-    """An encoder's generator: what the encoder says is true of that one alone."""
-    built.configure(models={"dcgan": change})
-    assert built.planned() == FROM_DCGAN
-
-
 MORE_MASKS = [{"kind": "center"}, {"kind": "grid", "step": 2}, {"kind": "lowres", "factor": 4}]
+MODELS = {  # of an encoder's generator: what the encoder says is true of that one alone
+    "dcgan": ([{"beta1": 0.6}, {"augment": ["color"]}, {"r1": 1}], FROM_DCGAN),
+    "encoder": ([{"lr": 0.002}, {"epochs": 3}, {"masks": MORE_MASKS}], FROM_ENCODER),
+    "glcic": ([{"alpha": 0.1}, {"joint_epochs": 2}, {"masks": MORE_MASKS}], FROM_GLCIC),
+}
 
 
-@pytest.mark.parametrize("change", [{"lr": 0.002}, {"epochs": 3}, {"masks": MORE_MASKS}])
-def test_a_value_under_one_encoder(built, change):
-    built.configure(models={"encoder": change})
-    assert built.planned() == FROM_ENCODER
-    assert wildcards(built, "train_encoder") == {"dataset=mine, model=encoder"}
-
-
-def test_an_encoder_is_the_matter_of_the_methods_that_use_it(built):
-    other = {"kind": "latent", "model": "dcgan", "steps": 3}
-    built.configure(methods={"other": other}, compare={"methods": ["ours", "other"]})
-    built.build()
-    code, weight = "workflow/facefill/train/encoder.py", "HOLE_WEIGHT = 2.0"
-    built.edit(code, weight, "HOLE_WEIGHT = 3.0")
-    assert built.planned() == FROM_ENCODER
-    assert wildcards(built, "complete_latent") == {"dataset=mine, mask=center, method=ours"}
-    built.edit(code, "HOLE_WEIGHT = 3.0", weight)
-    assert built.planned() == {}
-    built.configure(models={"encoder": {"lr": 0.002}})
-    assert built.planned() == FROM_ENCODER
-    assert wildcards(built, "complete_latent") == {"dataset=mine, mask=center, method=ours"}
+@pytest.mark.parametrize(
+    ("model", "change"), [(model, change) for model in MODELS for change in MODELS[model][0]]
+)
+def test_a_value_under_one_model(built, model, change):
+    built.configure(models={model: change})
+    plan = built.plan()
+    assert plan.jobs == MODELS[model][1]
+    assert plan.wildcards[f"train_{model}"] == {f"dataset=mine, model={model}"}
+    if model == "encoder":  # it is the matter of the methods that use it
+        assert plan.wildcards["complete_latent"] == of("center", "ours") | of("small", "ours")
 
 
 def test_a_search_without_its_encoder(built):
@@ -158,41 +146,62 @@ def test_a_search_without_its_encoder(built):
     assert built.planned() == OURS
 
 
-def test_a_model_that_nobody_uses(built):
-    built.configure(models={"kumar2018": {"beta1": 0.6}})
+def test_a_new_method_trains_its_model_and_nothing_else(built):
+    small = built.config()["models"]["glcic"]
+    built.configure(models={"context_encoder": small | {"masks": [{"kind": "center"}]}})
+    built.configure(compare={"methods": [*built.config()["compare"]["methods"], "context_encoder"]})
+    built.configure(methods={"context_encoder": {"masks": ["center"]}})
+    plan = built.plan()
+    assert plan.jobs == FROM_GLCIC
+    assert plan.wildcards["train_glcic"] == {"dataset=mine, model=context_encoder"}
+
+
+def test_models_that_nobody_uses(built):
+    changes = {"kumar2018": {"beta1": 0.6}, "ashwin2018": {"alpha": 0.1}}
+    built.configure(models=changes)
     assert built.planned() == {}
 
 
+def test_a_target_is_an_input(built):
+    """A search that takes glcic's completions as a target reruns with these, and trains nothing."""
+    built.configure(compare={"masks": ["center"], "methods": ["ours", "hybrid", "telea", "mean"]})
+    hybrid = {"complete_latent": 1, "measure": 1, "report": 1}
+    assert built.planned() == hybrid
+    completions = "results/mine/completions/center"
+    built.build(f"{completions}/hybrid/samples.npy")
+    drawn, free = (
+        np.load(built.folder / completions / name / "samples.npy") for name in ("hybrid", "ours")
+    )
+    assert (drawn != free).any()
+    built.configure(methods={"glcic": {"blend": "none"}})
+    plan = built.plan()
+    assert plan.jobs == {"complete_feedforward": 1, **hybrid}
+    assert plan.wildcards["complete_latent"] == of("center", "hybrid")
+
+
 def test_the_number_of_one_methods_faces(built):
-    built.configure(methods={"telea": {"faces": 2}})
-    assert built.planned() == TELEA
-    assert wildcards(built, "complete_classical") == {"dataset=mine, mask=center, method=telea"}
-    assert wildcards(built, "measure") == {"dataset=mine, mask=center, method=telea"}
+    built.configure(methods={"mean": {"faces": 2}})
+    plan = built.plan()
+    assert plan.jobs == {"complete_classical": 1, "measure": 1, "report": 1}
+    assert plan.wildcards["complete_classical"] == of("center", "mean")
+    assert plan.wildcards["measure"] == of("center", "mean")
 
 
-def test_a_method_with_faces_of_its_own_asks_for_no_others(built):
-    built.configure(methods={"ours": {"faces": 2}})
-    assert built.planned() == OURS
-    built.build()
-    built.configure(compare={"faces": 3})
-    assert built.planned() == {"complete_classical": 2, "measure": 2, "report": 1}
+def test_the_number_of_compared_faces(built):
+    """A method with faces of its own asks for no others."""
+    built.configure(compare={"faces": 2})
+    plan = built.plan()
+    assert plan.jobs == {**FROM_COMPLETION, "complete_latent": 2, "measure": 6}
+    assert plan.wildcards["complete_latent"] == of("center", "ours") | of("small", "ours")
 
 
 def test_the_masks_of_one_method(built):
     """What is taken out of the report's pairs stays as it is, and is not made again later."""
-    built.configure(masks={"small": {"kind": "center", "scale": 0.4}})
-    built.configure(compare={"masks": ["center", "small"]}, methods={"ours": {"masks": ["center"]}})
-    assert built.planned() == {"complete_classical": 2, "measure": 2, "report": 1}
-    built.build()
     built.configure(methods={"telea": {"masks": ["center", "random80"]}})  # the latter: no matter
     assert built.planned() == {"report": 1}
+    built.build()
     built.configure(methods={"telea": {"masks": None}})
-    assert built.planned() == {}
-
-
-def test_the_number_of_compared_faces(built):
-    built.configure(compare={"faces": 3})
-    assert built.planned() == FROM_COMPLETION
+    assert built.planned() == {"report": 1}
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"test": 0.25}, {"train": 10}])
@@ -223,14 +232,11 @@ def test_the_number_of_shards(built):
 ONE_SHARD = {"index": 1, "align": 1, **FROM_FLATTEN}
 
 
-def aligned_shards(project: Project) -> set[int]:
-    """The shards that a dry run would align."""
-    lines = project.build("--dry-run").splitlines()
-    return {
-        int(line.split("shard=")[1].split(",")[0])
-        for line in lines
-        if "wildcards:" in line and "shard=" in line
-    }
+def one_shard(project: Project, source: str) -> None:
+    """A run would align the shard of `source` and no other."""
+    plan = project.plan()
+    assert plan.jobs == ONE_SHARD
+    assert plan.wildcards["align"] == {f"dataset=mine, shard={shard_of(source, 3)}, shards=3"}
 
 
 def test_a_photo_added(built):
@@ -241,14 +247,13 @@ def test_a_photo_added(built):
     Image.fromarray(pixels).save(added, quality=90)
     split_before = {name: _identities(built, name) for name in ("train", "val", "test")}
 
-    assert built.planned() == ONE_SHARD
-    assert aligned_shards(built) == {shard_of("somebody-new/one more {photo}.jpg", 3)}
+    one_shard(built, "somebody-new/one more {photo}.jpg")
 
-    output = built.build()
+    output = built.build("--until", "split")
     assert output.count("rule align:") == 1
     for name, before in split_before.items():
         assert before - _identities(built, name) == set(), f"somebody left {name}"
-    assert built.planned() == {}
+    assert built.planned().keys().isdisjoint({"index", "align", "flatten", "split"})
 
 
 def _identities(project: Project, name: str) -> set[str]:
@@ -262,15 +267,13 @@ def test_a_photo_changed_with_an_older_date(built):
     pixels = np.asarray(Image.open(photo))[:, ::-1]
     Image.fromarray(pixels).save(photo, quality=90)
     os.utime(photo, (before.st_atime - 1e6, before.st_mtime - 1e6))
-    assert built.planned() == ONE_SHARD
-    assert aligned_shards(built) == {shard_of(f"{photo.parent.name}/{photo.name}", 3)}
+    one_shard(built, f"{photo.parent.name}/{photo.name}")
 
 
 def test_a_photo_removed(built):
     photo = sorted((built.folder / "photos").rglob("*.jpg"))[7]
     photo.unlink()
-    assert built.planned() == ONE_SHARD
-    assert aligned_shards(built) == {shard_of(f"{photo.parent.name}/{photo.name}", 3)}
+    one_shard(built, f"{photo.parent.name}/{photo.name}")
 
 
 # The code of a stage or kind: a comment is content, too. Modules that a script imports count.
@@ -283,28 +286,29 @@ CODE = {
     "workflow/facefill/train/dcgan.py": FROM_DCGAN,
     "workflow/rules/train_dcgan.smk": FROM_DCGAN,
     "workflow/facefill/train/encoder.py": FROM_ENCODER,
-    "workflow/facefill/train/encoder_network.py": FROM_ENCODER,
+    "workflow/facefill/train/encoder_network.py": {**FROM_ENCODER, **LATENT},
     "workflow/scripts/train_encoder.py": FROM_ENCODER,
     "workflow/rules/train_encoder.smk": FROM_ENCODER,
+    "workflow/facefill/train/glcic.py": FROM_GLCIC,
+    "workflow/facefill/train/glcic_networks.py": FROM_GLCIC,
+    "workflow/scripts/train_glcic.py": FROM_GLCIC,
+    "workflow/rules/train_glcic.smk": FROM_GLCIC,
+    "workflow/facefill/train/holes.py": {**FROM_GLCIC, **FROM_ENCODER, "measure": 3},
     "workflow/facefill/describe.py": FROM_DESCRIBE,
     "workflow/rules/describe.smk": FROM_DESCRIBE,
     "workflow/facefill/measure_model.py": {"measure_model": 1, "report": 1},
     "workflow/rules/measure_model.smk": {"measure_model": 1, "report": 1},
-    "workflow/facefill/complete/latent.py": OURS,
-    "workflow/facefill/complete/space.py": OURS,
-    "workflow/scripts/complete_latent.py": OURS,
-    "workflow/facefill/complete/classical/tv.py": {
-        "complete_classical": 2,
-        "measure": 2,
-        "report": 1,
-    },
-    "workflow/rules/complete_classical.smk": {
-        "complete_classical": 2,
-        "measure": 2,
-        "report": 1,
-    },
-    "workflow/facefill/measure.py": {"measure": 3, "report": 1},
+    "workflow/facefill/complete/latent.py": LATENT,
+    "workflow/facefill/complete/space.py": LATENT,
+    "workflow/scripts/complete_latent.py": LATENT,
+    "workflow/facefill/complete/feedforward.py": GLCIC,
+    "workflow/scripts/complete_feedforward.py": GLCIC,
+    "workflow/rules/complete_feedforward.smk": GLCIC,
+    "workflow/facefill/complete/classical/tv.py": CLASSICAL,
+    "workflow/rules/complete_classical.smk": CLASSICAL,
+    "workflow/facefill/measure.py": {"measure": 7, "report": 1},
     "workflow/scripts/report.py": {"report": 1},
+    "workflow/rules/common.smk": {},  # nobody's
 }
 
 
@@ -315,17 +319,24 @@ def test_the_code_of_one_stage(built, path):
     assert built.planned() == CODE[path]
 
 
-TEXTS = ("page.html.j2", "grid.rst", "losses.rst", "encoder_losses.rst", "model_metrics.rst")
-
-
-@pytest.mark.parametrize("text", TEXTS)
-def test_a_caption_or_the_template(built, text):
-    with (built.folder / "workflow/report" / text).open("a") as file:
-        file.write("\n")
-    assert built.planned() == {"report": 1}
-
-
-def test_common_rules_are_nobodys_code(built):
-    with (built.folder / "workflow/rules/common.smk").open("a") as file:
-        file.write("\n# a remark\n")
+def test_code_as_it_was_before(built):
+    """Its date is no matter."""
+    code, weight = "workflow/facefill/train/encoder.py", "HOLE_WEIGHT = 2.0"
+    built.edit(code, weight, "HOLE_WEIGHT = 3.0")
+    assert built.planned() == FROM_ENCODER
+    built.edit(code, "HOLE_WEIGHT = 3.0", weight)
     assert built.planned() == {}
+
+
+TEXTS = ("page.html.j2", "grid.rst", "losses.rst", "encoder_losses.rst", "model_metrics.rst",
+         "completion_losses.rst", "network_samples.rst")  # fmt: skip
+
+
+def test_captions_and_the_template(built):
+    for text in TEXTS:
+        with (built.folder / "workflow/report" / text).open("a") as file:
+            file.write("\n")
+    output = built.build("--dry-run")
+    assert Plan.read(output).jobs == {"report": 1}
+    reason = re.search(r"^    reason: Updated input files: (.*)$", output, re.MULTILINE)[1]
+    assert {f"workflow/report/{text}" for text in TEXTS} == set(reason.split(", "))
