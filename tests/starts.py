@@ -26,7 +26,11 @@ class Starter:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        atexit.register(self._process.stdin.close)
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
 
     def run(
         self, folder: Path, arguments: tuple[str, ...], timeout: float

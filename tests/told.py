@@ -28,20 +28,23 @@ class Told:
 
     def __init__(self, writing: bool):
         self.writing = writing
-        self.rows: dict[str, list[str]] = {part: [] for part in PARTS}
+        self.known = DOCUMENT.read_text(encoding="utf-8").splitlines()
+        self.rows: dict[str, dict[str, None]] = {part: {} for part in PARTS}
 
     def __call__(self, part: str, case: str, line: str) -> None:
         """The user of `case` sees `line`: put it down, or check that the document says so."""
         row = f"| {_cell(case)} | {_cell(plain(line))} |"
-        self.rows[part].append(row)
+        self.rows[part][row] = None
         if not self.writing:
-            known = DOCUMENT.read_text(encoding="utf-8").splitlines()
-            assert row in known, f"docs/hostile-input.md lacks this row; run `make docs`:\n{row}"
+            assert row in self.known, (
+                f"docs/hostile-input.md lacks this row; run `make docs`:\n{row}"
+            )
 
     def write(self) -> None:
-        text = HEAD
+        """Write the document; a row keeps its place, whatever the order of the tests."""
+        text, places = HEAD, {row: place for place, row in enumerate(self.known)}
         for part, title in PARTS.items():
-            rows = "\n".join(self.rows[part])
+            rows = "\n".join(sorted(self.rows[part], key=lambda row: places.get(row, len(places))))
             text += f"\n## {title}\n\n| case | what the user sees |\n|---|---|\n{rows}\n"
         DOCUMENT.write_text(text, encoding="utf-8")
 
