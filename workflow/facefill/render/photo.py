@@ -188,10 +188,12 @@ def _hair_layers(
     keep = shell.cover > 0.04
     layers = []
     for part in (hair.BEHIND, hair.IN_FRONT):
-        kept, near = keep[:, part], points[:, part]
-        if not kept.any():
+        rows = np.flatnonzero(keep[:, part].any(1))
+        if not len(rows):
             layers.append(None)
             continue
+        box = slice(max(0, rows[0] - 2), rows[-1] + 3), part
+        kept, near = keep[box], points[box]
         # The margin must exceed the reach of the closing in raster.rasterise: with 3 pixels,
         # tabs stood out wherever hair touched the border.
         window, shape, pixels = _boxed(near, kept, head_window[2], 8)
@@ -199,12 +201,12 @@ def _hair_layers(
         grid, cover = raster.rasterise(pixels, depth, shape, np.ascontiguousarray(kept))
         if part is hair.IN_FRONT:  # the cheek hides hair on the far side of a turned head
             # ... but on top of the head hair always lies outside.
-            lenient = 40 * smoothstep(-60, -85, shell.surface[:, part, 1])
+            lenient = 40 * smoothstep(-60, -85, shell.surface[*box, 1])
             above = raster.enlarged(_gather(depth + BEHIND + lenient, *grid), shape)
             above -= _moved(head_depth, head_window, window, shape)
             cover *= np.clip(above / 3 + 1.5, 0, 1)
         grid = [raster.enlarged(plane, shape) for plane in grid]
-        seen = _gather(np.ascontiguousarray(attributes[:, part]), *grid)
+        seen = _gather(np.ascontiguousarray(attributes[box]), *grid)
         *colour, alpha = cv2.split(seen)
         layers.append(film.layer(colour, cover * alpha, window))
     return layers
