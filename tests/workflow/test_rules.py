@@ -13,6 +13,8 @@ from PIL import Image
 
 from project import Project
 
+pytestmark = pytest.mark.slow
+
 # Prints what Snakemake compares with the last run: by rule the inputs of one job, and those of its
 # params that do not follow from them.
 ASK = """
