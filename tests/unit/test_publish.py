@@ -7,7 +7,7 @@ import pytest
 
 from facefill.errors import FacefillError
 from facefill.files import write_table
-from facefill.measure import FACE_METRICS, HIGHER_IS_BETTER
+from facefill.metrics import FACE_METRICS, HIGHER_IS_BETTER
 from facefill.report import publish, tables
 from project import ROOT
 from report_tree import write_timing

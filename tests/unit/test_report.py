@@ -18,7 +18,7 @@ from facefill.errors import FacefillError
 from facefill.files import write_table
 from facefill.images import contact_sheet, write_gif, write_png
 from facefill.masks import Masks, make_masks
-from facefill.measure import FACE_METRICS
+from facefill.metrics import FACE_METRICS
 from facefill.report import bootstrap, embed, fit, page, pictures, provenance, tables, timings
 from facefill.report import write as report
 from facefill.report.write import ranked

@@ -13,21 +13,18 @@ import pandas as pd
 from scipy.spatial.distance import pdist
 from skimage.metrics import structural_similarity
 
-from facefill.complete.faces import read_face
+from facefill.complete.faces import read_face, read_samples
 from facefill.describe import read_descriptors
 from facefill.descriptor import Describer
 from facefill.errors import FacefillError
 from facefill.files import write_table
 from facefill.likeness import PEAK, SET_FLOAT_FORMAT, difference, kid, psnr
 from facefill.masks import make_masks
+from facefill.metrics import FACE_METRICS, FLOAT_FORMAT
 from facefill.progress import progress
 from facefill.split import read_split
 
 log = logging.getLogger(__name__)
-
-FACE_METRICS = ["hole_psnr", "psnr", "hole_l1", "l1", "ssim", "hole_ssim", "identity_distance"]
-HIGHER_IS_BETTER = frozenset({"hole_psnr", "psnr", "ssim", "hole_ssim"})  # less is, of the others
-FLOAT_FORMAT = "%.6f"
 
 
 def l1(original: np.ndarray, completed: np.ndarray, where: np.ndarray | None = None) -> float:
@@ -207,27 +204,6 @@ def _sample_spreads(
         values = [value for value in values if not np.isnan(value)]  # of faces with a hole
         rows.append((name, float(np.mean(values)) if values else float("nan"), len(values)))
     return rows
-
-
-def read_samples(path: Path | str, count: int, size: int) -> np.ndarray:
-    """Return uint8 [count, K, size, size, 3]: K completions of every face, in order of the names.
-
-    The first one of each face is the completion that counts. Raises FacefillError naming the file
-    when it holds anything else.
-    """
-    try:
-        samples = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FacefillError(
-            f"{path}: not a readable array ({type(error).__name__}); delete it and run again"
-        ) from error
-    expected = (count, *samples.shape[1:2], size, size, 3)
-    if samples.shape != expected or not samples.size or samples.dtype != np.uint8:
-        raise FacefillError(
-            f"{path} holds {samples.dtype} {list(samples.shape)} instead of uint8 "
-            f"[{count}, K, {size}, {size}, 3]; delete it and run again"
-        )
-    return samples
 
 
 def _check_samples(

@@ -52,6 +52,27 @@ def read_face(path: Path | str, size: int) -> np.ndarray:
     return face
 
 
+def read_samples(path: Path | str, count: int, size: int) -> np.ndarray:
+    """Return uint8 [count, K, size, size, 3]: K completions of every face, in order of the names.
+
+    The first one of each face is the completion that counts. Raises FacefillError naming the file
+    when it holds anything else.
+    """
+    try:
+        samples = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FacefillError(
+            f"{path}: not a readable array ({type(error).__name__}); delete it and run again"
+        ) from error
+    expected = (count, *samples.shape[1:2], size, size, 3)
+    if samples.shape != expected or not samples.size or samples.dtype != np.uint8:
+        raise FacefillError(
+            f"{path} holds {samples.dtype} {list(samples.shape)} instead of uint8 "
+            f"[{count}, K, {size}, {size}, 3]; delete it and run again"
+        )
+    return samples
+
+
 def write_grid(
     grid: Path, names: list[str], faces: np.ndarray, shown: np.ndarray, completed: np.ndarray
 ) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from facefill.errors import FacefillError
 from facefill.files import atomic
-from facefill.measure import HIGHER_IS_BETTER
+from facefill.metrics import HIGHER_IS_BETTER
 from facefill.report import embed
 
 REJECTS = 50

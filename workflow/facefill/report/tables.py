@@ -9,7 +9,7 @@ import pandas as pd
 
 from facefill.errors import FacefillError
 from facefill.files import read_table
-from facefill.measure import FACE_METRICS, HIGHER_IS_BETTER
+from facefill.metrics import FACE_METRICS, HIGHER_IS_BETTER
 from facefill.report.bootstrap import limits, resampled_means
 
 DECIMALS = 6  # of differences, as in the tables: what rounds to 0 is no difference

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from facefill.complete.faces import read_samples
 from facefill.errors import FacefillError
 from facefill.files import atomic, read_table, write_table
 from facefill.likeness import SET_FLOAT_FORMAT
 from facefill.masks import make_masks
-from facefill.measure import FLOAT_FORMAT, read_samples
+from facefill.metrics import FLOAT_FORMAT
 from facefill.report import embed, page, pictures, plots, tables
 from facefill.report.fit import fit_courses, fit_table
 from facefill.report.pictures import Completions
