@@ -18,7 +18,7 @@ from facefill.train import checkpoint, dcgan, weights
 from facefill.train.dcgan import Settings, train
 from facefill.train.health import health
 from facefill.train.networks import (
-    Binomial,
+    Antialias,
     Discriminator,
     Generator,
     feature_channels,
@@ -486,16 +486,34 @@ def test_d_sees_real_faces_and_samples_augmented(tmp_path, monkeypatch):
 # Changes of G's feature maps.
 
 
-def test_the_binomial_filter_removes_a_checkerboard_alone():
+def grey(plane):
+    """The plane as RGB [1, 3, H, W]."""
+    return plane.expand(1, 3, *plane.shape)
+
+
+def test_the_filter_removes_a_checkerboard_of_brightness_alone():
     y, x = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
     checkers, ramp = (-1) ** (y + x), 3 * y + x
-    filtered = Binomial()(torch.stack([checkers, ramp, torch.ones(8, 8)])[None])[0]
-    assert filtered[0, 1:-1, 1:-1].abs().max() == 0
-    assert torch.allclose(filtered[1, 1:-1, 1:-1], ramp[1:-1, 1:-1])
-    assert torch.equal(filtered[2], torch.ones(8, 8))  # at the border, too
-    point = torch.zeros(1, 1, 5, 5)
-    point[0, 0, 2, 2] = 16
-    assert Binomial()(point)[0, 0, 1:4, 1:4].tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+    low_pass = Antialias(8)
+    assert low_pass(grey(checkers))[..., 1:-1, 1:-1].abs().max() == 0
+    assert torch.allclose(low_pass(grey(ramp))[..., 1:-1, 1:-1], grey(ramp)[..., 1:-1, 1:-1])
+    assert torch.equal(low_pass(torch.ones(1, 3, 8, 8)), torch.ones(1, 3, 8, 8))  # borders, too
+    point = torch.zeros(5, 5)
+    point[2, 2] = 16
+    filtered = Antialias(5)(grey(point))[0]
+    for channel in filtered:
+        assert channel[1:4, 1:4].tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+
+
+def test_the_filter_takes_fringes_of_colour_and_leaves_colours():
+    red = torch.tensor([1.0, -0.5, -0.5])[None, :, None, None]  # a colour without brightness
+    x = torch.arange(64.0).expand(64, 64)
+    fringes = red * torch.cos(2 * torch.pi * x / 4)
+    assert Antialias(64)(fringes)[..., 8:-8].abs().max() < 0.01
+    wide = red * torch.cos(2 * torch.pi * x / 64)
+    assert torch.allclose(Antialias(64)(wide), wide, atol=0.03)
+    halves = red * (x >= 32)
+    assert torch.allclose(Antialias(64)(halves).mean(), halves.mean(), atol=1e-6)
 
 
 @pytest.mark.parametrize("antialias", [False, True])
