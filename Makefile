@@ -23,7 +23,7 @@ lint: .venv/installed
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
 
-# Kills builds at random moments, 20 in every stage (half an hour on two cores), and
+# Kills builds at random moments, 12 in every stage (half an hour on two cores), and
 # writes docs/survival.md.
 survival: .venv/installed
 	PYTHONPATH=workflow:tests python tests/survival/kills.py $(ARGS)

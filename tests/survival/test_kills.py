@@ -1,4 +1,4 @@
-"""Killed anywhere, run again, the same end: `make survival` kills every stage 20 times.
+"""Killed anywhere, run again, the same end: `make survival` kills every stage 12 times.
 
 Here is one kill for each way in which results are written.
 """
