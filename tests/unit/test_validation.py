@@ -26,10 +26,10 @@ def short_search(monkeypatch):
 def test_checked_epochs(epochs):
     checked = checked_epochs(epochs)
     assert checked == sorted(set(checked))
-    assert len(checked) == min(epochs, 8)
+    assert len(checked) == min(epochs, validation.CHECKS)
     assert checked[-1] == epochs and checked[0] >= 1
     gaps = np.diff([0, *checked])
-    assert gaps.max() - gaps.min() <= 1 or epochs == 20  # 2.5 apart, rounded: 2 or 3
+    assert gaps.max() - gaps.min() <= 1
 
 
 @pytest.mark.parametrize(

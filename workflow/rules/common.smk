@@ -25,7 +25,9 @@ os.environ.update(
 # up. Beside other work it costs: there, set GOMP_SPINCOUNT=0.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 # Snakemake loads pandas, if it is there, to compare params: 0.4 s for tables that ours never are.
-sys.modules.setdefault("pandas", None)
+# A workflow that takes this one as a module may need pandas itself.
+if not workflow.modifier.is_module:
+    sys.modules.setdefault("pandas", None)
 # Snakemake puts the path of Python into a command line as it is.
 sys.executable = shlex.quote(sys.executable)
 if set("{}") & set(str(WORKFLOW)):

@@ -24,6 +24,7 @@ SAMPLE_SHARE = 4  # one in so many faces of a batch is the generator's own
 VALIDATION_FACES = 64  # are asked for
 BETAS = (0.9, 0.99)
 HOLE_WEIGHT = 2.0  # of hidden pixels beside known ones, which the search will fit anyway
+COLOUR_WEIGHT = 3.0  # of colour beside all differences: a fringe is small, and seen at once
 Z_WEIGHT = 0.02  # of the squared error of a sample's z, or of a real face's z itself
 CHANGES_WEIGHT = 0.02  # of the squared changes
 FEATURES_WEIGHT = 1.0  # of the distance in D's features, which sees a blur where pixels do not
@@ -152,7 +153,10 @@ class _Run(Run):
             )
             features = feature_distance(self.discriminator, completed, faces)
         weight = torch.where(known, 1.0, HOLE_WEIGHT)
-        pixels = ((made.float() - faces).abs() * weight).sum() / (3 * weight.sum())
+        difference = made.float() - faces
+        colour = difference - difference.mean(1, keepdim=True)
+        pixels = ((difference.abs() + COLOUR_WEIGHT * colour.abs()) * weight).sum()
+        pixels = pixels / (3 * weight.sum())
         distance = (predicted.float() - wanted).square().mean()
         change = torch.zeros((), device=z.device)
         if changes is not None:
