@@ -186,6 +186,7 @@ FORMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_a_face_alone_is_completed_as_in_a_batch(faces, model, form):
     many = run(NAMES, faces, model, **FORMS[form])

@@ -25,6 +25,8 @@ from facefill.train.pictures import write_completion_losses
 
 pytestmark = pytest.mark.usefixtures("one_thread", "short_validation")
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 CENTER = {"kind": "center", "scale": 0.25}
 SETTINGS = Settings(
@@ -144,7 +146,6 @@ def test_history_says_what_every_phase_has(tmp_path):
     assert np.asarray(Image.open(tmp_path / "losses.png")).std() > 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("reconstruction", ["l1", "l2"])
 def test_training_lowers_the_loss(tmp_path, reconstruction):
     changes = {"reconstruction": reconstruction, "generator_lr": 0.01, "masks": (CENTER,)}
@@ -364,7 +365,6 @@ def whole(tmp_path_factory):
     return make
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epoch", "norm"), [(1, False), (2, False), (3, False), (3, True), (4, False), (4, True)]
 )
@@ -389,7 +389,6 @@ def test_a_foreign_checkpoint_is_never_taken_up(tmp_path, other):
     assert fit(tmp_path / "a", **phases(1), **other).images == 2 * 8
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["discriminators_optimizer", "kept", "updates"])
 def test_a_damaged_checkpoint_is_put_away(tmp_path, caplog, lost):
     one = fit(tmp_path / "a", **phases(1, 0, 1))

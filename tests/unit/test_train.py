@@ -32,6 +32,8 @@ from trap import Trap
 
 pytestmark = pytest.mark.usefixtures("one_thread", "short_recalibration")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def short_recalibration(monkeypatch):
@@ -148,7 +150,6 @@ def interrupted(patch, epoch):
     patch.setattr(checkpoint, "save", save_then_die)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -173,7 +174,6 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatc
     assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "resumed.csv").read_bytes()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "other", [{"seed": 1}, {"fingerprint": "y"}, {"beta1": 0.6}, {"zoom": 1.5}]
 )
@@ -199,7 +199,6 @@ def damaged(file, how):
         torch.save({"generator": Trap(file.with_name("sprung"))}, file)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     ["truncated", "empty", "without discriminator", "without kept", "another shape", "trap"],
@@ -256,7 +255,6 @@ def test_tensorboard_shows_every_epoch_once(tmp_path, monkeypatch):
     assert [event.step for event in events.Scalars("d_loss")] == [1, 2, 3]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("network", ["average", "discriminator"])
 def test_damaged_kept_networks_are_noticed_at_the_start(tmp_path, caplog, scores, network):
     scores += BEST_IS_SECOND * 2
@@ -333,7 +331,6 @@ def test_without_validation_the_last_epoch_is_kept(tmp_path):
     assert trained.history[["val_hole_psnr", "val_identity_distance"]].isna().all(axis=None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_resumed_training_keeps_the_same_epoch(tmp_path, monkeypatch, scores, epoch):
     """Whether the best one comes before the end of the session that dies, or is its last."""
@@ -370,7 +367,6 @@ def test_some_epochs_of_a_long_training_are_validated(tmp_path, scores):
     assert not np.isnan(history.loc[history["kept"] == 1, "val_hole_psnr"]).any()
 
 
-@pytest.mark.slow
 def test_the_validation_is_reproducible_and_changes_nothing_else(tmp_path):
     one = fit(tmp_path / "a", validation_faces=3)
     assert one.history.equals(fit(tmp_path / "b", validation_faces=3).history)
@@ -452,7 +448,6 @@ def test_each_part_of_it_matters(tmp_path, change):
     assert not all(torch.equal(a, b) for a, b in zip(*generators, strict=True))
 
 
-@pytest.mark.slow
 def test_r1_is_paid_at_every_16th_step_across_epochs(tmp_path, monkeypatch):
     """With two steps per epoch that is steps 0 and 16, also after a resumption."""
     paid = []
