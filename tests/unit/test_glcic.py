@@ -23,9 +23,7 @@ from facefill.train.networks import from_unit, to_unit
 from facefill.train.observed import observed_by_network
 from facefill.train.pictures import write_completion_losses
 
-pytestmark = pytest.mark.usefixtures("one_thread", "short_validation")
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "short_validation")]
 
 SIZE = 32
 CENTER = {"kind": "center", "scale": 0.25}

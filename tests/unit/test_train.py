@@ -30,9 +30,7 @@ from facefill.train.networks import (
 from facefill.train.pictures import write_samples
 from trap import Trap
 
-pytestmark = pytest.mark.usefixtures("one_thread", "short_recalibration")
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "short_recalibration")]
 
 
 @pytest.fixture
