@@ -215,7 +215,7 @@ def test_its_statistics_are_those_of_all_masks(tmp_path, of_generator):
     """Not of those that its last batches happened to have."""
     trained = fit(tmp_path, of_generator).networks["encoder"]
     pixels = torch.from_numpy(own_faces()).permute(0, 3, 1, 2)
-    compute = device.choose("cpu")
+    compute = load_dcgan(*of_generator, SIZE, "cpu").compute
     holes = Holes(SETTINGS.masks, SIZE, 1.0, compute)
     for stream, expected in ((-1, True), (-2, False)):
         again = copy.deepcopy(trained)

@@ -863,9 +863,9 @@ def predicted(monkeypatch):
 
 def made_of(model, z, changes):
     """What the model's generator makes, as pixels."""
-    generator = load_dcgan(*model, SIZE, "cpu").generator
-    with torch.no_grad():
-        return latent._pixels(generator(z, changes)).astype(int)
+    dcgan = load_dcgan(*model, SIZE, "cpu")
+    with torch.no_grad(), dcgan.compute.autocast():
+        return latent._pixels(dcgan.generator(z, changes)).astype(int)
 
 
 def contextual(found):
