@@ -8,7 +8,6 @@ import torch
 from test_complete import faces, one_thread  # noqa: F401
 from test_train import interrupted
 
-from facefill import device
 from facefill.errors import FacefillError
 from facefill.files import write_table
 from facefill.masks import make_masks
