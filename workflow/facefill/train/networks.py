@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 FIRST_SIDE = 4  # of G's first feature map and D's last
-COLOUR_PASSES = 8  # of Antialias: a Gaussian of 2 pixels' deviation
+COLOUR_PASSES = 2  # of Antialias: about a Gaussian of 1 pixel's deviation
 
 
 class Generator(nn.Module):
