@@ -14,7 +14,7 @@ from facefill.likeness import psnr
 from facefill.masks import make_masks
 from facefill.train.networks import Generator, from_unit, to_unit
 
-CHECKS = 6  # epochs that are compared, evenly spaced, the last one among them
+CHECKS = 4  # epochs that are compared, evenly spaced, the last one among them
 STEPS = 60
 LR = 0.1  # of the search, decayed along a cosine
 MASK = {"kind": "center", "scale": 0.25}
