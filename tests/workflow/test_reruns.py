@@ -47,6 +47,12 @@ def test_a_touch_of_every_source_and_input(built):
     assert built.planned() == {}
 
 
+@pytest.mark.parametrize("threads", [["--cores", "1"], ["--set-threads", "train_dcgan=2"]])
+def test_another_number_of_threads(folder_project, threads):
+    """Nor does a machine with other cores train anew what is trained."""
+    assert folder_project.planned(*threads) == {}
+
+
 def test_the_photo_cache_lost(built):
     (built.folder / ".snakemake" / "facefill-photos.json").unlink()
     assert built.planned() == {}

@@ -20,10 +20,12 @@ pytestmark = pytest.mark.slow
 ASK = """
 import json, sys
 from pathlib import Path
+from types import SimpleNamespace
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import OutputSettings, ResourceSettings
 
 some, by_rule, told = *json.loads(sys.argv[1]), {}
+job = SimpleNamespace(resources=SimpleNamespace(_cores=1))  # for params that take `threads`
 with SnakemakeApi(OutputSettings()) as api:
     project = api.workflow(ResourceSettings(cores=1), snakefile=Path("Snakefile"))
     for rule in project._workflow.rules:
@@ -31,7 +33,7 @@ with SnakemakeApi(OutputSettings()) as api:
             own = some | by_rule.get(rule.name, {})
             own = {name: own[name] for name in rule.wildcard_names}
             inputs, outputs = rule.expand_input(own)[0], rule.expand_output(own)[0]
-            params = rule.expand_params(own, inputs, outputs, None)[1]
+            params = rule.expand_params(own, inputs, outputs, job)[1]
             told[rule.name] = [[str(file) for file in inputs], [str(param) for param in params]]
 print(json.dumps(told))
 """
