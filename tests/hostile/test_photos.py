@@ -31,7 +31,7 @@ from facefill.photos import MAX_BYTES, digest, find_photos, photo_sha256
 from facefill.render import render_photo
 from project import Project, as_nobody, names, three_photos, without_privileges
 
-FACE = render_photo(0, 1, 0)[0]
+FACE = render_photo(0, 4, 0)[0]
 GREY = np.asarray(Image.fromarray(FACE).convert("L"))
 
 

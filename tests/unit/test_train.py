@@ -28,6 +28,7 @@ from facefill.train.networks import (
     to_unit,
 )
 from facefill.train.pictures import write_samples
+from facefill.train.validation import CHECKS
 from trap import Trap
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "short_recalibration")]
@@ -357,9 +358,9 @@ def test_a_resumed_training_whose_best_epoch_is_long_past(tmp_path, monkeypatch,
 
 
 def test_some_epochs_of_a_long_training_are_validated(tmp_path, scores):
-    scores += [(20.0, 0.5)] * 8
+    scores += [(20.0, 0.5)] * CHECKS
     history = fit(tmp_path / "a", epochs=10, validation_faces=3).history
-    assert history["val_hole_psnr"].count() == 8
+    assert history["val_hole_psnr"].count() == CHECKS
     assert not np.isnan(history["val_hole_psnr"].iloc[-1])
     assert history["kept"].sum() == 1
     assert not np.isnan(history.loc[history["kept"] == 1, "val_hole_psnr"]).any()
