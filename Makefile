@@ -13,7 +13,7 @@ PYTEST = python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorde
 test: .venv/installed
 	$(PYTEST) $(ARGS)
 
-# What finds most mistakes in a minute: no run of Snakemake, no long training.
+# What finds most mistakes in 90 seconds: no run of Snakemake, no long training.
 test-fast: .venv/installed
 	$(PYTEST) -m "not slow" $(ARGS)
 
