@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from facefill import machine, work
+from facefill.complete import feedforward, latent
 
 MODELS = {
     "small": {
@@ -56,6 +57,10 @@ def test_a_judged_search_and_a_larger_face_cost_more():
     assert work.of_completion(search, MODELS, 128) > 4 * plain
     one_pass = work.of_completion({"kind": "feedforward", "model": "glcic"}, MODELS, 64)
     assert 1e9 < one_pass / work.SEARCH_BATCH < 3e9  # 2 GMAC per face, published widths
+
+
+def test_the_batch_is_that_of_the_completions():
+    assert work.SEARCH_BATCH == latent.BATCH == feedforward.BATCH
 
 
 @pytest.fixture
