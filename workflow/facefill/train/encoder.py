@@ -21,7 +21,7 @@ from facefill.train.run import ModelSettings, Run, Trained, carry_out
 from facefill.train.trained_dcgan import TrainedDcgan, load_dcgan
 
 SAMPLE_SHARE = 4  # one in so many faces of a batch is the generator's own
-VALIDATION_FACES = 64  # are asked for
+VALIDATION_FACES = 32  # are asked for
 BETAS = (0.9, 0.99)
 HOLE_WEIGHT = 2.0  # of hidden pixels beside known ones, which the search will fit anyway
 COLOUR_WEIGHT = 3.0  # of colour beside all differences: a fringe is small, and seen at once
