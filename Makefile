@@ -35,18 +35,18 @@ protections: .venv/installed
 
 # Compares every checksum that the workflow wrote down with what lies there now.
 verify: .venv/installed
-	PYTHONPATH=workflow python workflow/verify.py
+	PYTHONPATH=workflow python tools/verify.py
 
 # Speed as ratios within one run; needs a folder of photos: make bench PHOTOS=results/synthetic/raw
 PHOTOS ?= results/synthetic/raw
 bench: .venv/installed
-	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=workflow python workflow/bench/train.py
-	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=workflow python workflow/bench/search.py
-	PYTHONPATH=workflow python workflow/bench/align.py $(PHOTOS)
+	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=workflow python tools/bench/train.py
+	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=workflow python tools/bench/search.py
+	PYTHONPATH=workflow python tools/bench/align.py $(PHOTOS)
 
 # The README's table of the configuration, from the schema, and docs/hostile-input.md, by its tests.
 docs: .venv/installed
-	PYTHONPATH=workflow python workflow/docs/configuration.py
+	PYTHONPATH=workflow python tools/docs/configuration.py
 	python -m pytest tests/hostile --write-docs
 
 clean:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from facefill.files import sha256_file
+from facefill.core.files import sha256_file
 
 # DESIGN.md, section 1: what holds times, dates and paths. Checkpoints are no results.
 VARIES = re.compile(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facefill.masks import Masks
+from facefill.core.masking import Masks
 
 EVERY_MASK = {
     "center": {"kind": "center", "scale": 0.25},

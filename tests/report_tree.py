@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facefill.files import write_table
-from facefill.images import contact_sheet, write_gif, write_png
-from facefill.masks import make_masks
+from facefill.core.files import write_table
+from facefill.core.images import contact_sheet, write_gif, write_png
+from facefill.core.masking import make_masks
 from facefill.measure import measure_face
 from facefill.report.write import Choice, Products, Sources, write_report
 

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from facefill.config import load
-from facefill.descriptor import Describer
-from facefill.files import sha256_path
-from facefill.train.networks import Discriminator, Generator
+from facefill.core.descriptor import Describer
+from facefill.core.files import sha256_path
+from facefill.models.dcgan.networks import Discriminator, Generator
 from facefill.train.weights import load as load_weights
 from project import SYNTHETIC, TINY, Project
 

@@ -21,7 +21,7 @@ import pytest
 from archives import entry, everything, repeated, tar_of, tree, zip_of
 from facefill.download import download
 from facefill.download import fetch as fetch_module
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 from project import Project, names
 from server import (
     HTML,

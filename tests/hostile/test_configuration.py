@@ -16,7 +16,7 @@ from snakemake.utils import update_config
 
 from facefill.align import Aligner
 from facefill.config import check_yaml, load
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 from project import ROOT, Project, mistake, names, three_photos
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"

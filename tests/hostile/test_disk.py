@@ -18,8 +18,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from digests import digests
-from facefill.errors import FacefillError
-from facefill.train.trained_dcgan import load_dcgan
+from facefill.core.errors import FacefillError
+from facefill.models.dcgan.trained import load_dcgan
 from project import ROOT, Project, mistake, names
 from trap import Trap
 
@@ -146,7 +146,7 @@ def test_results_on_a_read_only_disk(built, told):
 def verify(project: Project) -> tuple[int, list[str]]:
     """What `make verify` says of the project: exit code, and its lines on stderr."""
     process = subprocess.run(
-        [sys.executable, str(ROOT / "workflow/verify.py")],
+        [sys.executable, str(ROOT / "tools/verify.py")],
         cwd=project.folder,
         env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
         capture_output=True,

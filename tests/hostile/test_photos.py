@@ -22,12 +22,12 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from facefill.align import Aligner, Outcome, align_shard
-from facefill.errors import FacefillError
-from facefill.files import write_table
+from facefill.core.errors import FacefillError
+from facefill.core.files import write_table
 from facefill.flatten import flatten
-from facefill.images import MAX_SCANS, decode_photo
+from facefill.core.images import MAX_SCANS, decode_photo
 from facefill.index import index_photos
-from facefill.photos import MAX_BYTES, digest, find_photos, photo_sha256
+from facefill.core.photos import MAX_BYTES, digest, find_photos, photo_sha256
 from facefill.render import render_photo
 from project import Project, as_nobody, names, three_photos, without_privileges
 

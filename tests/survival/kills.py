@@ -25,7 +25,7 @@ from pathlib import Path
 from threading import Thread
 
 from digests import differences, digests
-from facefill.files import sha256_file
+from facefill.core.files import sha256_file
 from facefill.report.timings import busy
 from project import ROOT, TINY, Project
 

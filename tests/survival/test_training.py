@@ -23,13 +23,13 @@ def train(project: Project) -> str:
 @pytest.mark.parametrize("change", ["settings", "code"])
 def test_a_failed_retraining_leaves_the_last_good_weights(built, change):
     weights = built.folder / MODEL / "weights.safetensors"
-    module = built.folder / "workflow/facefill/train/dcgan.py"
+    module = built.folder / "workflow/facefill/models/dcgan/training.py"
     good, before = weights.read_bytes(), digests(built.folder / "results")
     rate, code = built.config()["models"]["dcgan"]["generator_lr"], module.read_text()
     if change == "settings":
         built.configure(models={"dcgan": {"generator_lr": 1e30}})
     else:
-        built.edit("workflow/facefill/train/dcgan.py", "torch.manual_seed(seed)", "1 / 0")
+        built.edit("workflow/facefill/models/dcgan/training.py", "torch.manual_seed(seed)", "1 / 0")
     line = mistake(built)
     if change == "settings":
         names(line, "the losses are no longer numbers", "lower the model's learning rates")
@@ -80,6 +80,6 @@ def test_a_foreign_checkpoint_is_never_taken_up(killed, tmp_path, other):
     elif other == "data":
         project.configure(split={"seed": 1})
     else:
-        with (project.folder / "workflow/facefill/train/networks.py").open("a") as file:
+        with (project.folder / "workflow/facefill/models/dcgan/networks.py").open("a") as file:
             file.write("\n# a remark\n")
     assert "training goes on" not in train(project)

@@ -13,11 +13,11 @@ from PIL import Image
 
 from facefill import align
 from facefill.align import COLUMNS, Aligner, Outcome, align_shard, member, warp
-from facefill.errors import FacefillError
-from facefill.files import sha256_file
-from facefill.images import png_bytes
-from facefill.photos import digest, find_photos, photo_sha256, shard_of
-from facefill.template import ANCHORS, template_points
+from facefill.core.errors import FacefillError
+from facefill.core.files import sha256_file
+from facefill.core.images import png_bytes
+from facefill.core.photos import digest, find_photos, photo_sha256, shard_of
+from facefill.core.template import ANCHORS, template_points
 
 SETTINGS = {
     "predictor": None,

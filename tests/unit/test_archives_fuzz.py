@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from archives import entry, everything, tar_of, zip_of
 from facefill.download.extract import extract
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from facefill.train.augment import AUGMENTATIONS, augment
+from facefill.models.dcgan.augment import AUGMENTATIONS, augment
 
 SIZE = 32
 KINDS = list(AUGMENTATIONS)

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from facefill.complete.blend import blend, poisson
+from facefill.core.blend import blend, poisson
 
 SIZE = 12
 

@@ -9,10 +9,10 @@ import yaml
 from scipy.spatial.distance import cdist
 
 from facefill.complete.classical.complete import METHODS, complete
-from facefill.complete.classical.mean import mean_face
-from facefill.complete.classical.patchmatch import _Field
-from facefill.complete.faces import fill
-from facefill.masks import Masks, make_masks, observe
+from facefill.methods.mean import mean_face
+from facefill.methods.patchmatch.fill import _Field
+from facefill.complete import fill
+from facefill.core.masking import Masks, make_masks, observe
 from holes import EVERY_MASK, noise_in_the_hole, smooth_faces
 from project import ROOT
 
@@ -281,8 +281,8 @@ def test_methods_are_different_methods():
 def test_nothing_imports_torch():
     """A comparison of these methods alone must not wait for it."""
     code = "import sys, facefill.complete.classical.complete\n"
-    code += "import facefill.complete.classical.mean\n"
-    code += "import facefill.complete.faces\nprint(*sys.modules)"
+    code += "import facefill.methods.mean\n"
+    code += "import facefill.complete\nprint(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", code],
         env={"PYTHONPATH": str(ROOT / "workflow")},

@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from facefill.complete.blend import blend
-from facefill.complete.faces import masked, write_completions, write_grid
-from facefill.complete.latent import BATCH, search
-from facefill.complete.loss import contextual_weights
-from facefill.errors import FacefillError
-from facefill.files import sha256_file
-from facefill.images import decode_photo
-from facefill.masks import Masks, make_masks, observe
+from facefill.core.blend import blend
+from facefill.complete import masked, write_completions, write_grid
+from facefill.methods.latent.search import BATCH, search
+from facefill.methods.latent.loss import contextual_weights
+from facefill.core.errors import FacefillError
+from facefill.core.files import sha256_file
+from facefill.core.images import decode_photo
+from facefill.core.masking import Masks, make_masks, observe
 from facefill.split import choose_faces
 from facefill.train import weights
-from facefill.train.encoder_network import make_encoder
-from facefill.train.networks import Discriminator, Generator, from_unit, sample_z
+from facefill.models.encoder.network import make_encoder
+from facefill.models.dcgan.networks import Discriminator, Generator
+from facefill.core.tensors import from_unit, sample_z
 from holes import EVERY_MASK, everywhere, noise_in_the_hole, smooth_faces
 from trap import Trap
 

@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 
 from facefill.config import load
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"

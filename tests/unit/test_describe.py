@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from facefill.describe import describe, read_descriptors
-from facefill.descriptor import Describer
-from facefill.errors import FacefillError
+from facefill.core.descriptor import Describer
+from facefill.core.errors import FacefillError
 from facefill.split import choose_faces
 from trap import Trap
 

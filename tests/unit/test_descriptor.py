@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from facefill.descriptor import BATCH, Describer, _model_file
-from facefill.descriptor_network import DescriptorNetwork
-from facefill.errors import FacefillError
+from facefill.core.descriptor import BATCH, Describer, _model_file
+from facefill.core.descriptor_network import DescriptorNetwork
+from facefill.core.errors import FacefillError
 from facefill.render import render_photo
 
 SIZE = 64

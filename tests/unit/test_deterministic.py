@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from test_complete import one_thread  # noqa: F401
 
-from facefill import device
-from facefill.train.networks import random_stream
+from facefill.core import device
+from facefill.core.tensors import random_stream
 from facefill.train.run import Run
 
 # ruff: noqa: F811

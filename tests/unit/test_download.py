@@ -25,7 +25,7 @@ from archives import entry, repeated, tar_of, tree, zip_of
 from facefill.download import download
 from facefill.download import extract as extract_module
 from facefill.download import fetch as fetch_module
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 from server import (
     FORM,
     HTML,

@@ -8,23 +8,18 @@ import torch
 from test_complete import faces, one_thread  # noqa: F401
 from test_train import interrupted
 
-from facefill.errors import FacefillError
-from facefill.files import write_table
-from facefill.masks import make_masks
-from facefill.train import encoder, weights
-from facefill.train.encoder import Settings, train
-from facefill.train.encoder_network import Encoder
+from facefill.core.errors import FacefillError
+from facefill.core.files import write_table
+from facefill.core.masking import make_masks
+from facefill.models.encoder import training as encoder
+from facefill.train import weights
+from facefill.models.encoder.training import Settings, train
+from facefill.models.encoder.network import Encoder
 from facefill.train.holes import Holes, recalibrate
-from facefill.train.networks import (
-    Discriminator,
-    Generator,
-    feature_channels,
-    from_unit,
-    random_stream,
-    to_unit,
-)
-from facefill.train.observed import observed_by_network
-from facefill.train.trained_dcgan import load_dcgan
+from facefill.models.dcgan.networks import Discriminator, Generator, feature_channels
+from facefill.core.tensors import from_unit, random_stream, to_unit
+from facefill.core.observed import observed_by_network
+from facefill.models.dcgan.trained import load_dcgan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -14,18 +14,18 @@ from test_complete import (
     one_thread,  # noqa: F401
 )
 
-from facefill.complete import feedforward
-from facefill.complete.batches import batches
-from facefill.complete.blend import blend
-from facefill.complete.classical.telea import telea
-from facefill.complete.feedforward import SETTINGS, complete
-from facefill.device import choose
-from facefill.errors import FacefillError
-from facefill.masks import Masks, make_masks, observe
+from facefill.methods import feedforward
+from facefill.core.batches import batches
+from facefill.core.blend import blend
+from facefill.methods.telea import telea
+from facefill.methods.feedforward import SETTINGS, complete
+from facefill.core.device import choose
+from facefill.core.errors import FacefillError
+from facefill.core.masking import Masks, make_masks, observe
 from facefill.train import weights
-from facefill.train.glcic_networks import CompletionNetwork, Discriminators
-from facefill.train.networks import from_unit, to_unit
-from facefill.train.observed import observed_by_network
+from facefill.models.glcic.networks import CompletionNetwork, Discriminators
+from facefill.core.tensors import from_unit, to_unit
+from facefill.core.observed import observed_by_network
 
 # ruff: noqa: F811
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from facefill.align import COLUMNS, GEOMETRY_COLUMNS, member
-from facefill.errors import FacefillError
-from facefill.files import add_to_zip, csv_rows, sha256_bytes
+from facefill.core.errors import FacefillError
+from facefill.core.files import add_to_zip, csv_rows, sha256_bytes
 from facefill.flatten import MANIFEST_COLUMNS, face_names, flatten
-from facefill.images import png_bytes
-from facefill.photos import shard_of
+from facefill.core.images import png_bytes
+from facefill.core.photos import shard_of
 
 # Names
 

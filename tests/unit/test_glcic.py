@@ -11,18 +11,19 @@ from PIL import Image
 from test_complete import one_thread  # noqa: F401
 from test_train import interrupted
 
-from facefill import device
-from facefill.errors import FacefillError
-from facefill.files import write_table
-from facefill.likeness import psnr
-from facefill.masks import make_masks
-from facefill.train import glcic, holes
-from facefill.train.glcic import Settings, optimizer, reconstruction_loss, train
-from facefill.train.health import completion_health
-from facefill.train.networks import from_unit, to_unit
-from facefill.train.observed import observed_by_network
+from facefill.core import device
+from facefill.core.errors import FacefillError
+from facefill.core.files import write_table
+from facefill.core.likeness import psnr
+from facefill.core.masking import make_masks
+from facefill.models.glcic import training as glcic
+from facefill.train import holes
+from facefill.models.glcic.training import Settings, optimizer, reconstruction_loss, train
+from facefill.models.dcgan.health import completion_health
+from facefill.core.tensors import from_unit, to_unit
+from facefill.core.observed import observed_by_network
 from facefill.train.pictures import write_completion_losses
-from facefill.train.validation import CHECKS
+from facefill.models.dcgan.validation import CHECKS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "short_validation")]
 

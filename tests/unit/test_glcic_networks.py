@@ -5,15 +5,9 @@ import torch
 from test_complete import one_thread  # noqa: F401
 from torch import nn
 
-from facefill import device
-from facefill.masks import make_masks
-from facefill.train.glcic_networks import (
-    CompletionNetwork,
-    Discriminators,
-    dilations,
-    patch_corners,
-    patches_at,
-)
+from facefill.core import device
+from facefill.core.masking import make_masks
+from facefill.models.glcic.networks import CompletionNetwork, Discriminators, dilations, patch_corners, patches_at
 from facefill.train.holes import VARIANTS, Holes
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -12,10 +12,12 @@ import test_glcic
 import test_train
 import torch
 
-from facefill.complete import loss
-from facefill.complete.latent import search
-from facefill.masks import make_masks, observe
-from facefill.train import dcgan, encoder, glcic
+from facefill.methods.latent import loss
+from facefill.methods.latent.search import search
+from facefill.core.masking import make_masks, observe
+from facefill.models.dcgan import training as dcgan
+from facefill.models.encoder import training as encoder
+from facefill.models.glcic import training as glcic
 from holes import smooth_faces
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

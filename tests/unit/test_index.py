@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facefill.errors import FacefillError
-from facefill.files import read_table, write_table
+from facefill.core.errors import FacefillError
+from facefill.core.files import read_table, write_table
 from facefill.index import index_photos, strip_common_folder
-from facefill.photos import cached_digests, digest
+from facefill.core.photos import cached_digests, digest
 
 SCRIPT = Path(__file__).parents[2] / "workflow/scripts/index.py"
 COLUMNS = ["source", "identity", "bytes", "sha256"]

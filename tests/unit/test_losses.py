@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from facefill.train.losses import discriminator_loss, generator_loss, r1_penalty, verdict
+from facefill.models.dcgan.losses import discriminator_loss, generator_loss, r1_penalty, verdict
 
 REAL, FAKE = torch.tensor([0.0, 2.0]), torch.tensor([-1.0, 3.0])
 

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
-from facefill import machine, work
-from facefill.complete import feedforward, latent
+from facefill.core import machine
+from facefill import work
+from facefill.methods import feedforward
+from facefill.methods.latent import search as latent
 
 MODELS = {
     "small": {
@@ -103,7 +105,7 @@ def test_a_cgroups_quota_counts(granted, lines, files, cores):
 
 def test_the_affinity_counts():
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-    code += "from facefill.machine import usable_cores; print(usable_cores())"
+    code += "from facefill.core.machine import usable_cores; print(usable_cores())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd="workflow", capture_output=True, text=True, check=True
     )

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 from facefill.holes import Hides, hides
-from facefill.masks import Masks, _draw, make_masks, observe
-from facefill.template import template_points
+from facefill.core.masking import Masks, _draw, make_masks, observe
+from facefill.core.template import template_points
 
 NAMES = [f"Person_{number}__photo" for number in range(40)]
 RANDOM = {

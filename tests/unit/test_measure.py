@@ -4,15 +4,16 @@ import pandas as pd
 import pytest
 from skimage.metrics import structural_similarity
 
-from facefill import likeness, measure
-from facefill.complete.faces import read_face
+from facefill.core import likeness
+from facefill import measure
+from facefill.complete import read_face
 from facefill.describe import describe
-from facefill.descriptor import Describer
-from facefill.errors import FacefillError
-from facefill.images import write_png
-from facefill.masks import make_masks
+from facefill.core.descriptor import Describer
+from facefill.core.errors import FacefillError
+from facefill.core.images import write_png
+from facefill.core.masking import make_masks
 from facefill.render import render_photo
-from facefill.template import ANCHORS, template_points
+from facefill.core.template import ANCHORS, template_points
 
 SIZE = 64
 CENTER = {"kind": "center", "scale": 0.25}

@@ -7,10 +7,11 @@ import torch
 from test_complete import one_thread  # noqa: F401
 
 from facefill.describe import describe
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 from facefill.measure_model import measure_model
 from facefill.train import weights
-from facefill.train.networks import Discriminator, Generator, from_unit
+from facefill.models.dcgan.networks import Discriminator, Generator
+from facefill.core.tensors import from_unit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

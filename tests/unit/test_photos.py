@@ -1,4 +1,4 @@
-"""facefill.photos: what is a photo, and digests that notice every change."""
+"""facefill.core.photos: what is a photo, and digests that notice every change."""
 
 import hashlib
 import json
@@ -12,18 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facefill import photos
-from facefill.errors import FacefillError
-from facefill.photos import (
-    MAX_BYTES,
-    Photo,
-    cached_digests,
-    digest,
-    find_photos,
-    open_photo,
-    photo_sha256,
-    shard_of,
-)
+from facefill.core import photos
+from facefill.core.errors import FacefillError
+from facefill.core.photos import MAX_BYTES, Photo, cached_digests, digest, find_photos, open_photo, photo_sha256, shard_of
 from project import as_nobody
 
 sources = st.text(st.characters(blacklist_characters="\0", codec="utf-8"), min_size=1)
@@ -321,10 +312,10 @@ def test_many_photos_in_order(tmp_path, monkeypatch):
 
 def test_imports_nothing_slow():
     """The Snakefile imports this module whenever it is parsed."""
-    code = "import sys, facefill.photos; print(*sys.modules)"
+    code = "import sys, facefill.core.photos; print(*sys.modules)"
     path = Path(photos.__file__).parents[1]
     modules = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(path)}, capture_output=True, text=True
     ).stdout.split()
-    assert "facefill.photos" in modules
+    assert "facefill.core.photos" in modules
     assert not {"pandas", "numpy", "PIL", "cv2", "torch", "tqdm"} & set(modules)

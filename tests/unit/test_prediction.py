@@ -21,10 +21,10 @@ from test_complete import (
     save_encoder,
 )
 
-from facefill import device
-from facefill.complete.prediction import ENCODER_SETTINGS, predict
-from facefill.errors import FacefillError
-from facefill.masks import Masks, make_masks, observe
+from facefill.core import device
+from facefill.methods.latent.prediction import ENCODER_SETTINGS, predict
+from facefill.core.errors import FacefillError
+from facefill.core.masking import Masks, make_masks, observe
 
 # ruff: noqa: F811
 

@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from facefill.errors import FacefillError
-from facefill.files import write_table
+from facefill.core.errors import FacefillError
+from facefill.core.files import write_table
 from facefill.metrics import FACE_METRICS, HIGHER_IS_BETTER
 from facefill.report import publish, tables
 from project import ROOT

@@ -22,12 +22,12 @@ from PIL import Image
 
 from facefill.align import COLUMNS, GEOMETRY_COLUMNS, member
 from facefill.config import load
-from facefill.errors import FacefillError
-from facefill.files import add_to_zip, csv_rows, read_table, write_table
+from facefill.core.errors import FacefillError
+from facefill.core.files import add_to_zip, csv_rows, read_table, write_table
 from facefill.flatten import MANIFEST_COLUMNS, flatten
-from facefill.images import TooLargeImage, UnreadableImage, decode_photo, png_bytes
+from facefill.core.images import TooLargeImage, UnreadableImage, decode_photo, png_bytes
 from facefill.index import identities_from_table, index_photos
-from facefill.photos import Photo
+from facefill.core.photos import Photo
 from project import ROOT
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"

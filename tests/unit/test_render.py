@@ -12,7 +12,7 @@ import pytest
 
 from facefill.render import photo_name, plan_photos, render_photo
 from facefill.render.dataset import render_dataset
-from facefill.template import TEMPLATE
+from facefill.core.template import TEMPLATE
 
 PHOTOS = [(person, shot) for person in range(5) for shot in range(3)]
 

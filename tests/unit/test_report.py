@@ -14,10 +14,10 @@ import yaml
 from PIL import Image
 from scipy import stats
 
-from facefill.errors import FacefillError
-from facefill.files import write_table
-from facefill.images import contact_sheet, write_gif, write_png
-from facefill.masks import Masks, make_masks
+from facefill.core.errors import FacefillError
+from facefill.core.files import write_table
+from facefill.core.images import contact_sheet, write_gif, write_png
+from facefill.core.masking import Masks, make_masks
 from facefill.metrics import FACE_METRICS
 from facefill.report import bootstrap, embed, fit, page, pictures, provenance, tables, timings
 from facefill.report import write as report

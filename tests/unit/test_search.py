@@ -11,18 +11,19 @@ import pytest
 import torch
 from test_complete import MODEL, SEARCH, everywhere, one_thread, save, save_encoder  # noqa: F401
 
-from facefill import device
-from facefill.complete import latent, noise
-from facefill.complete.bounds import LIMITS, Bounds
-from facefill.complete.latent import search
-from facefill.complete.loss import Evaluation, Objective
-from facefill.complete.noise import Noise
-from facefill.complete.optimisers import Adam, Hmc, Momentum, rate
-from facefill.complete.prediction import Prediction
-from facefill.complete.space import Space
-from facefill.masks import Masks, make_masks, observe
-from facefill.train.networks import Discriminator, Generator, sample_z
-from facefill.train.trained_dcgan import load_dcgan
+from facefill.core import device
+from facefill.methods.latent import search as latent, noise
+from facefill.methods.latent.bounds import LIMITS, Bounds
+from facefill.methods.latent.search import search
+from facefill.methods.latent.loss import Evaluation, Objective
+from facefill.methods.latent.noise import Noise
+from facefill.methods.latent.optimisers import Adam, Hmc, Momentum, rate
+from facefill.methods.latent.prediction import Prediction
+from facefill.methods.latent.space import Space
+from facefill.core.masking import Masks, make_masks, observe
+from facefill.models.dcgan.networks import Discriminator, Generator
+from facefill.core.tensors import sample_z
+from facefill.models.dcgan.trained import load_dcgan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")

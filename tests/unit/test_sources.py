@@ -2,7 +2,7 @@
 
 import pytest
 
-from facefill.sources import closure
+from facefill.core.code import closure
 
 
 @pytest.fixture

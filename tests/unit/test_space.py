@@ -4,8 +4,8 @@ import pytest
 import torch
 from test_search import draws
 
-from facefill.complete.bounds import LIMITS, Bounds
-from facefill.complete.space import Space
+from facefill.methods.latent.bounds import LIMITS, Bounds
+from facefill.methods.latent.space import Space
 
 KINDS = ("auto", "none", "clip", "stochastic_clip", "tanh")
 FEATURES = (2, 3, 3)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facefill.errors import FacefillError
-from facefill.files import csv_rows, sha256_bytes
+from facefill.core.errors import FacefillError
+from facefill.core.files import csv_rows, sha256_bytes
 from facefill.flatten import MANIFEST_COLUMNS
-from facefill.images import png_bytes
+from facefill.core.images import png_bytes
 from facefill.split import SPLITS, assign, choose, split
 
 

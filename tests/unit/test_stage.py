@@ -68,7 +68,7 @@ def test_a_full_disk_has_its_remedy(tmp_path):
 
 def test_what_a_name_holds_cannot_command_the_terminal(tmp_path):
     body = r"""
-    from facefill.errors import FacefillError
+    from facefill.core.errors import FacefillError
 
     raise FacefillError("a\x1b[31m\n\udcffb.jpg: no photo")
     """

@@ -5,10 +5,12 @@ import pytest
 import torch
 from test_complete import faces, one_thread  # noqa: F401
 
-from facefill import device
-from facefill.train import validation
-from facefill.train.networks import Generator, from_unit, to_unit
-from facefill.train.validation import Validation, best_epoch, checked_epochs
+from facefill.core import device
+from facefill.models.dcgan import validation
+from facefill.models.dcgan.networks import Generator
+from facefill.core.tensors import from_unit, to_unit
+from facefill.models.dcgan.validation import Validation
+from facefill.train.best import best_epoch, checked_epochs
 
 pytestmark = pytest.mark.usefixtures("one_thread", "short_search")
 

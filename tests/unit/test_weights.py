@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 from facefill.train import weights
 
 

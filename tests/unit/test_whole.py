@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from facefill.complete.faces import write_completions
-from facefill.files import ZIP_DATE, add_to_zip, csv_rows, write_array, write_table
-from facefill.images import write_gif, write_png
+from facefill.complete import write_completions
+from facefill.core.files import ZIP_DATE, add_to_zip, csv_rows, write_array, write_table
+from facefill.core.images import write_gif, write_png
 from facefill.report.page import write_page
 from facefill.train import checkpoint, weights
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facefill.photos import shard_of
+from facefill.core.photos import shard_of
 from project import Plan, Project
 
 pytestmark = pytest.mark.slow
@@ -289,14 +289,14 @@ CODE = {
     "workflow/rules/align.smk": {"align": 3, **FROM_FLATTEN},
     "workflow/facefill/flatten.py": FROM_FLATTEN,
     "workflow/facefill/split.py": FROM_SPLIT,
-    "workflow/facefill/train/dcgan.py": FROM_DCGAN,
+    "workflow/facefill/models/dcgan/training.py": FROM_DCGAN,
     "workflow/rules/train_dcgan.smk": FROM_DCGAN,
-    "workflow/facefill/train/encoder.py": FROM_ENCODER,
-    "workflow/facefill/train/encoder_network.py": {**FROM_ENCODER, **LATENT},
+    "workflow/facefill/models/encoder/training.py": FROM_ENCODER,
+    "workflow/facefill/models/encoder/network.py": {**FROM_ENCODER, **LATENT},
     "workflow/scripts/train_encoder.py": FROM_ENCODER,
     "workflow/rules/train_encoder.smk": FROM_ENCODER,
-    "workflow/facefill/train/glcic.py": FROM_GLCIC,
-    "workflow/facefill/train/glcic_networks.py": FROM_GLCIC,
+    "workflow/facefill/models/glcic/training.py": FROM_GLCIC,
+    "workflow/facefill/models/glcic/networks.py": FROM_GLCIC,
     "workflow/scripts/train_glcic.py": FROM_GLCIC,
     "workflow/rules/train_glcic.smk": FROM_GLCIC,
     "workflow/facefill/train/holes.py": {**FROM_GLCIC, **FROM_ENCODER, "measure": 3},
@@ -304,13 +304,13 @@ CODE = {
     "workflow/rules/describe.smk": FROM_DESCRIBE,
     "workflow/facefill/measure_model.py": {"measure_model": 1, "report": 1},
     "workflow/rules/measure_model.smk": {"measure_model": 1, "report": 1},
-    "workflow/facefill/complete/latent.py": LATENT,
-    "workflow/facefill/complete/space.py": LATENT,
+    "workflow/facefill/methods/latent/search.py": LATENT,
+    "workflow/facefill/methods/latent/space.py": LATENT,
     "workflow/scripts/complete_latent.py": LATENT,
-    "workflow/facefill/complete/feedforward.py": GLCIC,
+    "workflow/facefill/methods/feedforward.py": GLCIC,
     "workflow/scripts/complete_feedforward.py": GLCIC,
     "workflow/rules/complete_feedforward.smk": GLCIC,
-    "workflow/facefill/complete/classical/tv.py": CLASSICAL,
+    "workflow/facefill/methods/tv/fill.py": CLASSICAL,
     "workflow/rules/complete_classical.smk": CLASSICAL,
     "workflow/facefill/measure.py": {"measure": 7, "report": 1},
     "workflow/scripts/report.py": {"report": 1},
@@ -327,7 +327,7 @@ def test_the_code_of_one_stage(built, path):
 
 def test_code_as_it_was_before(built):
     """Its date is no matter."""
-    code, weight = "workflow/facefill/train/encoder.py", "HOLE_WEIGHT = 2.0"
+    code, weight = "workflow/facefill/models/encoder/training.py", "HOLE_WEIGHT = 2.0"
     built.edit(code, weight, "HOLE_WEIGHT = 3.0")
     assert built.planned() == FROM_ENCODER
     built.edit(code, "HOLE_WEIGHT = 3.0", weight)

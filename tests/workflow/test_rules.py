@@ -101,7 +101,7 @@ def changed(whole, tmp_path):
 
 def test_every_job_depends_on_its_code(whole):
     for rule, (inputs, _) in whole[1].items():
-        code = [f"rules/{rule}.smk", f"scripts/{rule}.py", "scripts/stage.py", "facefill/errors.py"]
+        code = [f"rules/{rule}.smk", f"scripts/{rule}.py", "scripts/stage.py", "facefill/core/errors.py"]
         assert {f"workflow/{file}" for file in code} <= set(inputs), rule
 
 

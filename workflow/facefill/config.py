@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 from facefill.holes import Hides, drawn_files, hides
 
 Schema = dict[str, Any]
@@ -285,7 +285,7 @@ def _check_masks(config: dict[str, Any]) -> None:
 
 def _check_drawn(key: str, settings: dict[str, Any], size: int, zoom: float) -> None:
     """Refuse a drawn mask that is none; only here does a configuration cost NumPy and Pillow."""
-    from facefill.masks import make_masks
+    from facefill.core.masking import make_masks
 
     names = ["face"]
     if os.path.isdir(settings["path"]):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from facefill.descriptor import Describer
-from facefill.descriptor_network import DIMENSIONS
-from facefill.errors import FacefillError
-from facefill.files import write_array
-from facefill.progress import progress
+from facefill.core.descriptor import Describer
+from facefill.core.descriptor_network import DIMENSIONS
+from facefill.core.errors import FacefillError
+from facefill.core.files import write_array
+from facefill.core.progress import progress
 from facefill.split import choose_faces, read_split
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from facefill.align import COLUMNS, GEOMETRY_COLUMNS, member
-from facefill.errors import FacefillError
-from facefill.files import atomic_folder, csv_rows, read_table, sha256_bytes
-from facefill.images import contact_sheet, write_png
+from facefill.core.errors import FacefillError
+from facefill.core.files import atomic_folder, csv_rows, read_table, sha256_bytes
+from facefill.core.images import contact_sheet, write_png
 
 MANIFEST_COLUMNS = ["source", "identity", "status", "detail", "face", "sha256"]
 MAX_NAME = 120  # bytes

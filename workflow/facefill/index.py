@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from facefill.errors import FacefillError
-from facefill.photos import SUFFIXES, Photo, digest, find_photos, read_digests
+from facefill.core.errors import FacefillError
+from facefill.core.photos import SUFFIXES, Photo, digest, find_photos, read_digests
 
 
 def index_photos(
@@ -22,7 +22,7 @@ def index_photos(
     `identity` is "folder", "file" or {"table": path relative to `root`, or absolute}; `strip`
     drops from "folder" what all photos share, as the top folder of an archive. Photos
     that cannot be read have neither bytes nor sha256. `expected` is the digest the photos must
-    have (facefill.photos.digest), None for any. Raises FacefillError when there are no photos,
+    have (facefill.core.photos.digest), None for any. Raises FacefillError when there are no photos,
     when the table does not name a photo's person, or when the digest differs.
     """
     photos = find_photos(root)

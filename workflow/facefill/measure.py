@@ -1,7 +1,7 @@
 """How good completions are: per face (PSNR, L1, SSIM, identity) and as a set (KID, diversity).
 
 Source: SSIM is scikit-image's (Wang et al. 2004, uniform 7x7 window). PSNR and KID are those
-of facefill.likeness, identity is that of facefill.descriptor.
+of facefill.core.likeness, identity is that of facefill.core.descriptor.
 """
 
 import logging
@@ -13,15 +13,15 @@ import pandas as pd
 from scipy.spatial.distance import pdist
 from skimage.metrics import structural_similarity
 
-from facefill.complete.faces import read_face, read_samples
+from facefill.complete import read_face, read_samples
 from facefill.describe import read_descriptors
-from facefill.descriptor import Describer
-from facefill.errors import FacefillError
-from facefill.files import write_table
-from facefill.likeness import PEAK, SET_FLOAT_FORMAT, difference, kid, psnr
-from facefill.masks import make_masks
+from facefill.core.descriptor import Describer
+from facefill.core.errors import FacefillError
+from facefill.core.files import write_table
+from facefill.core.likeness import PEAK, SET_FLOAT_FORMAT, difference, kid, psnr
+from facefill.core.masking import make_masks
 from facefill.metrics import FACE_METRICS, FLOAT_FORMAT
-from facefill.progress import progress
+from facefill.core.progress import progress
 from facefill.split import read_split
 
 log = logging.getLogger(__name__)

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from facefill.describe import read_descriptors
-from facefill.descriptor import Describer
-from facefill.device import Compute
-from facefill.files import write_table
-from facefill.likeness import SET_FLOAT_FORMAT, kid
-from facefill.progress import progress
+from facefill.core.descriptor import Describer
+from facefill.core.device import Compute
+from facefill.core.files import write_table
+from facefill.core.likeness import SET_FLOAT_FORMAT, kid
+from facefill.core.progress import progress
 from facefill.split import read_split
-from facefill.train.networks import Generator, from_unit, sample_z
-from facefill.train.trained_dcgan import load_dcgan
+from facefill.models.dcgan.networks import Generator
+from facefill.core.tensors import from_unit, sample_z
+from facefill.models.dcgan.trained import load_dcgan
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def measure_model(
     """Compare those validation faces that are described with as many samples; return their number.
 
     `val_descriptors` is what `describe` made of them. `set_metrics` gets a row per measure (metric,
-    value, faces): KID's estimator (`facefill.likeness.kid`) on dlib's face descriptors, `kid_dlib`,
+    value, faces): KID's estimator (`facefill.core.likeness.kid`) on dlib's face descriptors, `kid_dlib`,
     and on the pixels themselves in [-1, 1], `kid_pixels`. Neither is on Inception's features, so no
     published KID compares. `zoom` is the alignment's. Raises FacefillError when the weights do not
     fit.

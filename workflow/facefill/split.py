@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from facefill.errors import FacefillError
-from facefill.files import atomic, read_table, sha256_bytes, write_table
-from facefill.progress import progress
+from facefill.core.errors import FacefillError
+from facefill.core.files import atomic, read_table, sha256_bytes, write_table
+from facefill.core.progress import progress
 
 SPLITS = ("train", "val", "test")
 UNUSED = ""

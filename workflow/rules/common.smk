@@ -36,13 +36,13 @@ if set("{}") & set(str(WORKFLOW)):
         "project to a folder without them"
     )
 
-from facefill import photos
+from facefill.core import photos
 from facefill.config import check_yaml, load
-from facefill.errors import FacefillError
-from facefill.files import sha256_file
+from facefill.core.errors import FacefillError
+from facefill.core.files import sha256_file
 from facefill.holes import drawn_files
-from facefill.machine import has_gpu, usable_cores, worthwhile_threads
-from facefill.sources import closure
+from facefill.core.machine import has_gpu, usable_cores, worthwhile_threads
+from facefill.core.code import closure
 from facefill.work import of_completion, of_training
 
 try:

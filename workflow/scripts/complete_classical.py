@@ -6,14 +6,9 @@ with stage(snakemake) as work:
     from pathlib import Path
 
     from facefill.complete.classical.complete import complete
-    from facefill.complete.classical.mean import mean_face
-    from facefill.complete.faces import (
-        fill,
-        masked,
-        write_completions,
-        write_grid,
-    )
-    from facefill.masks import make_masks, observe
+    from facefill.methods.mean import mean_face
+    from facefill.complete import fill, masked, write_completions, write_grid
+    from facefill.core.masking import make_masks, observe
     from facefill.split import choose_faces, read_split
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output

@@ -5,12 +5,12 @@ from stage import stage
 with stage(snakemake) as work:
     from pathlib import Path
 
-    from facefill.complete import feedforward
-    from facefill.complete.blend import blend
-    from facefill.complete.classical.telea import telea
-    from facefill.complete.faces import masked, write_completions, write_grid
-    from facefill.device import use_threads
-    from facefill.masks import make_masks, observe
+    from facefill.methods import feedforward
+    from facefill.core.blend import blend
+    from facefill.methods.telea import telea
+    from facefill.complete import masked, write_completions, write_grid
+    from facefill.core.device import use_threads
+    from facefill.core.masking import make_masks, observe
     from facefill.split import choose_faces
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output

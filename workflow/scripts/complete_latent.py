@@ -7,20 +7,12 @@ with stage(snakemake) as work:
 
     import numpy as np
 
-    from facefill.complete.blend import blend
-    from facefill.complete.faces import (
-        GIF_FACES,
-        fill,
-        masked,
-        read_face,
-        write_completions,
-        write_grid,
-        write_progress,
-    )
-    from facefill.complete.latent import search
-    from facefill.device import use_threads
-    from facefill.files import write_array, write_table
-    from facefill.masks import make_masks, observe
+    from facefill.core.blend import blend
+    from facefill.complete import GIF_FACES, fill, masked, read_face, write_completions, write_grid, write_progress
+    from facefill.methods.latent.search import search
+    from facefill.core.device import use_threads
+    from facefill.core.files import write_array, write_table
+    from facefill.core.masking import make_masks, observe
     from facefill.split import choose, choose_faces
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output

@@ -3,7 +3,7 @@
 from stage import stage
 
 with stage(snakemake) as work:
-    from facefill.files import write_table
+    from facefill.core.files import write_table
     from facefill.index import index_photos
 
     params = snakemake.params

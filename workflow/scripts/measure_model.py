@@ -5,7 +5,7 @@ from stage import stage
 with stage(snakemake) as work:
     from pathlib import Path
 
-    from facefill.device import use_threads
+    from facefill.core.device import use_threads
     from facefill.measure_model import measure_model
 
     source, params = snakemake.input, snakemake.params

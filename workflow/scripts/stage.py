@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facefill.errors import FacefillError
-from facefill.files import write_bytes
-from facefill.processes import end_with
+from facefill.core.errors import FacefillError
+from facefill.core.files import write_bytes
+from facefill.core.processes import end_with
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake as Snakemake

@@ -6,10 +6,10 @@ with stage(snakemake) as work:
     import hashlib
     from pathlib import Path
 
-    from facefill.device import use_threads
-    from facefill.files import sha256_file
+    from facefill.core.device import use_threads
+    from facefill.core.files import sha256_file
     from facefill.split import choose_faces, read_split
-    from facefill.train import dcgan
+    from facefill.models.dcgan import training as dcgan
     from facefill.train.pictures import write_losses
     from trained import write
 

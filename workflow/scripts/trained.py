@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
-from facefill.files import copy_folder, write_table
+from facefill.core.files import copy_folder, write_table
 from facefill.train import checkpoint, weights
 from facefill.train.pictures import write_samples
 from facefill.train.run import Trained

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from facefill.download.extract import extract as unpack
 from facefill.download.fetch import fetch as get
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 
 
 def download(

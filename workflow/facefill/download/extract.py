@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from facefill.errors import FacefillError
-from facefill.files import atomic_folder
-from facefill.progress import progress
+from facefill.core.errors import FacefillError
+from facefill.core.files import atomic_folder
+from facefill.core.progress import progress
 
 MAX_BYTES = 200 * 2**30  # unpacked; CelebA has 1.7 GB
 MAX_MEMBERS = 5_000_000  # files and folders; CelebA has 0.2 million

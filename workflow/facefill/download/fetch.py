@@ -16,9 +16,9 @@ import gdown
 import requests
 from gdown.exceptions import DownloadError, FileURLRetrievalError
 
-from facefill.errors import FacefillError
-from facefill.files import sha256_file
-from facefill.progress import progress
+from facefill.core.errors import FacefillError
+from facefill.core.files import sha256_file
+from facefill.core.progress import progress
 
 # figshare answers 403 to the user agents of download programs.
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facefill.files import atomic_folder, csv_rows
-from facefill.processes import end_with
-from facefill.progress import progress
+from facefill.core.files import atomic_folder, csv_rows
+from facefill.core.processes import end_with
+from facefill.core.progress import progress
 from facefill.render import photo_name, plan_photos, render_photo
 
 JPEG_QUALITY = 92

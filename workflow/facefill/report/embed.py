@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageSequence
 
-from facefill.errors import FacefillError
-from facefill.images import contact_sheet
+from facefill.core.errors import FacefillError
+from facefill.core.images import contact_sheet
 
 QUALITY = 90
 FILM_QUALITY = 75

@@ -9,8 +9,8 @@ import jinja2
 import pandas as pd
 import yaml
 
-from facefill.errors import FacefillError
-from facefill.files import atomic
+from facefill.core.errors import FacefillError
+from facefill.core.files import atomic
 from facefill.metrics import HIGHER_IS_BETTER
 from facefill.report import embed
 

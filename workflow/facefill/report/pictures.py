@@ -9,10 +9,10 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageSequence
 
-from facefill.complete.faces import masked, read_face
-from facefill.errors import FacefillError
-from facefill.images import contact_sheet, write_gif, write_png
-from facefill.masks import Masks, observe
+from facefill.complete import masked, read_face
+from facefill.core.errors import FacefillError
+from facefill.core.images import contact_sheet, write_gif, write_png
+from facefill.core.masking import Masks, observe
 
 GAP = 2
 PADDING = 8

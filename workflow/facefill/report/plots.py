@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from facefill.files import atomic
+from facefill.core.files import atomic
 from facefill.report.tables import Run, masks_of
 
 PLOTTED = {

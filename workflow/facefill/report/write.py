@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from facefill.complete.faces import read_samples
-from facefill.errors import FacefillError
-from facefill.files import atomic, read_table, write_table
-from facefill.likeness import SET_FLOAT_FORMAT
-from facefill.masks import make_masks
+from facefill.complete import read_samples
+from facefill.core.errors import FacefillError
+from facefill.core.files import atomic, read_table, write_table
+from facefill.core.likeness import SET_FLOAT_FORMAT
+from facefill.core.masking import make_masks
 from facefill.metrics import FLOAT_FORMAT
 from facefill.report import embed, page, pictures, plots, tables
 from facefill.report.fit import fit_courses, fit_table

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import torch
 
-from facefill.device import Compute
-from facefill.files import write_bytes
+from facefill.core.device import Compute
+from facefill.core.files import write_bytes
 
 log = logging.getLogger("facefill.train")
 

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from facefill.device import Compute
-from facefill.masks import make_masks
+from facefill.core.device import Compute
+from facefill.core.masking import make_masks
 from facefill.train.average import fresh_statistics
-from facefill.train.networks import to_unit
-from facefill.train.observed import observed_by_network
+from facefill.core.tensors import to_unit
+from facefill.core.observed import observed_by_network
 
 VARIANTS = 256  # of masks that differ from face to face
 RECALIBRATION_BATCHES = 10  # that set a network's BatchNorm statistics

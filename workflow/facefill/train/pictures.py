@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from facefill.files import atomic
-from facefill.images import write_gif, write_png
+from facefill.core.files import atomic
+from facefill.core.images import write_gif, write_png
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

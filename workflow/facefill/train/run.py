@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from facefill.device import Compute
-from facefill.errors import FacefillError
-from facefill.progress import progress
+from facefill.core.device import Compute
+from facefill.core.errors import FacefillError
+from facefill.core.progress import progress
 from facefill.train import checkpoint
-from facefill.train.networks import random_stream
+from facefill.core.tensors import random_stream
 
 log = logging.getLogger("facefill.train")
 

@@ -9,8 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import nn
 
-from facefill.errors import FacefillError
-from facefill.files import write_bytes
+from facefill.core.errors import FacefillError
+from facefill.core.files import write_bytes
 
 
 def save(

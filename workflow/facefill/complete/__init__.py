@@ -1,1 +1,0 @@
-"""Completion: one module per kind of method."""

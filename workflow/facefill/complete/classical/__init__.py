@@ -1,1 +1,0 @@
-"""Completion without a network: one module per method, and what they have in common."""

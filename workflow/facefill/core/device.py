@@ -1,0 +1,78 @@
+"""Where networks run, and in which arithmetic and memory layout."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from facefill.core.errors import FacefillError
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device with the arithmetic and the memory layout that suit it."""
+
+    device: torch.device
+    dtype: torch.dtype  # of convolutions; parameters and losses stay float32
+    memory_format: torch.memory_format
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32
+        )
+
+    def __str__(self) -> str:
+        layout = "channels_last" if self.memory_format == torch.channels_last else "contiguous"
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
+        kind = f"{self.device.type} ({name})" if name else self.device.type
+        return f"{kind}, {str(self.dtype).removeprefix('torch.')}, {layout}"
+
+
+def choose(
+    device: str = "auto", precision: str = "auto", channels_last: str | bool = "auto"
+) -> Compute:
+    """Turn the configuration's words into a Compute and make PyTorch reproducible on it.
+
+    `auto` takes cuda, then mps, then cpu; bfloat16 where the hardware multiplies it natively;
+    channels_last where convolutions are faster in it (everywhere but on mps). Raises
+    FacefillError when a device is asked for that is not there.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        device = next((name for name, there in present.items() if there), "cpu")
+    elif not present.get(device, True):
+        raise FacefillError(
+            f"config: device is {device!r}, but PyTorch {torch.__version__} finds none; set "
+            "device: auto, or install the PyTorch build for your driver"
+        )
+    if precision == "auto":
+        precision = "bfloat16" if _native_bfloat16(device) else "float32"
+    if channels_last == "auto":
+        channels_last = device != "mps"
+    _reproducible()
+    return Compute(
+        torch.device(device),
+        getattr(torch, precision),
+        torch.channels_last if channels_last else torch.contiguous_format,
+    )
+
+
+def _native_bfloat16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False
+
+
+def use_threads(count: int) -> None:
+    """Compute with `count` threads on the CPU: on them depends how sums are rounded."""
+    torch.set_num_threads(count)
+
+
+def _reproducible() -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by the next line
+    # As torch.use_deterministic_algorithms, but without loading PyTorch's compiler (1.6 s).
+    torch.set_deterministic_debug_mode("error")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it
+    torch.backends.cudnn.benchmark = False

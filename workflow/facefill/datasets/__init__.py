@@ -1,0 +1,50 @@
+"""Kinds of data set: where raw photos come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from facefill.kinds import Kind
+
+IDENTITY = {
+    "description": "who is in a photo - folder (the folder it lies in), file (each its own person) "
+    "or {table - file of name and person}",
+    "default": "folder",
+    "if": {"type": "object"},
+    "then": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["table"],
+        "properties": {
+            "table": {
+                "type": "string",
+                "minLength": 1,
+                "description": "file of name and person, relative to the photos",
+            }
+        },
+    },
+    "else": {"enum": ["folder", "file"]},
+}
+
+
+class Dataset(Kind):
+    """A kind of data set. It makes raw/, or (`rule` None) its photos lie at `path` already."""
+
+    rule: ClassVar[str | None] = None  # the name of the rule that makes raw/
+    parallel: ClassVar[bool] = False  # whether it uses all cores
+    extra: ClassVar[dict[str, str]] = {}  # files that it writes beside raw/, by name
+    strip: ClassVar[bool] = False  # whether a top folder that holds all photos is left out
+    identity: Any = "folder"  # who is in a photo, as the setting of that name
+
+    def content(self) -> Any:
+        """What decides the photos: when it changes, raw/ is made again."""
+        return {name: getattr(self, name) for name in self.settings() if name != "identity"}
+
+    def make_raw(self, raw: Path, *, extra: dict[str, Path], cache: Path, threads: int) -> int:
+        """Write the photos into the folder `raw`; return how many.
+
+        `extra` are the files that the kind declares, `cache` keeps downloads, `threads` are the
+        job's. Raises FacefillError; then `raw` must not exist.
+        """
+        raise NotImplementedError

@@ -1,0 +1,58 @@
+"""Masks that are drawn at random for each face."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, ClassVar
+
+from facefill.kinds import declare, setting
+from facefill.masks import Hides, Mask
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@declare
+class RandomMask(Mask):
+    """A mask that differs from face to face, by the face's name and a seed."""
+
+    seed: int = setting(0, minimum=0, doc="another seed, other masks")
+
+    per_face: ClassVar[bool] = True
+
+    def generator(self, name: str) -> np.random.Generator:
+        """The random numbers for one face."""
+        import numpy as np
+
+        digest = hashlib.sha256(f"{self.kind}:{name}".encode()).digest()
+        return np.random.default_rng([self.seed, int.from_bytes(digest)])
+
+
+@declare
+class ShareMask(RandomMask):
+    """A random mask that hides an exact share of the pixels."""
+
+    hidden: float = setting(
+        exclusiveMinimum=0, exclusiveMaximum=1, doc="share of the pixels that are hidden"
+    )
+
+    def extent(self, size: int, zoom: float) -> Hides:
+        return {0: Hides.NOTHING, size * size: Hides.ALL}.get(self._pixels(size), Hides.PART)
+
+    def hide_lowest(self, values: np.ndarray, size: int) -> np.ndarray:
+        """Hide the share of pixels whose `values` [size * size] are lowest: bool [size, size]."""
+        import numpy as np
+
+        known = np.ones(len(values), bool)
+        known[np.argsort(values, kind="stable")[: self._pixels(size)]] = False
+        return known.reshape(size, size)
+
+    def _pixels(self, size: int) -> int:
+        return round(self.hidden * (size * size))
+
+
+def centers(size: int) -> np.ndarray:
+    """Where pixels lie in shares of the side: float64 [size]."""
+    import numpy as np
+
+    return (np.arange(size) + 0.5) / size

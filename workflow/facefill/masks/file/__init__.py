@@ -1,0 +1,57 @@
+"""A mask that somebody has drawn, as a PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from facefill.core.errors import FacefillError
+from facefill.core.files import sha256_file
+from facefill.kinds import Config, declare, setting
+from facefill.masks import Mask
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@declare
+class File(Mask):
+    """Hides what is black in a picture: one for all faces, or one for each."""
+
+    path: str = setting(
+        minLength=1,
+        doc="PNG for all faces, or folder with one {face}.png each; white = known, black = hole",
+    )
+
+    per_face: ClassVar[bool] = True
+    learnable: ClassVar[bool] = False
+
+    def files(self) -> list[Path]:
+        """The PNGs that may be read, sorted."""
+        path = Path(self.path)
+        return sorted(path.glob("*.png")) if path.is_dir() else [path]
+
+    def content(self) -> dict[str, Any]:
+        return {"sha256": {file.name: sha256_file(file) for file in self.files()}}
+
+    def check_used(self, key: str, config: Config) -> None:
+        """Read all files: only here does a configuration cost NumPy and Pillow."""
+        from facefill.masks.file.read import read_mask
+
+        files = self.files()
+        if not files:
+            raise FacefillError(
+                f"config: {key}.path: {self.path} holds no PNG; put one {{face}}.png per test "
+                "face there"
+            )
+        for file in files:
+            try:
+                read_mask(file, config["align"]["size"])
+            except FacefillError as error:
+                raise FacefillError(f"config: {key}.path: {error}") from error
+
+    def known(self, name: str, size: int, zoom: float) -> np.ndarray:
+        from facefill.masks.file.read import read_mask
+
+        path = Path(self.path)
+        return read_mask(path / f"{name}.png" if path.is_dir() else path, size)

@@ -1,0 +1,40 @@
+"""Smooth random blobs are hidden (about Yeh's 25 % `pattern`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from facefill.kinds import declare, setting
+from facefill.masks._random import ShareMask, centers
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@declare
+class Pattern(ShareMask):
+    """Hides blobs, exactly the share `hidden` of the pixels.
+
+    They are Gaussian-filtered white noise, cut at its quantile. The noise lies on a lattice as fine
+    as the filter's sigma, and wider than the face, so that it does not depend on the size in pixels.
+    """
+
+    hidden: float = setting(
+        0.25,
+        exclusiveMinimum=0,
+        exclusiveMaximum=1,
+        doc="share of the pixels that are hidden, in blobs",
+    )
+    blob: float = setting(
+        0.15, minimum=0.02, maximum=1, doc="scale of the blobs as a share of the face's side"
+    )
+
+    def known(self, name: str, size: int, zoom: float) -> np.ndarray:
+        import numpy as np
+
+        sigma = self.blob / 2
+        lattice = np.arange(-4, np.ceil(1 / sigma) + 5) * sigma
+        noise = self.generator(name).standard_normal((len(lattice), len(lattice)))
+        distance = centers(size)[:, None] - lattice
+        kernel = np.exp(-0.5 * (distance / sigma) ** 2)  # [size, len(lattice)]
+        return self.hide_lowest((kernel @ noise @ kernel.T).ravel(), size)

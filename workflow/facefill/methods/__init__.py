@@ -1,0 +1,67 @@
+"""Kinds of method: ways to fill a hole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from facefill.core.errors import FacefillError
+from facefill.kinds import Config, Kind, declare, setting
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from facefill.complete import Completed, Task
+
+# Files that some methods leave beside their completions.
+EXTRA = {
+    "progress": "progress.gif",  # the faces on their way
+    "search": "search.csv",  # face, step, loss, contextual, prior, unweighted
+    "z": "z.npy",  # the z of each face's first completion
+    "samples": "samples.npy",  # uint8 [N, K, size, size, 3], several completions of each face
+}
+
+
+@declare
+class Method(Kind):
+    """A kind of method. Override `fill`, or `complete` where that gets too little."""
+
+    faces: int | None = setting(
+        None,
+        minimum=1,
+        doc="test faces that this method completes, at most; null = compare.faces",
+    )
+    masks: tuple[str, ...] | None = setting(
+        None,
+        minItems=1,
+        uniqueItems=True,
+        doc="masks that the report compares this method under; null = all of compare.masks",
+    )
+
+    extra: ClassVar[tuple[str, ...]] = ()  # keys of EXTRA
+    needs_train: ClassVar[bool] = False  # whether the task holds the training split
+
+    def fill(self, faces: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Fill `faces`, uint8 [N, size, size, 3], black where `known`, bool [N, size, size], is 0.
+
+        Every face has known pixels and a hole. Known pixels of the result do not count.
+        """
+        raise NotImplementedError
+
+    def complete(self, task: Task) -> Completed:
+        """Complete the faces of a task: of each face with a hole, what `fill` makes of it."""
+        from facefill.complete import fill_holes
+
+        return fill_holes(self.fill, task)
+
+    def work(self, config: Config) -> float:
+        """Multiply-accumulates of one step of its networks; 0 = none. Decides its threads."""
+        return 0.0
+
+    def check_used(self, key: str, config: Config) -> None:
+        size = config["align"]["size"]
+        models = [getattr(self, name) for name in self.references("models")]
+        if any(models) and size & (size - 1):
+            raise FacefillError(
+                f"config: align.size is {size}, expected a power of two (32, 64, 128, ...), since "
+                f"the method compared uses the model {models[0]!r}"
+            )
