@@ -1,12 +1,15 @@
-"""The test faces that are completed, and the files a completion leaves."""
+"""The stage complete: what a method is given, what it returns, and the files that stay."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import atomic_folder
+from facefill.core.files import atomic_folder, write_array, write_table
 from facefill.core.images import contact_sheet, png_bytes, write_gif, write_png
 from facefill.core.masking import Masks
 from facefill.split import choose
@@ -15,14 +18,97 @@ GRID_FACES = 16
 GIF_FACES = 8
 
 
-def fill(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a method is given: all that may be known of some faces, and its files."""
+
+    names: list[str]
+    observed: np.ndarray  # uint8 [N, size, size, 3], as facefill.core.masking.observe makes it
+    masks: Masks
+    # By the setting that names a model: its weights.safetensors and settings.json.
+    models: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    # By the setting that names a method: its completions of the same faces, like `observed`.
+    targets: dict[str, np.ndarray] = field(default_factory=dict)
+    train: np.ndarray | None = None  # uint8 [N, size, size, 3], where the method needs them
+    seed: int = 0
+    device: str = "cpu"
+
+    @property
+    def watched(self) -> list[int]:
+        """The numbers of the faces that progress.gif shows: the same for every method."""
+        return choose(self.names, GIF_FACES)
+
+
+@dataclass(kw_only=True)
+class Completed:
+    """What a method returns. Of the optional fields it fills those that its `extra` declares."""
+
+    faces: np.ndarray  # uint8 [N, size, size, 3]; only the hole's pixels count
+    samples: np.ndarray | None = None  # uint8 [N, K, size, size, 3], the first ones are `faces`
+    z: np.ndarray | None = None  # float32 [N, z_dim]
+    search: pd.DataFrame | None = None  # face, step, loss, contextual, prior, unweighted
+    progress: list[np.ndarray] = field(default_factory=list)  # of the watched faces, like `faces`
+    course: list[tuple[int, float]] = field(default_factory=list)  # steps, and seconds up to them
+
+
+def fill_holes(fill: Callable[[np.ndarray, np.ndarray], np.ndarray], task: Task) -> Completed:
+    """Complete by a function that knows nothing of block means or faces without a hole.
+
+    `fill` gets faces that have known pixels and a hole, uint8 [N, size, size, 3], black in the
+    hole, and what is known, bool [N, size, size]. Where only block means are known, they are taken
+    for the colours of the blocks' middles. A face of which nothing is known becomes black.
+    """
+    observed, known = task.observed, task.masks.known
+    if task.masks.block:
+        known = known | _middles(observed.shape[1], task.masks.block)
+    # What lies in the hole must not matter: the methods get it blackened.
+    filled = observed * known[..., None]
+    holed = known.any((1, 2)) & ~known.all((1, 2))
+    if holed.any():
+        faces, there = filled[holed], known[holed]
+        filled[holed] = lay_in(faces, there, fill(faces, there))
+    return Completed(faces=filled)
+
+
+def _middles(size: int, block: int) -> np.ndarray:
+    """True at the middle pixels of every block (one or two squared): bool [size, size]."""
+    within = np.arange(size) % block
+    middle = (within == block // 2) | (within == (block - 1) // 2)
+    return middle[:, None] & middle
+
+
+def write(
+    result: Completed, task: Task, originals: np.ndarray, files: dict[str, Path]
+) -> None:
+    """Write the completions of a task: `faces`, `grid`, and of EXTRA what `files` names.
+
+    `originals` are uint8 [N, size, size, 3], for the sheets that are to be looked at.
+    """
+    observed, known = task.observed, task.masks.known
+    completed = lay_in(observed, known, result.faces)
+    shown = masked(observed, task.masks)
+    if "search" in files:
+        write_table(files["search"], result.search, float_format="%.5f")
+    if "z" in files:
+        write_array(files["z"], result.z)
+    if "samples" in files:
+        write_array(files["samples"], result.samples)
+    if "progress" in files:
+        some = task.watched
+        frames = [lay_in(observed[some], known[some], frame) for frame in result.progress]
+        write_progress(files["progress"], originals[some], shown[some], [*frames, completed[some]])
+    write_completions(files["faces"], task.names, completed)
+    write_grid(files["grid"], task.names, originals, shown, completed)
+
+
+def lay_in(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
     """Known pixels of `observed` where `known` is True, the method's pixels in the hole."""
     return np.where(known[..., None], observed, filled)
 
 
 def masked(observed: np.ndarray, masks: Masks) -> np.ndarray:
     """Faces to look at: hidden pixels white, or as their block where its mean is known."""
-    return observed if masks.block else fill(observed, masks.known, np.uint8(255))
+    return observed if masks.block else lay_in(observed, masks.known, np.uint8(255))
 
 
 def write_completions(folder: Path, names: list[str], completed: np.ndarray) -> None:

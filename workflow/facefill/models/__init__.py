@@ -10,7 +10,8 @@ from facefill.kinds import Config, Kind
 if TYPE_CHECKING:
     import pandas as pd
 
-    from facefill.train.task import Trained, Training
+    from facefill.train.run import Trained
+    from facefill.train.task import Training
 
 
 class Model(Kind):
