@@ -1,7 +1,7 @@
 """facefill: from raw photos to a trained face-completion model and a report.
 
 The data's way is one way, one file of rules per stage:
-download | render -> index -> align -> flatten -> split -> train -> complete -> measure -> report
+raw (download, render) -> index -> align -> flatten -> split -> train -> complete -> measure -> report
 """
 
 from snakemake.utils import min_version
@@ -10,20 +10,15 @@ min_version("9.19")
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/download.smk"
-include: "workflow/rules/render.smk"
+include: "workflow/rules/raw.smk"
 include: "workflow/rules/index.smk"
 include: "workflow/rules/align.smk"
 include: "workflow/rules/flatten.smk"
 include: "workflow/rules/split.smk"
 include: "workflow/rules/describe.smk"
-include: "workflow/rules/train_dcgan.smk"
-include: "workflow/rules/train_encoder.smk"
-include: "workflow/rules/train_glcic.smk"
+include: "workflow/rules/train.smk"
 include: "workflow/rules/measure_model.smk"
-include: "workflow/rules/complete_latent.smk"
-include: "workflow/rules/complete_feedforward.smk"
-include: "workflow/rules/complete_classical.smk"
+include: "workflow/rules/complete.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/publish.smk"

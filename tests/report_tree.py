@@ -1,4 +1,4 @@
-"""What all stages leave for the report, made up."""
+"""Files that all stages leave for the report, with random content."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,12 @@ import pandas as pd
 from facefill.core.files import write_table
 from facefill.core.images import contact_sheet, write_gif, write_png
 from facefill.core.masking import make_masks
-from facefill.measure import measure_face
-from facefill.report.write import Choice, Products, Sources, write_report
+from facefill.measure import FacePair
+from facefill.metrics import face_metrics, set_metrics
+from facefill.report.write import Choice, Inputs, Outputs, write_report
 
 TEMPLATE = Path(__file__).parents[1] / "workflow" / "report" / "page.html.j2"
-PRODUCTS = {
+OUTPUTS = {
     "metrics": "metrics.csv", "summary": "summary.csv", "differences": "differences.csv",
     "set_metrics": "set_metrics.csv", "model_metrics": "model_metrics.csv",
     "completion": "completion.gif", "masks": "masks.png",
@@ -23,6 +24,7 @@ PRODUCTS = {
     "index": "index.html",
 }  # fmt: skip
 ZOOM = 0.9
+CAPTIONS = {"losses": "The losses.", "samples": "The samples.", "gif": "<i>Over time.</i>"}
 
 
 def write_timing(path, rule, start, end, items, unit="photos", course=()):
@@ -41,8 +43,8 @@ class Tree:
 
     def __init__(self, root, faces, masks, methods, rejects=()):
         self.root, self.masks, self.methods = root, masks, methods
-        self.runs = [(mask, method) for mask in masks for method in methods]
-        self.iterative = [run for run in self.runs if methods[run[1]][1]]
+        self.pairs = [(mask, method) for mask in masks for method in methods]
+        self.iterative = [pair for pair in self.pairs if methods[pair[1]][1]]
         self._random = np.random.default_rng(0)
         names = [f"p{number:02}__photo" for number in range(len(faces))]
         people = pd.DataFrame({"face": names, "identity": [name[:3] for name in names]})
@@ -59,8 +61,8 @@ class Tree:
         write_png(root / "faces.png", contact_sheet(faces, 6))
         self.names, self.faces = names[2 * third : 3 * third], faces[2 * third : 3 * third]
         self.jobs = [write_timing(root / "log" / "align" / "0.json", "align", 0, 4, len(faces))]
-        for number, run in enumerate(self.runs):
-            self._complete(*run, number)
+        for number, pair in enumerate(self.pairs):
+            self._complete(*pair, number)
         self._train(faces)
 
     def _complete(self, mask, method, number):
@@ -70,17 +72,25 @@ class Tree:
         shape = (len(self.faces), max(1, samples), size, size, 3)
         noisy = self.faces[:, None] + self._random.normal(0, noise, shape)
         noisy = np.clip(noisy, 0, 255).astype(np.uint8)
-        drawn = np.where(masks.known[:, None, ..., None], self.faces[:, None], noisy)
+        completed = np.where(masks.known[:, None, ..., None], self.faces[:, None], noisy)
         rows = []
         for place, name in enumerate(self.names):
-            write_png(folder / "faces" / f"{name}.png", drawn[place, 0])
-            values = measure_face(self.faces[place], drawn[place, 0], masks.known[place])
-            distance = {"identity_distance": noise / 100 + self._random.uniform(0, 0.2)}
-            rows.append({"face": name} | distance | values)
+            write_png(folder / "faces" / f"{name}.png", completed[place, 0])
+            distance = noise / 100 + self._random.uniform(0, 0.2)
+            pair = FacePair(
+                original=self.faces[place],
+                completed=completed[place, 0],
+                known=masks.known[place],
+                original_descriptor=np.zeros(1),
+                completed_descriptor=np.array([distance]),
+            )
+            values = {name: metric.measure(pair) for name, metric in face_metrics().items()}
+            rows.append({"face": name} | values)
         write_table(folder / "metrics.csv", pd.DataFrame(rows))
-        sets = {"kid_dlib": self._random.normal(), "diversity": self._random.uniform(0.5, 1)}
+        subjects = ("completions", "samples") if samples > 1 else ("completions",)
+        sets = {name: self._random.normal() for name in set_metrics(*subjects)}
         if samples > 1:
-            sets |= {"sample_spread": noise, "sample_spread_identity": noise / 200}
+            sets |= {"sample_spread": noise}
         table = pd.DataFrame({"metric": list(sets), "value": list(sets.values())})
         write_table(folder / "set_metrics.csv", table.assign(faces=len(self.names)))
         rule = "complete_latent" if samples else "complete_classical"
@@ -90,10 +100,10 @@ class Tree:
         timing = (rule, 10, 10 + seconds, len(self.names), "faces", course)
         self.jobs.append(write_timing(log, *timing))
         if samples:
-            self._search(folder, drawn, noise)
+            self._search(folder, completed, noise)
 
-    def _search(self, folder, drawn, noise):
-        np.save(folder / "samples.npy", drawn)
+    def _search(self, folder, samples, noise):
+        np.save(folder / "samples.npy", samples)
         sheets = [contact_sheet(self.faces[:4] // divisor, 2, 2) for divisor in (4, 2, 1)]
         write_gif(folder / "progress.gif", np.stack(sheets), 0.1)
         rows = [
@@ -127,16 +137,16 @@ class Tree:
         sets = {"metric": ["kid_dlib", "kid_pixels"], "value": [0.0012, 0.034], "faces": 12}
         write_table(model / "set_metrics.csv", pd.DataFrame(sets))
 
-    def sources(self) -> Sources:
+    def inputs(self) -> Inputs:
         root = self.root
 
-        def of(runs, file):
-            return [str(root / mask / method / file) for mask, method in runs]
+        def of(pairs, file):
+            return [str(root / mask / method / file) for mask, method in pairs]
 
-        return Sources(
-            metrics=of(self.runs, "metrics.csv"),
-            set_metrics=of(self.runs, "set_metrics.csv"),
-            completions=of(self.runs, "faces"),
+        return Inputs(
+            metrics=of(self.pairs, "metrics.csv"),
+            set_metrics=of(self.pairs, "set_metrics.csv"),
+            completions=of(self.pairs, "faces"),
             progress=of(self.iterative, "progress.gif"),
             search=of(self.iterative, "search.csv"),
             completion_samples=of(self.iterative, "samples.npy"),
@@ -154,12 +164,12 @@ class Tree:
             template=str(TEMPLATE),
         )
 
-    def report(self, folder, **changes) -> Products:
-        """Write the report into `folder`; `changes` replace fields of Sources and Choice."""
+    def report(self, folder, **changes) -> Outputs:
+        """Write the report into `folder`; `changes` replace fields of Inputs and Choice."""
         facts = {
             "dataset": "<faces>",
-            "runs": [list(run) for run in self.runs],
-            "iterative": [list(run) for run in self.iterative],
+            "pairs": [list(pair) for pair in self.pairs],
+            "iterative": [list(pair) for pair in self.iterative],
             "models": ["dcgan"],
             "measured_models": ["dcgan"],
             "searched_models": {method: "dcgan" for _, method in self.iterative},
@@ -168,14 +178,15 @@ class Tree:
             "zoom": ZOOM,
             "timings": self.jobs,
             "config": {"align": {"zoom": ZOOM, "landmarks": "outerEyesAndNose"}},
+            "captions": {"dcgan": CAPTIONS},
         }
-        sources = vars(self.sources())
-        unknown = changes.keys() - sources.keys() - facts.keys()
+        inputs = vars(self.inputs())
+        unknown = changes.keys() - inputs.keys() - facts.keys()
         assert not unknown, unknown
-        products = Products(**{key: str(folder / name) for key, name in PRODUCTS.items()})
+        outputs = Outputs(**{key: str(folder / name) for key, name in OUTPUTS.items()})
         write_report(
-            Sources(**sources | {key: changes[key] for key in changes.keys() & sources.keys()}),
-            products,
+            Inputs(**inputs | {key: changes[key] for key in changes.keys() & inputs.keys()}),
+            outputs,
             Choice(**facts | {key: changes[key] for key in changes.keys() & facts.keys()}),
         )
-        return products
+        return outputs

@@ -106,8 +106,8 @@ JOBS = [
     "measure_model/dcgan",
     "complete_latent/center/ours",
     "complete_feedforward/center/glcic",
-    "complete_classical/center/telea",
-    "complete_classical/center/mean",
+    "complete_telea/center/telea",
+    "complete_mean/center/mean",
     *(f"measure/center/{method}" for method in METHODS),
     "report",
 ]

@@ -213,7 +213,7 @@ LOST = {
     "faces": "flatten",
     "splits/val.npy": "split",
     "models/dcgan": "train_dcgan",
-    "completions/center/telea/faces": "complete_classical",
+    "completions/center/telea/faces": "complete_telea",
     "report": "report",
 }
 

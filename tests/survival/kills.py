@@ -72,11 +72,12 @@ STAGES = {
     "complete_feedforward": [
         f"results/packed/completions/center/glcic/{name}" for name in ("faces", "grid.png")
     ],
-    "complete_classical": [
-        f"results/packed/completions/center/{method}/{name}"
+    **{
+        f"complete_{method}": [
+            f"results/packed/completions/center/{method}/{name}" for name in ("faces", "grid.png")
+        ]
         for method in ("telea", "mean")
-        for name in ("faces", "grid.png")
-    ],
+    },
     "measure": [
         f"results/packed/completions/center/{method}/{name}"
         for method in ("ours", "telea")  # the others would only take their time

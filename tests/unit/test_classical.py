@@ -1,39 +1,29 @@
-"""Completion without a network: known answers, and what holds for every method."""
-
-import subprocess
-import sys
+"""Completion without a network: known answers. What holds for every method: contract/."""
 
 import numpy as np
 import pytest
-import yaml
 from scipy.spatial.distance import cdist
 
-from facefill.complete.classical.complete import METHODS, complete
-from facefill.methods.mean import mean_face
-from facefill.methods.patchmatch.fill import _Field
-from facefill.complete import fill
+from contract.examples import example
+from facefill.complete import Task, lay_in
 from facefill.core.masking import Masks, make_masks, observe
-from holes import EVERY_MASK, noise_in_the_hole, smooth_faces
-from project import ROOT
+from facefill.kinds import kinds
+from facefill.methods import Method
+from facefill.methods.mean import Mean
+from facefill.methods.patchmatch.fill import _Field
+from holes import EVERY_MASK, smooth_faces
 
 SIZE = 32
-SETTINGS = {
-    "telea": {"radius": 3},
-    "navier_stokes": {"radius": 3},
-    "biharmonic": {},
-    "tv": {"iterations": 60},
-    "low_rank": {"iterations": 20, "threshold": 0.02},
-    "patchmatch": {"patch": 5, "iterations": 2, "seed": 0},
-}
+METHODS = [kind for kind, declared in kinds("methods").items() if declared.fill is not Method.fill]
 DRIFT = 12  # levels: OpenCV's Telea adds a little at every pixel on its way into the hole
 
 
 def run(kind, faces, masks, **settings):
     """The completed faces: what is known, and the method's pixels in the holes."""
     observed = observe(faces, masks)
-    filled = complete(observed, masks, {"kind": kind} | SETTINGS[kind] | settings)
-    assert filled.dtype == np.uint8 and filled.shape == faces.shape
-    return fill(observed, masks.known, filled)
+    task = Task(names=[str(number) for number in range(len(faces))], observed=observed, masks=masks)
+    filled = example("methods", kind, **settings).complete(task).faces
+    return lay_in(observed, masks.known, filled)
 
 
 def masks_of(mask, count=4):
@@ -102,7 +92,7 @@ def test_total_variation_is_least():
     faces, masks = smooth_faces(4, SIZE), masks_of("center")
     least = run("tv", faces, masks, iterations=1000)
     noise = np.random.default_rng(0).integers(-2, 3, faces.shape)
-    aside = fill(faces, masks.known, (least + noise).clip(0, 255).astype(np.uint8))
+    aside = lay_in(faces, masks.known, (least + noise).clip(0, 255).astype(np.uint8))
     others = [run(kind, faces, masks) for kind in METHODS if kind != "tv"]
     grey = [run("tv", faces[..., [one] * 3], masks, iterations=1000) for one in range(3)]
     apart = np.stack([channel[..., 0] for channel in grey], -1)
@@ -185,37 +175,15 @@ def test_where_no_patch_is_known_the_membrane_stays():
 
 def test_mean_face():
     train = np.stack([np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 101, np.uint8)])
-    filled = mean_face(train, 3)
-    assert filled.shape == (3, 64, 64, 3)
-    assert (filled == 50).all()  # half to even
+    unknown = np.zeros((3, 64, 64), bool)
+    observed = np.zeros((3, 64, 64, 3), np.uint8)
+    task = Task(names=["a", "b", "c"], observed=observed, masks=Masks(unknown), train=train)
+    faces = Mean().complete(task).faces
+    assert faces.shape == (3, 64, 64, 3)
+    assert (faces == 50).all()  # half to even
 
 
-# -- every method ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mask", EVERY_MASK)
-@pytest.mark.parametrize("kind", METHODS)
-def test_the_hole_is_not_seen_and_no_face_sees_another(kind, mask):
-    """Noise in the hole changes nothing, known pixels stay; alone and in any order alike."""
-    faces, masks = smooth_faces(4, SIZE), masks_of(mask)
-    noisy = noise_in_the_hole(faces, masks)
-    assert (noisy != faces)[~masks.known].any()
-    completed = run(kind, faces, masks)
-    assert (completed[masks.known] == faces[masks.known]).all()
-    assert (run(kind, noisy, masks) == completed).all()
-    alone = run(kind, faces[2:3], Masks(masks.known[2:3], masks.block))
-    assert (alone[0] == completed[2]).all()
-    turned = run(kind, faces[::-1], Masks(masks.known[::-1], masks.block))
-    assert (turned[::-1] == completed).all()
-
-
-@pytest.mark.parametrize("kind", METHODS)
-def test_what_lies_in_observed_where_nothing_is_known_does_not_count(kind):
-    """Also when a caller leaves it there."""
-    faces, masks = smooth_faces(4, SIZE), masks_of("freeform")
-    settings = {"kind": kind} | SETTINGS[kind]
-    one, two = (complete(seen, masks, settings) for seen in (faces, observe(faces, masks)))
-    assert (one == two).all()
+# -- every method that fills -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", METHODS)
@@ -276,30 +244,3 @@ def test_methods_are_different_methods():
     faces, masks = smooth_faces(4, SIZE), masks_of("center")
     completed = {kind: run(kind, faces, masks).tobytes() for kind in METHODS}
     assert len(set(completed.values())) == len(METHODS)
-
-
-def test_nothing_imports_torch():
-    """A comparison of these methods alone must not wait for it."""
-    code = "import sys, facefill.complete.classical.complete\n"
-    code += "import facefill.methods.mean\n"
-    code += "import facefill.complete\nprint(*sys.modules)"
-    modules = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"PYTHONPATH": str(ROOT / "workflow")},
-        capture_output=True,
-        text=True,
-    ).stdout.split()
-    assert {f"facefill.complete.classical.{kind}" for kind in METHODS} <= set(modules)
-    assert "torch" not in modules
-
-
-def test_the_configuration_knows_every_method():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())["$defs"]
-    others = {"latent", "feedforward", "mean"}
-    assert set(schema["method"]["properties"]["kind"]["enum"]) == {*METHODS, *others}
-    for kind in METHODS:
-        assert SETTINGS[kind].keys() == schema[f"method_{kind}"]["properties"].keys() - {
-            "kind",
-            "faces",
-            "masks",
-        }

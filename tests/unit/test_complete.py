@@ -1,6 +1,5 @@
 """Completion: what lies in the hole must not matter, known pixels stay, alone as in a batch."""
 
-import json
 import os
 import pickle
 
@@ -8,66 +7,27 @@ import numpy as np
 import pytest
 import torch
 
+from facefill.complete import Task, masked, write_completions, write_grid
 from facefill.core.blend import blend
-from facefill.complete import masked, write_completions, write_grid
-from facefill.methods.latent.search import BATCH, search
-from facefill.methods.latent.loss import contextual_weights
 from facefill.core.errors import FacefillError
 from facefill.core.files import sha256_file
 from facefill.core.images import decode_photo
 from facefill.core.masking import Masks, make_masks, observe
-from facefill.split import choose_faces
-from facefill.train import weights
-from facefill.models.encoder.network import make_encoder
-from facefill.models.dcgan.networks import Discriminator, Generator
 from facefill.core.tensors import from_unit, sample_z
+from facefill.methods import BATCH
+from facefill.methods.latent import Latent
+from facefill.methods.latent.loss import contextual_weights
+from facefill.methods.latent.search import search
+from facefill.models.dcgan.networks import Discriminator, Generator
+from facefill.split import choose_faces
 from holes import EVERY_MASK, everywhere, noise_in_the_hole, smooth_faces
 from trap import Trap
+from untrained import DCGAN as MODEL
+from untrained import SIZE, save, save_dcgan, save_encoder
+from untrained import dcgan_networks as networks
 
-SIZE = 32
 KNOWN = make_masks({"kind": "center", "scale": 0.25}, ["a"], SIZE, 1).known[0]
-MODEL = {
-    "z_dim": 12,
-    "prior": "normal",
-    "generator_filters": 4,
-    "discriminator_filters": 4,
-    "kernel": 4,
-    "fully_connected": 0,
-    "spectral_norm": False,
-    "antialias": False,
-    "precision": "auto",
-    "channels_last": "auto",
-}
-SEARCH = {
-    "steps": 12,
-    "optimizer": "adam",
-    "lr": 0.05,
-    "schedule": "cosine",
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "epsilon": 1e-8,
-    "momentum": 0.9,
-    "contextual": "weighted",
-    "window": 7,
-    "norm": "l1",
-    "prior": 0.003,
-    "prior_loss": "minimax",
-    "z_prior": 0,
-    "anchor": 0,
-    "features": 0,
-    "features_prior": 1,
-    "bounds": "auto",
-    "start": "random",
-    "restarts": 1,
-    "samples": 1,
-    "patience": 0,
-    "keep": "best",
-    "picture_every": 10,
-    "hmc_beta": 0.2,
-    "hmc_epsilon": 0.01,
-    "hmc_leapfrog": 3,
-    "hmc_anneal": 1,
-}
+SEARCH = {"steps": 12, "hmc_epsilon": 0.01, "hmc_leapfrog": 3}
 
 
 @pytest.fixture
@@ -86,37 +46,9 @@ def faces(one_thread):
     return smooth_faces(6, SIZE)
 
 
-def networks():
-    torch.manual_seed(0)
-    generator = Generator(SIZE, 12, 4, 4, False)
-    for parameter in generator.parameters():
-        parameter.data *= 4  # untrained, but with something to see
-    return {"generator": generator, "discriminator": Discriminator(SIZE, 4, 4, 0, False)}
-
-
 @pytest.fixture
 def model(one_thread, tmp_path):
-    return save(tmp_path, networks(), MODEL)
-
-
-def save(folder, networks, settings):
-    paths = folder / "weights.safetensors", folder / "settings.json"
-    weights.save(*paths, networks, settings)
-    return paths
-
-
-def save_encoder(folder, model, size=SIZE, features=8, **settings):
-    """An untrained encoder for the model with these paths, that predicts something to see."""
-    settings = {"filters": 8, "features": features} | settings
-    settings.setdefault("generator_sha256", sha256_file(model[0]))
-    torch.manual_seed(1)
-    network = make_encoder(settings, json.loads(model[1].read_text()), size)
-    for parameter in network.parameters():
-        parameter.data *= 4
-    if features:
-        torch.nn.init.normal_(network.changes.weight, 0.0, 0.2)
-    folder.mkdir(exist_ok=True)
-    return save(folder, {"encoder": network}, settings)
+    return save_dcgan(tmp_path)
 
 
 @pytest.fixture
@@ -127,10 +59,9 @@ def encoder(model, tmp_path):
 
 def run(names, faces, model, masks=None, encoder=None, **settings):
     masks = masks or everywhere(KNOWN, len(names))
-    watched = sorted({0, len(names) - 1})
-    observed = observe(faces, masks)
-    settings = SEARCH | settings
-    return search(names, observed, masks, *model, encoder, None, settings, 0, "cpu", watched)
+    models = {"model": model} | ({"encoder": encoder} if encoder else {})
+    task = Task(names=names, observed=observe(faces, masks), masks=masks, models=models)
+    return search(Latent(model="dcgan", **(SEARCH | settings)), task, [*{0, len(names) - 1}])
 
 
 NAMES = list("abcdef")
@@ -146,7 +77,7 @@ def test_no_search_and_no_blend_sees_the_hole(faces, model, mask):
     seen, seen_noisy = observe(faces, masks), observe(noisy, masks)
     found = [run(NAMES, one, model, masks, steps=4) for one in (faces, noisy)]
     assert found[0].losses.equals(found[1].losses)
-    fills = [(one.filled[:, 0], two) for one, two in zip(found, (seen, seen_noisy), strict=True)]
+    fills = [(one.samples[:, 0], two) for one, two in zip(found, (seen, seen_noisy), strict=True)]
     for kind in BLENDS:
         one, two = (blend(kind, there, masks.known, filled) for filled, there in fills)
         assert (one == two).all(), kind
@@ -164,9 +95,9 @@ def test_no_encoder_sees_the_hole(faces, model, encoder, mask):
         for seen in (faces, noise_in_the_hole(faces, masks))
     )
     assert one.losses.equals(two.losses)
-    assert (one.filled == two.filled).all()
+    assert (one.samples == two.samples).all()
     others = run(NAMES, faces[::-1], model, masks, encoder, steps=4, **WITH_ENCODER)
-    assert (one.filled != others.filled).any((1, 2, 3, 4)).all()  # what is known does matter
+    assert (one.samples != others.samples).any((1, 2, 3, 4)).all()  # what is known does matter
 
 
 FORMS = {
@@ -192,7 +123,7 @@ FORMS = {
 def test_a_face_alone_is_completed_as_in_a_batch(faces, model, form):
     many = run(NAMES, faces, model, **FORMS[form])
     alone = run(NAMES[3:4], faces[3:4], model, **FORMS[form])
-    assert (many.filled[3] == alone.filled[0]).all()
+    assert (many.samples[3] == alone.samples[0]).all()
     assert (many.z[3] == alone.z[0]).all()
     assert np.isfinite(many.losses[["loss", "contextual"]]).all(axis=None)
 
@@ -209,7 +140,7 @@ ENCODED = {
 def test_a_face_alone_is_completed_with_an_encoder_as_in_a_batch(faces, model, encoder, form):
     many = run(NAMES, faces, model, encoder=encoder, **ENCODED[form])
     alone = run(NAMES[3:4], faces[3:4], model, encoder=encoder, **ENCODED[form])
-    assert (many.filled[3] == alone.filled[0]).all()
+    assert (many.samples[3] == alone.samples[0]).all()
     assert (many.z[3] == alone.z[0]).all()
 
 
@@ -231,7 +162,7 @@ def test_a_face_alone_is_completed_as_among_63_others(tmp_path, precision):
     for place in (0, 31, 63):
         one = slice(place, place + 1)
         alone = run(names[one], faces[one], paths, Masks(masks.known[one]), steps=2)
-        assert (many.filled[place] == alone.filled[0]).all()
+        assert (many.samples[place] == alone.samples[0]).all()
         assert (many.z[place] == alone.z[0]).all()
 
 
@@ -239,12 +170,12 @@ def test_more_faces_than_a_batch(faces, model):
     names = [f"{number:03}" for number in range(BATCH + 2)]
     many = np.concatenate([faces] * 11)
     found = run(names, many, model, steps=2)
-    assert found.filled.shape == (BATCH + 2, 1, SIZE, SIZE, 3)
+    assert found.samples.shape == (BATCH + 2, 1, SIZE, SIZE, 3)
     assert found.z.shape == (BATCH + 2, 12)
     # One watched face in either batch; the last frame shows the result.
-    assert (found.frames[-1] == found.filled[[0, -1], 0]).all()
+    assert (found.frames[-1] == found.samples[[0, -1], 0]).all()
     alone = run(names[-1:], many[-1:], model, steps=2)
-    assert (found.filled[-1] == alone.filled[0]).all()
+    assert (found.samples[-1] == alone.samples[0]).all()
 
 
 def test_more_faces_than_a_batch_with_an_encoder(faces, model, encoder):
@@ -252,10 +183,10 @@ def test_more_faces_than_a_batch_with_an_encoder(faces, model, encoder):
     many = np.concatenate([faces] * 11)
     found = run(names, many, model, encoder=encoder, steps=2, **WITH_ENCODER)
     alone = run(names[-1:], many[-1:], model, encoder=encoder, steps=2, **WITH_ENCODER)
-    assert (found.filled[-1] == alone.filled[0]).all()
+    assert (found.samples[-1] == alone.samples[0]).all()
     assert (found.z[-1] == alone.z[0]).all()
     # Nothing is random here: the same face under another name is completed alike.
-    assert (found.filled[:60] == found.filled[6:66]).all()
+    assert (found.samples[:60] == found.samples[6:66]).all()
 
 
 def test_the_best_step_is_kept(faces, model):
@@ -264,7 +195,7 @@ def test_the_best_step_is_kept(faces, model):
     losses = found.losses.groupby("face")["contextual"]
     assert (losses.last() > losses.min()).any()
     # The pixels are rounded, the losses are in units of [-1, 1].
-    assert (_context(found.filled, faces) / 127.5 <= losses.min().to_numpy() + 1).all()
+    assert (_context(found.samples, faces) / 127.5 <= losses.min().to_numpy() + 1).all()
 
 
 def _context(filled, faces):
@@ -284,7 +215,7 @@ def test_the_search_finds_what_the_generator_can_make(model):
     found = run(NAMES, made, model, steps=60, lr=0.2, restarts=4)
     losses = found.losses.pivot(index="face", columns="step", values="contextual")
     assert (losses[60] < 0.1 * losses[0]).all()
-    in_the_hole = np.abs(found.filled[:, 0].astype(float) - made)[:, ~KNOWN]
+    in_the_hole = np.abs(found.samples[:, 0].astype(float) - made)[:, ~KNOWN]
     assert in_the_hole.mean() < 0.1 * made.std()
 
 

@@ -9,9 +9,10 @@ from PIL import Image
 
 from facefill.config import load
 from facefill.core.errors import FacefillError
+from facefill.kinds import kinds
+from facefill.settings import NAMED
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
@@ -31,39 +32,36 @@ def changed(path: str, value) -> dict:
 
 def test_the_shipped_configuration_is_valid_and_left_alone():
     before = copy.deepcopy(CONFIG)
-    complete = load(CONFIG, SCHEMA)
+    complete = load(CONFIG)
     assert before == CONFIG
     assert complete["models"]["dcgan"] == CONFIG["models"]["dcgan"]
 
 
 def test_the_shipped_configuration_spells_every_knob_out():
-    complete = load(CONFIG, SCHEMA)
+    """Of the entries that the default report uses, as far as a newcomer may want to change them."""
+    complete = load(CONFIG)
     for table in ("align", "compare"):
         assert complete[table].keys() == CONFIG[table].keys()
     for model in ("dcgan", "encoder"):
         assert complete["models"][model].keys() == CONFIG["models"][model].keys()
-    methods = CONFIG["methods"].values()
-    for kind in {method["kind"] for method in methods}:
-        written = {key for method in methods if method["kind"] == kind for key in method}
-        schema = yaml.safe_load(SCHEMA.read_text())["$defs"][f"method_{kind}"]
-        assert written | {"faces", "masks"} == schema["properties"].keys(), kind
     assert {"faces", "masks"} <= CONFIG["methods"]["ours"].keys()  # once for all kinds
 
 
-def test_the_shipped_configuration_has_every_kind_of_mask():
-    """Each with all its keys written out, but for the one that needs a file."""
-    kinds = {mask["kind"] for mask in CONFIG["masks"].values()}
-    schema = yaml.safe_load(SCHEMA.read_text())["$defs"]
-    assert kinds == set(schema["mask"]["properties"]["kind"]["enum"]) - {"file"}
-    for kind in kinds:
-        written = {key for mask in CONFIG["masks"].values() if mask["kind"] == kind for key in mask}
-        assert written == schema[f"mask_{kind}"]["properties"].keys(), kind
-    assert "{kind: file, path: " in (ROOT / "config.yaml").read_text()
+@pytest.mark.parametrize("table", NAMED)
+def test_a_kind_without_needs_is_its_own_preset(table):
+    complete = load(changed("compare.masks", ["center"]))[table]
+    for kind, declared in kinds(table).items():
+        schema = declared.schema()
+        if "required" not in schema:
+            assert kind in complete
+            if kind not in CONFIG[table]:
+                preset = {name: entry["default"] for name, entry in schema["properties"].items()}
+                assert complete[kind] == {"kind": kind} | preset
 
 
 @pytest.mark.parametrize("mask", CONFIG["masks"])
 def test_every_mask_of_the_shipped_configuration_can_be_compared(mask):
-    complete = load(changed("compare.masks", [mask]), SCHEMA)
+    complete = load(changed("compare.masks", [mask]))
     assert complete["masks"][mask] == CONFIG["masks"][mask]
 
 
@@ -93,51 +91,51 @@ def with_mask(**settings) -> dict:
         ({"kind": "landmarks", "part": "ears"}, "masks.new.part is 'ears', expected one of eyes"),
         ({"kind": "file"}, "masks.new.path is missing"),
         ({"kind": "file", "path": "gone.png"}, "masks.new.path: gone.png: cannot be read (No such"),
-        ({"kind": "file", "path": str(SCHEMA)}, "config.schema.yaml: not readable as PNG"),
+        ({"kind": "file", "path": str(ROOT / "README.md")}, "README.md: not readable as PNG"),
     ],
 )
 def test_masks_that_cannot_be_made_are_refused(settings, says):
     with pytest.raises(FacefillError) as caught:
-        load(with_mask(**settings), SCHEMA)
+        load(with_mask(**settings))
     assert str(caught.value).startswith("config: masks.new") and says in str(caught.value)
 
 
 def test_a_mask_that_is_not_compared_need_not_be_there():
     """As the datasets: only what is built is looked for."""
-    assert load(changed("masks.new", {"kind": "file", "path": "gone.png"}), SCHEMA)
+    assert load(changed("masks.new", {"kind": "file", "path": "gone.png"}))
 
 
 def test_a_drawn_mask_is_checked_and_its_home_folder_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     file = tmp_path / "mask.png"
     Image.linear_gradient("L").resize((64, 64)).save(file)
-    complete = load(with_mask(kind="file", path="~/mask.png"), SCHEMA)
+    complete = load(with_mask(kind="file", path="~/mask.png"))
     assert complete["masks"]["new"]["path"] == str(file)
     Image.new("L", (64, 64), "white").save(file)
     with pytest.raises(
         FacefillError, match=r"^config: masks\.new\.path: .*mask\.png: hides nothing"
     ):
-        load(with_mask(kind="file", path="~/mask.png"), SCHEMA)
+        load(with_mask(kind="file", path="~/mask.png"))
 
 
 def test_a_folder_of_drawn_masks_is_checked(tmp_path):
     with pytest.raises(FacefillError, match="holds no PNG; put one"):
-        load(with_mask(kind="file", path=str(tmp_path)), SCHEMA)
+        load(with_mask(kind="file", path=str(tmp_path)))
     for name in "ab":
         Image.linear_gradient("L").resize((64, 64)).save(tmp_path / f"{name}.png")
     (tmp_path / "notes.txt").write_text("no mask")
-    assert load(with_mask(kind="file", path=str(tmp_path)), SCHEMA)
+    assert load(with_mask(kind="file", path=str(tmp_path)))
     Image.new("L", (32, 64), "white").save(tmp_path / "b.png")
     with pytest.raises(FacefillError, match=r"^config: masks\.new\.path: .*b\.png: .*32x64 pixels"):
-        load(with_mask(kind="file", path=str(tmp_path)), SCHEMA)
+        load(with_mask(kind="file", path=str(tmp_path)))
 
 
 def test_lowres_is_the_only_mask_without_known_pixels():
-    assert load(with_mask(kind="lowres", factor=64), SCHEMA)
+    assert load(with_mask(kind="lowres", factor=64))
 
 
 def test_absent_keys_get_their_defaults():
-    complete = load(changed("align", ...), SCHEMA)
+    complete = load(changed("align", ...))
     assert complete["align"]["size"] == 64
     assert complete["models"]["amos2016"]["discriminator_lr"] == 0.0002
     assert complete["datasets"]["lfw"]["extras"] == []
@@ -152,7 +150,7 @@ NEW_MODEL_KEYS |= {"validation_faces": 0}
 
 def test_what_came_later_is_absent_from_the_presets():
     """Their searches and trainings stay those of the publications."""
-    complete = load(CONFIG, SCHEMA)
+    complete = load(CONFIG)
     for name in ("amos2016", "amos2016_hmc", "kumar2018", "yeh2017"):
         assert NEW_METHOD_KEYS.items() <= complete["methods"][name].items(), name
         assert complete["methods"][name]["start"] == "random"
@@ -163,7 +161,7 @@ def test_what_came_later_is_absent_from_the_presets():
 
 
 def test_an_encoder_needs_its_generator_and_masks_alone():
-    complete = load(changed("models.new", ENCODER), SCHEMA)["models"]["new"]
+    complete = load(changed("models.new", ENCODER))["models"]["new"]
     masks = [{"kind": "center", "scale": 0.25}, {"kind": "grid", "step": 2}]
     assert complete == {
         "kind": "encoder",
@@ -225,7 +223,7 @@ ENCODER = {"kind": "encoder", "generator": "dcgan", "masks": MASKS}
 )
 def test_strings_become_what_the_schema_asks_for(path, text, value):
     counts = path == "split.test" and "." not in text  # val and test go together
-    config = load(both(text) if counts else changed(path, text), SCHEMA)
+    config = load(both(text) if counts else changed(path, text))
     for key in path.split("."):
         config = config[key]
     assert config == value
@@ -240,28 +238,28 @@ def both(text: str) -> dict:
 
 def test_equal_configurations_print_alike():
     """Snakemake compares tables as they are printed: neither order nor 0 for 0.0 may matter."""
-    plain = load(CONFIG, SCHEMA)
+    plain = load(CONFIG)
     config = copy.deepcopy(CONFIG)
     model = config["models"]["amos2016"]
     config["models"]["amos2016"] = {"generator_filters": 64, **dict(reversed(model.items()))}
     config["models"]["amos2016"]["ema"] = 0.0
-    assert repr(load(config, SCHEMA)["models"]) == repr(plain["models"])
+    assert repr(load(config)["models"]) == repr(plain["models"])
 
 
 def test_home_folders_are_found(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
-    complete = load(changed("datasets.mine.path", "~/photos"), SCHEMA)
+    complete = load(changed("datasets.mine.path", "~/photos"))
     assert complete["datasets"]["mine"]["path"] == "/home/somebody/photos"
 
 
 def test_a_whole_table_as_text():
     text = "{masks: [center], methods: [telea]}"
-    assert load(changed("compare", text), SCHEMA)["compare"]["methods"] == ["telea"]
+    assert load(changed("compare", text))["compare"]["methods"] == ["telea"]
 
 
 def test_the_celeba_split_of_60000_5000_1000():
     split = {"train": 60000, "val": 5000, "test": 1000}
-    assert load(changed("split", split), SCHEMA)["split"] == {**split, "seed": 0}
+    assert load(changed("split", split))["split"] == {**split, "seed": 0}
 
 
 @pytest.mark.parametrize(
@@ -319,7 +317,7 @@ def test_the_celeba_split_of_60000_5000_1000():
 )
 def test_mistakes_are_refused_in_one_line(path, value, says):
     with pytest.raises(FacefillError) as caught:
-        load(changed(path, value), SCHEMA)
+        load(changed(path, value))
     assert says in str(caught.value)
     assert str(caught.value).startswith("config: ")
     assert len(str(caught.value)) < 300 and str(caught.value).isprintable()
@@ -328,23 +326,23 @@ def test_mistakes_are_refused_in_one_line(path, value, says):
 def test_a_table_that_contains_itself_is_refused():
     config = changed("align", yaml.safe_load("&itself {size: *itself}"))
     with pytest.raises(FacefillError, match=r"align\.size\.size.* is nested too deeply"):
-        load(config, SCHEMA)
+        load(config)
 
 
 def test_a_mask_that_no_compared_method_completes_is_refused():
     config = changed("compare", {"masks": ["center", "eyes", "nose"], "methods": ["ours"]})
     config["methods"]["ours"]["masks"] = ["nose", "center"]
     with pytest.raises(FacefillError, match=r"compare\.masks names 'eyes', which no"):
-        load(config, SCHEMA)
+        load(config)
     config["methods"]["telea"]["masks"] = ["eyes"]
     config["compare"]["methods"].append("telea")
-    load(config, SCHEMA)
+    load(config)
 
 
 @pytest.mark.parametrize("config", [None, [], "dataset", 5, {}])
 def test_what_is_no_configuration_is_refused(config):
     with pytest.raises(FacefillError, match="config: "):
-        load(config, SCHEMA)
+        load(config)
 
 
 def tables(table: dict, path: tuple = ()):
@@ -362,7 +360,7 @@ def test_no_typo_is_without_effect():
     assert len(paths) > 15
     for path in paths:
         with pytest.raises(FacefillError, match=r"\.?no_such_key is not a known key"):
-            load(changed(".".join((*path, "no_such_key")), 1), SCHEMA)
+            load(changed(".".join((*path, "no_such_key")), 1))
 
 
 def merged(changes: dict) -> dict:
@@ -640,7 +638,7 @@ DOES_NOT_FIT = {
 def test_models_and_methods_that_do_not_fit_are_refused(case):
     changes, says = DOES_NOT_FIT[case]
     with pytest.raises(FacefillError) as caught:
-        load(merged(changes), SCHEMA)
+        load(merged(changes))
     line = str(caught.value)
     assert line.startswith("config: ") and says in line
     assert len(line) < 300 and line.isprintable()
@@ -707,19 +705,19 @@ FITS = {
 
 @pytest.mark.parametrize("case", FITS)
 def test_near_misses_are_accepted(case):
-    assert load(merged(FITS[case]), SCHEMA)
+    assert load(merged(FITS[case]))
 
 
 def test_searches_that_would_all_be_one_are_refused():
     method = {"kind": "latent", "model": "dcgan", "start": "mean", "restarts": 2, "samples": 3}
     with pytest.raises(FacefillError, match=r"methods\.same\.start is 'mean'.* its 6 searches"):
-        load(changed("methods.same", method), SCHEMA)
-    assert load(changed("methods.same", method | {"restarts": 1, "samples": 1}), SCHEMA)
-    assert load(changed("methods.same", method | {"optimizer": "hmc"}), SCHEMA)
+        load(changed("methods.same", method))
+    assert load(changed("methods.same", method | {"restarts": 1, "samples": 1}))
+    assert load(changed("methods.same", method | {"optimizer": "hmc"}))
 
 
 def test_restarts_need_steps_to_be_tried():
     method = {"kind": "latent", "model": "dcgan", "restarts": 8, "steps": 3}
     with pytest.raises(FacefillError, match=r"restarts is 8, .* halved 3 times within 3 steps"):
-        load(changed("methods.short", method), SCHEMA)
-    assert load(changed("methods.short", method | {"steps": 4}), SCHEMA)
+        load(changed("methods.short", method))
+    assert load(changed("methods.short", method | {"steps": 4}))

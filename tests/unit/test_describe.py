@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facefill.describe import describe, read_descriptors
 from facefill.core.descriptor import Describer
 from facefill.core.errors import FacefillError
+from facefill.describe import describe, read_descriptors
 from facefill.split import choose_faces
 from trap import Trap
 

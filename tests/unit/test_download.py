@@ -41,7 +41,7 @@ from server import (
 )
 
 extract, fetch, cache_name = extract_module.extract, fetch_module.fetch, fetch_module.cache_name
-SCRIPT = Path(__file__).parents[2] / "workflow/scripts/download.py"
+SCRIPT = Path(__file__).parents[2] / "workflow/scripts/raw.py"
 DATA = random.Random(0).randbytes(3_000_000)
 
 
@@ -895,11 +895,16 @@ def test_names_of_extras(server, tmp_path, cache, name):
 def run_script(folder: Path, url: str) -> None:
     snakemake = SimpleNamespace(
         rule="download",
-        params=Params(urls=[url], sha256=None, extras=[], cache=str(folder / "cache")),
-        output=SimpleNamespace(raw=str(folder / "raw")),
+        params=Params(
+            settings={"kind": "archive", "urls": [url], "sha256": None, "extras": []}
+            | {"identity": "folder"},
+            cache=str(folder / "cache"),
+        ),
+        threads=1,
+        output=SimpleNamespace(raw=str(folder / "raw"), extra=[]),
         log=SimpleNamespace(text=str(folder / "log"), timing=str(folder / "timing.json")),
     )
-    runpy.run_path(str(SCRIPT), {"snakemake": snakemake})
+    runpy.run_path(str(SCRIPT), {"snakemake": snakemake}, run_name="__main__")
 
 
 def test_script(tmp_path, monkeypatch):

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contract.examples import settings as settings_of
 from facefill.core.errors import FacefillError
-from facefill.holes import Hides, hides
-from facefill.core.masking import Masks, _draw, make_masks, observe
+from facefill.core.masking import Masks, make_masks, observe
 from facefill.core.template import template_points
+from facefill.kinds import make
+from facefill.masks import Hides
+from facefill.masks.freeform.strokes import _draw
 
 NAMES = [f"Person_{number}__photo" for number in range(40)]
 RANDOM = {
@@ -562,4 +565,4 @@ EXTENTS = [
 def test_what_a_mask_hides_is_known_before_it_is_made(kind, settings, size, zoom):
     known = masks(kind, size=size, zoom=zoom, **settings).known
     expected = Hides.NOTHING if known.all() else Hides.PART if known.any() else Hides.ALL
-    assert hides({"kind": kind, **settings}, size, zoom) is expected
+    assert make("masks", settings_of("masks", kind, **settings)).extent(size, zoom) is expected

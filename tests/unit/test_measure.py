@@ -4,21 +4,41 @@ import pandas as pd
 import pytest
 from skimage.metrics import structural_similarity
 
-from facefill.core import likeness
-from facefill import measure
 from facefill.complete import read_face
-from facefill.describe import describe
+from facefill.core import likeness
 from facefill.core.descriptor import Describer
 from facefill.core.errors import FacefillError
 from facefill.core.images import write_png
 from facefill.core.masking import make_masks
-from facefill.render import render_photo
 from facefill.core.template import ANCHORS, template_points
+from facefill.describe import describe
+from facefill.measure import FacePair, FaceSet, measure
+from facefill.metrics import face_metrics, set_metrics
+from facefill.render import render_photo
 
 SIZE = 64
 CENTER = {"kind": "center", "scale": 0.25}
 RANDOM = {"kind": "random", "hidden": 0.8, "seed": 0}
 KNOWN = make_masks(CENTER, ["any"], SIZE, 1.0).known[0]
+
+
+def values_of(original, completed, known=KNOWN):
+    """All measures of one face but that of the descriptors."""
+    nothing = np.zeros(128)
+    pair = FacePair(
+        original=original,
+        completed=completed,
+        known=known,
+        original_descriptor=nothing,
+        completed_descriptor=nothing,
+    )
+    return {name: metric.measure(pair) for name, metric in face_metrics().items()}
+
+
+def value_of(metric, real, fake, **more):
+    """A measure of sets of descriptors, [N, d] each."""
+    compared = FaceSet(real=real, fake=fake, real_descriptors=real, fake_descriptors=fake, **more)
+    return set_metrics("completions", "samples")[metric].measure(compared)
 
 
 @pytest.fixture
@@ -53,18 +73,18 @@ def test_psnr_by_hand():
     assert likeness.psnr(original, completed, hole) == pytest.approx(
         10 * np.log10(255**2 / (500 / 3))
     )
-    assert measure.l1(original, completed, hole) == pytest.approx(10)
-    assert measure.l1(original, completed) == pytest.approx(2.5)
+    assert likeness.l1(original, completed, hole) == pytest.approx(10)
+    assert likeness.l1(original, completed) == pytest.approx(2.5)
 
 
 def test_differences_of_bytes_do_not_wrap():
     black, white = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
     assert likeness.psnr(black, white) == 0
-    assert measure.l1(black, white) == measure.l1(white, black) == 255
+    assert likeness.l1(black, white) == likeness.l1(white, black) == 255
 
 
 def test_equal_pictures_have_the_highest_values(faces):
-    values = measure.measure_face(faces[0], faces[0], KNOWN)
+    values = values_of(faces[0], faces[0])
     assert values["psnr"] == values["hole_psnr"] == likeness.MAX_PSNR
     assert values["ssim"] == pytest.approx(1) and values["hole_ssim"] == pytest.approx(1)
     assert values["l1"] == values["hole_l1"] == 0
@@ -72,7 +92,7 @@ def test_equal_pictures_have_the_highest_values(faces):
 
 def test_hole_is_measured_apart_from_the_face(faces):
     completed = np.where(KNOWN[:, :, None], faces[0], faces[1])
-    values = measure.measure_face(faces[0], completed, KNOWN)
+    values = values_of(faces[0], completed)
     # A quarter of the pixels is hidden and the rest is equal: the face has a quarter of the error.
     assert values["psnr"] == pytest.approx(values["hole_psnr"] + 10 * np.log10(4))
     assert values["hole_l1"] == pytest.approx(4 * values["l1"])
@@ -157,10 +177,17 @@ def tree(tmp_path, rendered):
 
 
 def run(tree, mask=CENTER, samples=None):
-    return measure.measure(
-        tree / "test.npy", tree / "test.csv", tree / "test_descriptors.npy", tree / "faces",
-        samples, mask, 1.0, tree / "metrics.csv", tree / "set_metrics.csv",
-    )  # fmt: skip
+    return measure(
+        test_npy=tree / "test.npy",
+        test_csv=tree / "test.csv",
+        test_descriptors=tree / "test_descriptors.npy",
+        faces=tree / "faces",
+        samples=samples,
+        mask=mask,
+        zoom=1.0,
+        metrics=tree / "metrics.csv",
+        set_metrics=tree / "set_metrics.csv",
+    )
 
 
 def write_samples(tree, samples):
@@ -217,7 +244,7 @@ def test_every_face_has_its_own_hole(tree):
     run(tree, RANDOM)
     table = pd.read_csv(tree / "metrics.csv", index_col="face")
     for name, face, mask in zip("ba", originals, known, strict=False):
-        black = measure.l1(face, np.zeros_like(face), ~mask)
+        black = likeness.l1(face, np.zeros_like(face), ~mask)
         assert table.loc[name, "hole_l1"] == pytest.approx(black, abs=1e-6)
     for name, face, mask in zip("ba", originals, known[::-1], strict=False):
         write_png(tree / "faces" / f"{name}.png", np.where(mask[:, :, None], face, 0))
@@ -239,11 +266,17 @@ def test_where_only_block_means_are_known_the_hole_is_the_whole_face(tree):
 def test_diversity_by_hand():
     real = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 8.0]])  # distances 5, 8, 5
     fake = np.array([[0.0, 0.0], [0.0, 3.0], [0.0, 6.0]])  # distances 3, 6, 3
-    assert measure.diversity(real, fake) == pytest.approx(12 / 18)
-    assert measure.diversity(real, real) == 1
-    assert measure.diversity(real, np.zeros((3, 2))) == 0
-    assert np.isnan(measure.diversity(np.zeros((3, 2)), fake))
-    assert np.isnan(measure.diversity(real[:1], fake[:1]))
+    assert value_of("diversity", real, fake) == (pytest.approx(12 / 18), 3)
+    assert value_of("diversity", real, real) == (1, 3)
+    assert value_of("diversity", real, np.zeros((3, 2))) == (0, 3)
+    assert np.isnan(value_of("diversity", np.zeros((3, 2)), fake)[0])
+    assert np.isnan(value_of("diversity", real[:1], fake[:1])[0])
+
+
+def spread(samples, hole):
+    nothing = np.zeros((1, 2))
+    more = {"samples": samples[None], "holes": hole[None]}
+    return value_of("sample_spread", nothing, nothing, **more)
 
 
 def test_spread_of_samples_by_hand():
@@ -253,10 +286,9 @@ def test_spread_of_samples_by_hand():
     samples[2, 1, 1] = 99  # known pixels do not count
     hole = np.array([[True, True], [False, False]])
     pairs = [np.sqrt(300 / 6), np.sqrt(250**2 / 6), np.sqrt((300 + 250**2) / 6)]
-    assert measure.sample_spread(samples, hole) == pytest.approx(np.mean(pairs))
-    assert measure.sample_spread(samples[::-1], hole) == pytest.approx(np.mean(pairs))
-    assert np.isnan(measure.sample_spread(samples, ~hole & hole))
-    assert np.isnan(measure.sample_spread(samples[:1], hole))
+    assert spread(samples, hole) == (pytest.approx(np.mean(pairs)), 1)
+    assert spread(samples[::-1], hole) == (pytest.approx(np.mean(pairs)), 1)
+    assert np.isnan(spread(samples, ~hole & hole)[0])
 
 
 def test_the_spread_of_several_samples_is_measured(tree):

@@ -4,16 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_complete import one_thread  # noqa: F401
 
-from facefill.describe import describe
 from facefill.core.errors import FacefillError
-from facefill.measure_model import measure_model
-from facefill.train import weights
-from facefill.models.dcgan.networks import Discriminator, Generator
 from facefill.core.tensors import from_unit
-
-pytestmark = pytest.mark.usefixtures("one_thread")
+from facefill.describe import describe
+from facefill.measure_model import measure_model
+from facefill.models.dcgan.networks import Discriminator, Generator
+from facefill.train import weights
 
 SIZE, COUNT = 32, 12
 SETTINGS = {
@@ -28,6 +25,14 @@ SETTINGS = {
     "precision": "float32",
     "channels_last": "auto",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def lively():
@@ -47,11 +52,11 @@ def constant():
 
 
 @pytest.fixture(params=[COUNT])
-def tree(request, one_thread, tmp_path):  # noqa: F811
+def tree(request, tmp_path):
     """Validation faces of the distribution that the lively generator has."""
     with torch.no_grad():
-        made = lively()(torch.randn(request.param, 6, generator=torch.manual_seed(9)))
-    np.save(tmp_path / "val.npy", from_unit(made).permute(0, 2, 3, 1).contiguous().numpy())
+        samples = lively()(torch.randn(request.param, 6, generator=torch.manual_seed(9)))
+    np.save(tmp_path / "val.npy", from_unit(samples).permute(0, 2, 3, 1).contiguous().numpy())
     names = [f"face{number}" for number in range(request.param)]
     table = pd.DataFrame({"face": names, "identity": names, "source": names})
     table.to_csv(tmp_path / "val.csv", index=False)
@@ -67,9 +72,17 @@ def save(tree, generator):
 
 
 def run(tree, seed=0):
-    faces = tree / "val.npy", tree / "val.csv", tree / "described.npy"
-    model = tree / "weights.safetensors", tree / "settings.json"
-    return measure_model(*faces, *model, 1.0, seed, "cpu", tree / "set_metrics.csv")
+    return measure_model(
+        faces=tree / "val.npy",
+        table=tree / "val.csv",
+        descriptors=tree / "described.npy",
+        weights=tree / "weights.safetensors",
+        settings=tree / "settings.json",
+        zoom=1.0,
+        seed=seed,
+        device="cpu",
+        set_metrics=tree / "set_metrics.csv",
+    )
 
 
 def values(tree):

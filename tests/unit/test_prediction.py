@@ -21,18 +21,24 @@ from test_complete import (
     save_encoder,
 )
 
+from facefill.complete import Task
 from facefill.core import device
-from facefill.methods.latent.prediction import ENCODER_SETTINGS, predict
 from facefill.core.errors import FacefillError
 from facefill.core.masking import Masks, make_masks, observe
+from facefill.methods.latent.prediction import ENCODER_SETTINGS, predict
 
 # ruff: noqa: F811
 
 
 def predicted(observed, masks, model, encoder, batch=8, precision="auto", layout="auto"):
+    task = Task(
+        names=NAMES[: len(observed)],
+        observed=observed,
+        masks=masks,
+        models={"model": model, "encoder": encoder},
+    )
     compute = device.choose("cpu", precision, layout)
-    generator = json.loads(model[1].read_text())
-    return predict(observed, masks, *encoder, generator, model[0], compute, batch)
+    return predict(task, json.loads(model[1].read_text()), compute, batch)
 
 
 def masks_of(mask="center"):

@@ -7,7 +7,7 @@ import pytest
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
-from facefill.metrics import FACE_METRICS, HIGHER_IS_BETTER
+from facefill.metrics import face_metrics
 from facefill.report import publish, tables
 from project import ROOT
 from report_tree import write_timing
@@ -30,12 +30,12 @@ def page(tmp_path):
     values = {"second": 0.0, "better": 1.0, "third": 0.0}
     rows = [
         {"mask": "center", "method": method, "face": face}
-        | {metric: 20 + number + more for metric in FACE_METRICS}
+        | {metric: 20 + number + more for metric in face_metrics()}
         for method, more in values.items()
         for number, face in enumerate("abc")
     ]
-    runs = [("center", method) for method in values]
-    means = tables.bootstrap(pd.DataFrame(rows), runs, {face: face for face in "abc"})
+    pairs = [("center", method) for method in values]
+    means = tables.bootstrap(pd.DataFrame(rows), pairs, {face: face for face in "abc"})
     write_table(tmp_path / "summary.csv", tables.summarise(means))
     write_table(tmp_path / "differences.csv", tables.differences(means))
     timings = [["complete_latent", "", 2, 9.0], ["complete_latent", "center/better", 1, 6.0]]
@@ -51,16 +51,19 @@ def page(tmp_path):
     job = write_timing(job, "complete_latent", 0, 61, 3, "faces", course)
 
     def write():
+        tables_of = {
+            name: tmp_path / f"{name}.csv"
+            for name in ("summary", "differences", "timings", "model_metrics")
+        }
         publish.publish(
-            "lfw",
-            *(tmp_path / f"{name}.csv" for name in ("summary", "differences", "timings")),
-            tmp_path / "model_metrics.csv",
-            tmp_path / "provenance.json",
-            {("center", "better"): tmp_path / "search.csv"},
-            [job],
-            ROOT / "workflow/report/results.md.j2",
-            "snakemake docs/results-lfw.md --configfile x.yaml",
             tmp_path / "page.md",
+            dataset="lfw",
+            **tables_of,
+            provenance=tmp_path / "provenance.json",
+            searches={("center", "better"): tmp_path / "search.csv"},
+            jobs=[job],
+            template=ROOT / "workflow/report/results.md.j2",
+            command="snakemake docs/results-lfw.md --configfile x.yaml",
         )
         return (tmp_path / "page.md").read_text()
 
@@ -84,9 +87,9 @@ def test_numbers_intervals_and_seconds(page):
 
 def test_bold_is_what_differs_from_the_second_best(page):
     better, second = line(page(), "better"), line(page(), "second")
-    for place, (metric, *_) in enumerate(publish.SHOWN, start=2):
+    for place, metric in enumerate(face_metrics("published").values(), start=2):
         # Where less is better, `second` and `third` are equal: neither is the best.
-        assert better[place].startswith("**") == (metric in HIGHER_IS_BETTER)
+        assert better[place].startswith("**") == (metric.better == "higher")
         assert not second[place].startswith("**")
 
 

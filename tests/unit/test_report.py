@@ -18,19 +18,20 @@ from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
 from facefill.core.images import contact_sheet, write_gif, write_png
 from facefill.core.masking import Masks, make_masks
-from facefill.metrics import FACE_METRICS
+from facefill.metrics import face_metrics
 from facefill.report import bootstrap, embed, fit, page, pictures, provenance, tables, timings
 from facefill.report import write as report
 from facefill.report.write import ranked
-from report_tree import PRODUCTS, TEMPLATE, ZOOM, Tree, write_timing
+from report_tree import OUTPUTS, TEMPLATE, ZOOM, Tree, write_timing
 
+METRICS = list(face_metrics())
 MASKS = {
     "center": {"kind": "center", "scale": 0.25},
     "random": {"kind": "random", "hidden": 0.8, "seed": 0},
     "lowres": {"kind": "lowres", "factor": 8},
 }
 METHODS = {"ours": (20, 2), "noise": (90, 0)}
-RUNS = [(mask, method) for mask in MASKS for method in METHODS]
+PAIRS = [(mask, method) for mask in MASKS for method in METHODS]
 NASTY = '<script>alert("x")</script> & \udcff'
 SIZE, FACES = 64, 8
 VARYING = {"timings", "timings_png", "provenance", "index"}  # DESIGN.md, promise 3
@@ -94,10 +95,10 @@ def test_missing_values_do_not_count():
     assert (low[0], high[0]) == (1, 3) and np.isnan([low[1], high[1]]).all()
 
 
-def made_up_metrics(**columns):
-    """Metrics of mask "m": method -> values of hole_psnr and identity_distance, other metrics 0."""
+def metrics_of(**columns):
+    """Measures of mask "m": method -> values of hole_psnr and identity_distance; others are 0."""
     parts = [
-        pd.DataFrame(dict.fromkeys(FACE_METRICS, 0.0), index=range(len(values))).assign(
+        pd.DataFrame(dict.fromkeys(METRICS, 0.0), index=range(len(values))).assign(
             mask="m", method=method, face=[f"f{n}" for n in range(len(values))],
             hole_psnr=values, identity_distance=values,
         )
@@ -106,13 +107,13 @@ def made_up_metrics(**columns):
     return pd.concat(parts, ignore_index=True), [("m", method) for method in columns]
 
 
-def bootstrapped(table, runs):
+def bootstrapped(table, pairs):
     """As `tables.bootstrap`, with every face its own person."""
-    return tables.bootstrap(table, runs, {face: face for face in table["face"]})
+    return tables.bootstrap(table, pairs, {face: face for face in table["face"]})
 
 
-def compare(table, runs):
-    return tables.differences(bootstrapped(table, runs))
+def compare(table, pairs):
+    return tables.differences(bootstrapped(table, pairs))
 
 
 def row_of(differences, method, other, metric):
@@ -123,8 +124,8 @@ def row_of(differences, method, other, metric):
 def test_differences_know_the_better_by_the_metrics_direction():
     rng = np.random.default_rng(0)
     faces = rng.normal(20, 5, 40)
-    table, runs = made_up_metrics(x=faces + 1 + rng.normal(0, 0.1, 40), y=faces, z=faces)
-    differences = compare(table, runs)
+    table, pairs = metrics_of(x=faces + 1 + rng.normal(0, 0.1, 40), y=faces, z=faces)
+    differences = compare(table, pairs)
     columns = ["mask", "method", "other", "metric", "faces", "difference", "low", "high", "better"]
     assert differences.columns.tolist() == columns
     pairs = differences[["method", "other"]].drop_duplicates().values.tolist()
@@ -145,33 +146,33 @@ def test_differences_know_the_better_by_the_metrics_direction():
 
 def test_a_small_difference_has_no_better():
     rng = np.random.default_rng(0)
-    table, runs = made_up_metrics(x=rng.normal(20, 5, 40), y=rng.normal(20.1, 5, 40))
-    row = row_of(compare(table, runs), "x", "y", "hole_psnr")
+    table, pairs = metrics_of(x=rng.normal(20, 5, 40), y=rng.normal(20.1, 5, 40))
+    row = row_of(compare(table, pairs), "x", "y", "hole_psnr")
     assert row["low"] < 0 < row["high"] and row["better"] == ""
 
 
 def test_pairs_are_found_by_face_in_any_order():
     faces = np.random.default_rng(0).normal(20, 5, 40)
-    table, runs = made_up_metrics(x=faces + 1, y=faces)
-    differences, summary = compare(table, runs), tables.summarise(bootstrapped(table, runs))
+    table, pairs = metrics_of(x=faces + 1, y=faces)
+    differences, summary = compare(table, pairs), tables.summarise(bootstrapped(table, pairs))
     shuffled = table.sample(frac=1, random_state=0)
-    pd.testing.assert_frame_equal(compare(shuffled, runs), differences)
-    again = tables.summarise(bootstrapped(shuffled, runs))
+    pd.testing.assert_frame_equal(compare(shuffled, pairs), differences)
+    again = tables.summarise(bootstrapped(shuffled, pairs))
     pd.testing.assert_frame_equal(again, summary)
 
 
 def test_a_metric_without_values_is_empty():
-    table, runs = made_up_metrics(x=np.full(5, np.nan), y=np.full(5, np.nan))
-    row = row_of(compare(table, runs), "x", "y", "hole_psnr")
+    table, pairs = metrics_of(x=np.full(5, np.nan), y=np.full(5, np.nan))
+    row = row_of(compare(table, pairs), "x", "y", "hole_psnr")
     assert row["faces"] == 0 and row["better"] == "" and np.isnan(row["difference"])
-    first = tables.summarise(bootstrapped(table, runs)).iloc[0]
+    first = tables.summarise(bootstrapped(table, pairs)).iloc[0]
     assert np.isnan(first[["hole_psnr", "hole_psnr_low", "hole_psnr_high"]].tolist()).all()
     assert first["psnr"] == 0
 
 
 def test_one_person_has_no_limits():
-    table, runs = made_up_metrics(x=np.array([3.0, 5.0]), y=np.array([2.0, 3.0]))
-    means = tables.bootstrap(table, runs, dict.fromkeys(table["face"], "one"))
+    table, pairs = metrics_of(x=np.array([3.0, 5.0]), y=np.array([2.0, 3.0]))
+    means = tables.bootstrap(table, pairs, dict.fromkeys(table["face"], "one"))
     first = tables.summarise(means).iloc[0]
     assert first["hole_psnr"] == 4 and np.isnan(first["hole_psnr_low"])
     row = row_of(tables.differences(means), "x", "y", "hole_psnr")
@@ -179,10 +180,10 @@ def test_one_person_has_no_limits():
 
 
 def test_one_face_has_no_limits():
-    table, runs = made_up_metrics(x=np.array([3.0]), y=np.array([2.0]))
-    first = tables.summarise(bootstrapped(table, runs)).iloc[0]
+    table, pairs = metrics_of(x=np.array([3.0]), y=np.array([2.0]))
+    first = tables.summarise(bootstrapped(table, pairs)).iloc[0]
     assert first["hole_psnr"] == 3 and np.isnan(first["hole_psnr_low"])
-    row = row_of(compare(table, runs), "x", "y", "hole_psnr")
+    row = row_of(compare(table, pairs), "x", "y", "hole_psnr")
     assert row["difference"] == 1 and np.isnan(row["low"]) and row["better"] == ""
 
 
@@ -268,7 +269,7 @@ def test_provenance_tells_changed_code(tmp_path, monkeypatch):
 
 
 def test_metrics_of_different_faces_are_refused(tmp_path):
-    rows = pd.DataFrame([{"face": name, **dict.fromkeys(FACE_METRICS, 1.0)} for name in "ab"])
+    rows = pd.DataFrame([{"face": name, **dict.fromkeys(METRICS, 1.0)} for name in "ab"])
     write_table(tmp_path / "whole.csv", rows)
     write_table(tmp_path / "part.csv", rows.tail(1))
     with pytest.raises(FacefillError, match="mask m, method y: the completion of face 'a'"):
@@ -280,34 +281,34 @@ def test_metrics_of_different_faces_are_refused(tmp_path):
 
 
 def test_a_method_with_a_lower_limit_may_have_fewer_faces(tmp_path):
-    rows = pd.DataFrame([{"face": name, **dict.fromkeys(FACE_METRICS, 1.0)} for name in "abc"])
+    rows = pd.DataFrame([{"face": name, **dict.fromkeys(METRICS, 1.0)} for name in "abc"])
     write_table(tmp_path / "all.csv", rows)
     write_table(tmp_path / "few.csv", rows.head(2))
     files = [tmp_path / "all.csv", tmp_path / "few.csv"]
-    runs, counts = [("m", "x"), ("m", "y")], {"x": 3, "y": 2}
-    assert len(tables.gather(files, runs, counts)) == 5
+    pairs, counts = [("m", "x"), ("m", "y")], {"x": 3, "y": 2}
+    assert len(tables.gather(files, pairs, counts)) == 5
     # What the one of few faces has, the other must have, too.
     write_table(tmp_path / "all.csv", rows.tail(2))
     with pytest.raises(FacefillError, match="mask m, method x: the completion of face 'a'"):
-        tables.gather(files, runs, counts)
+        tables.gather(files, pairs, counts)
     write_table(tmp_path / "all.csv", rows)
     write_table(tmp_path / "few.csv", rows.head(1))
     with pytest.raises(FacefillError, match="method y: 1 faces were measured instead of 2"):
-        tables.gather(files, runs, counts)
+        tables.gather(files, pairs, counts)
 
 
 def test_differences_are_those_of_shared_faces():
     """x is 2 better on the three faces that y has, and far worse on those that y lacks."""
-    table, runs = made_up_metrics(x=np.array([22.0, 24, 26, 0, 0]), y=np.array([20.0, 22, 24]))
-    summary = tables.summarise(bootstrapped(table, runs)).set_index("method")
+    table, pairs = metrics_of(x=np.array([22.0, 24, 26, 0, 0]), y=np.array([20.0, 22, 24]))
+    summary = tables.summarise(bootstrapped(table, pairs)).set_index("method")
     assert summary["faces"].to_dict() == {"x": 5, "y": 3}
     assert summary["hole_psnr"].to_dict() == {"x": pytest.approx(14.4), "y": 22}
-    row = row_of(compare(table, runs), "x", "y", "hole_psnr")
+    row = row_of(compare(table, pairs), "x", "y", "hole_psnr")
     assert row[["faces", "difference", "low", "high"]].tolist() == [3, 2, 2, 2]
     assert row["better"] == "x"
     # On all of its faces x is the same with y in the table or without.
-    alone, _ = made_up_metrics(x=np.array([22.0, 24, 26, 0, 0]))
-    alone = tables.summarise(bootstrapped(alone, runs[:1])).set_index("method")
+    alone, _ = metrics_of(x=np.array([22.0, 24, 26, 0, 0]))
+    alone = tables.summarise(bootstrapped(alone, pairs[:1])).set_index("method")
     pd.testing.assert_series_equal(alone.loc["x"], summary.loc["x"])
 
 
@@ -331,8 +332,8 @@ def test_ranking():
 # -- the page ----------------------------------------------------------------------------------
 
 
-def marks(table, runs):
-    means = bootstrapped(table, runs)
+def best_methods(table, pairs):
+    means = bootstrapped(table, pairs)
     shown = page.summary_table(tables.summarise(means), tables.differences(means), {}, "m")
     keys = [column.text for column in shown.columns]
     return {
@@ -344,8 +345,8 @@ def marks(table, runs):
 def test_the_best_is_marked_where_it_is_better_for_certain():
     rng = np.random.default_rng(0)
     faces = rng.normal(20, 5, 40)
-    table, runs = made_up_metrics(x=faces + 1, y=faces, z=faces - 1)
-    found = marks(table, runs)
+    table, pairs = metrics_of(x=faces + 1, y=faces, z=faces - 1)
+    found = best_methods(table, pairs)
     assert found["hole PSNR [dB]"] == ["x"] and found["identity distance"] == ["z"]
     assert found["hole SSIM"] == found["faces"] == []  # equal
 
@@ -353,15 +354,15 @@ def test_the_best_is_marked_where_it_is_better_for_certain():
 def test_a_close_second_leaves_nobody_best():
     faces = np.random.default_rng(0).normal(20, 5, 40)
     # x is far above z, but y may be as good: it is 1.9 dB worse half of the time, else 2.1 better.
-    table, runs = made_up_metrics(x=faces + np.tile([2.1, -1.9], 20), y=faces, z=faces - 5)
-    assert marks(table, runs)["hole PSNR [dB]"] == []
-    table, runs = made_up_metrics(x=faces)
-    assert marks(table, runs)["hole PSNR [dB]"] == []
+    table, pairs = metrics_of(x=faces + np.tile([2.1, -1.9], 20), y=faces, z=faces - 5)
+    assert best_methods(table, pairs)["hole PSNR [dB]"] == []
+    table, pairs = metrics_of(x=faces)
+    assert best_methods(table, pairs)["hole PSNR [dB]"] == []
 
 
 def test_cells_of_the_summary():
-    table, runs = made_up_metrics(x=np.array([20.0, 22.0]), y=np.full(2, np.nan))
-    means = bootstrapped(table, runs)
+    table, pairs = metrics_of(x=np.array([20.0, 22.0]), y=np.full(2, np.nan))
+    means = bootstrapped(table, pairs)
     summary, differences = tables.summarise(means), tables.differences(means)
     shown = page.summary_table(summary, differences, {("m", "x"): 0.5}, "m")
     assert shown.rows[0][2] == page.Cell("21.00", 21.0, "20.00 to 22.00")
@@ -398,38 +399,38 @@ def tree(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def products(tree, tmp_path_factory):
+def outputs(tree, tmp_path_factory):
     return tree.report(tmp_path_factory.mktemp("report"))
 
 
-def test_tables(tree, products):
-    metrics = pd.read_csv(products.metrics)
-    assert metrics.columns.tolist() == ["mask", "method", "face", *FACE_METRICS]
+def test_tables(tree, outputs):
+    metrics = pd.read_csv(outputs.metrics)
+    assert metrics.columns.tolist() == ["mask", "method", "face", *METRICS]
     keys = metrics[["mask", "method", "face"]].values.tolist()
-    assert keys == sorted(keys) and len(keys) == len(RUNS) * FACES
-    summary = pd.read_csv(products.summary)
-    assert summary[["mask", "method"]].values.tolist() == [list(run) for run in RUNS]
-    values = pd.read_csv(tree.sources().metrics[0])["hole_psnr"]
-    faces = pd.read_csv(tree.sources().metrics[0])["face"]
-    people = pd.read_csv(tree.sources().test_csv).set_index("face")["identity"][faces]
+    assert keys == sorted(keys) and len(keys) == len(PAIRS) * FACES
+    summary = pd.read_csv(outputs.summary)
+    assert summary[["mask", "method"]].values.tolist() == [list(pair) for pair in PAIRS]
+    values = pd.read_csv(tree.inputs().metrics[0])["hole_psnr"]
+    faces = pd.read_csv(tree.inputs().metrics[0])["face"]
+    people = pd.read_csv(tree.inputs().test_csv).set_index("face")["identity"][faces]
     low, high = bootstrap.limits(bootstrap.resampled_means(values.to_numpy(), people))
     first = summary.iloc[0]
     assert first["faces"] == FACES
     assert [first["hole_psnr"], first["hole_psnr_low"], first["hole_psnr_high"]] == pytest.approx(
         [values.mean(), low, high], abs=1e-5
     )
-    sets = pd.read_csv(products.set_metrics)
+    sets = pd.read_csv(outputs.set_metrics)
     assert sets.columns.tolist() == ["mask", "method", "metric", "value", "faces"]
-    models = pd.read_csv(products.model_metrics)
+    models = pd.read_csv(outputs.model_metrics)
     assert models.columns.tolist() == ["model", "metric", "value", "faces"]
     assert models["model"].tolist() == ["dcgan", "dcgan"]
-    differences = pd.read_csv(products.differences, keep_default_na=False)
-    assert len(differences) == len(MASKS) * 2 * len(FACE_METRICS)
+    differences = pd.read_csv(outputs.differences, keep_default_na=False)
+    assert len(differences) == len(MASKS) * 2 * len(METRICS)
     assert set(differences.loc[differences["metric"] == "hole_psnr", "better"]) == {"ours"}
 
 
-def test_page_is_self_contained_and_escaped(products):
-    html = Path(products.index).read_text(encoding="utf-8")
+def test_page_is_self_contained_and_escaped(outputs):
+    html = Path(outputs.index).read_text(encoding="utf-8")
     addresses = re.findall(
         r"""(?:src|href|srcset|action|data|poster)\s*=\s*["']?([^"'\s>]*)""", html
     )
@@ -442,8 +443,8 @@ def test_page_is_self_contained_and_escaped(products):
     assert "Face completion on &lt;faces&gt;" in html
 
 
-def test_page_tells_what_it_must(products):
-    html = Path(products.index).read_text(encoding="utf-8")
+def test_page_tells_what_it_must(outputs):
+    html = Path(outputs.index).read_text(encoding="utf-8")
     for text in ("outerEyesAndNose, zoom 0.9", "61, the first 50 shown", "cpu, float32",
                  "Mask random", "(25 % hidden)", "(100 % hidden, the means of 8×8 blocks known)",
                  "percentile bootstrap", "excludes 0", "Several completions",
@@ -460,27 +461,27 @@ def test_page_tells_what_it_must(products):
 @pytest.mark.slow
 def test_methods_of_a_part_of_the_masks(tree, tmp_path):
     """The one that searches, and makes two samples, is not asked for the first mask."""
-    part = [run for run in RUNS if run != (next(iter(MASKS)), "ours")]
-    sources, places = tree.sources(), [RUNS.index(run) for run in part]
+    part = [pair for pair in PAIRS if pair != (next(iter(MASKS)), "ours")]
+    inputs, places = tree.inputs(), [PAIRS.index(pair) for pair in part]
     changes = {
-        name: [getattr(sources, name)[place] for place in places]
+        name: [getattr(inputs, name)[place] for place in places]
         for name in ("metrics", "set_metrics", "completions")
     }
-    iterative = [run for run in part if run[1] == "ours"]
+    iterative = [pair for pair in part if pair[1] == "ours"]
     for name in ("progress", "search", "completion_samples"):
-        changes[name] = getattr(sources, name)[1:]
-    products = tree.report(
-        tmp_path, runs=[list(run) for run in part], iterative=iterative, **changes
+        changes[name] = getattr(inputs, name)[1:]
+    outputs = tree.report(
+        tmp_path, pairs=[list(pair) for pair in part], iterative=iterative, **changes
     )
-    assert len(pd.read_csv(products.summary)) == 5
-    html = Path(products.index).read_text(encoding="utf-8")
+    assert len(pd.read_csv(outputs.summary)) == 5
+    html = Path(outputs.index).read_text(encoding="utf-8")
     assert html.count("(by noise)") == 3 and html.count("(by ours)") == 6  # of three grids each
     assert "Slow methods had fewer" in html and "Several completions" in html
-    assert iio.imread(products.samples_png).shape[0] > 4 * 128  # faces, not a notice
+    assert iio.imread(outputs.samples_png).shape[0] > 4 * 128  # faces, not a notice
 
 
-def test_provenance(products, tree):
-    facts = json.loads(Path(products.provenance).read_text())
+def test_provenance(outputs, tree):
+    facts = json.loads(Path(outputs.provenance).read_text())
     assert facts["devices"] == {"dcgan": "cpu, float32"}
     assert facts["counts"]["photos"] == {"aligned": 24, "no_face": 61}
     assert facts["counts"]["people"] == {"train": 8, "val": 8, "test": 8}
@@ -497,16 +498,16 @@ def test_provenance(products, tree):
     assert facts["config"]["align"]["zoom"] == 0.9 and facts["packages"]["numpy"] == np.__version__
 
 
-def test_pictures(products):
+def test_pictures(outputs):
     # Of every mask: rows original, masked, ours, noise of 128-pixel faces.
-    best = iio.imread(products.best)
+    best = iio.imread(outputs.best)
     assert best.shape[0] > 3 * 4 * 128
-    search = iio.imread(products.completion, index=None)
+    search = iio.imread(outputs.completion, index=None)
     assert len(search) == 3 and search.shape[1] % 2 == search.shape[2] % 2 == 0
     assert not np.array_equal(search[0], search[-1])
-    assert iio.imread(products.masks).shape[1] > 3 * 128
+    assert iio.imread(outputs.masks).shape[1] > 3 * 128
     # original, masked and two samples of four faces
-    samples = iio.imread(products.samples_png)
+    samples = iio.imread(outputs.samples_png)
     assert samples.shape[0] > 4 * 128 and samples.shape[1] > 4 * 128
 
 
@@ -539,7 +540,7 @@ def test_lowres_is_drawn_as_blocks(tree, tmp_path):
 
 
 def test_the_search_shows_six_methods_at_most(tree, tmp_path):
-    gif = Path(tree.sources().progress[0])
+    gif = Path(tree.inputs().progress[0])
     for count in (6, 9):
         pictures.write_search(tmp_path / f"{count}.gif", {f"m{n}": gif for n in range(count)})
     assert (tmp_path / "6.gif").read_bytes() == (tmp_path / "9.gif").read_bytes()
@@ -576,8 +577,8 @@ def fitted(tmp_path, losses, seconds, more=(("a", 0.1), ("b", -0.1))):
 
 
 def test_the_fit_is_by_seconds_per_face(tmp_path):
-    runs = [("center", "fast"), ("center", "slow"), ("eyes", "fast"), ("center", "gone")]
-    made = [
+    pairs = [("center", "fast"), ("center", "slow"), ("eyes", "fast"), ("center", "gone")]
+    searched = [
         fitted(tmp_path, [0.5, 0.3, 0.2], [1, 2, 3]),
         fitted(tmp_path, [0.9, 0.4, 0.3], [2, 60, 120]),
         fitted(tmp_path, [0.5, 0.4], [1, 2]),
@@ -588,14 +589,14 @@ def test_the_fit_is_by_seconds_per_face(tmp_path):
             tmp_path / "complete_latent" / mask / f"{method}.json",
             "complete_latent", 0, 200, 2, "faces", course,
         )
-        for (mask, method), (_, course) in zip(runs[:3], made, strict=False)
+        for (mask, method), (_, course) in zip(pairs[:3], searched, strict=False)
     ]  # fmt: skip
     searches = {
-        run: tables.read_search(file)["unweighted"]
-        for run, (file, _) in zip(runs, made, strict=True)
+        pair: tables.read_search(file)["unweighted"]
+        for pair, (file, _) in zip(pairs, searched, strict=True)
     }
-    found = fit.fit_courses(searches, timings.read_jobs(jobs))
-    assert list(found) == runs[:3]  # what left no course is left out
+    found = fit.fits_over_time(searches, timings.read_jobs(jobs))
+    assert list(found) == pairs[:3]  # what left no course is left out
     assert found["center", "fast"].index.tolist() == [0.5, 1, 1.5]
     assert found["center", "fast"].mean(axis=1).tolist() == pytest.approx([0.5, 0.3, 0.2])
     table = fit.fit_table(found, {"fast": "g", "slow": "g"}).set_index(["mask", "method"])
@@ -612,9 +613,9 @@ def test_the_fit_is_by_seconds_per_face(tmp_path):
 
 def test_searches_of_other_faces_are_compared_on_those_they_share(tmp_path):
     """On "a" alone, 0.4 is reached after one second; over all of its faces never."""
-    runs = [("center", "fast"), ("center", "slow")]
+    pairs = [("center", "fast"), ("center", "slow")]
     more = (("a", 0.0), ("b", 5.0), ("c", 5.0))
-    made = [
+    searched = [
         fitted(tmp_path, [0.5, 0.3, 0.2], [3, 3, 6], more),
         fitted(tmp_path, [0.9, 0.4], [1, 99], (("a", 0.0),)),
     ]
@@ -623,13 +624,13 @@ def test_searches_of_other_faces_are_compared_on_those_they_share(tmp_path):
             tmp_path / "complete_latent" / mask / f"{method}.json",
             "complete_latent", 0, 200, faces, "faces", course,
         )
-        for (mask, method), faces, (_, course) in zip(runs, (3, 1), made, strict=True)
+        for (mask, method), faces, (_, course) in zip(pairs, (3, 1), searched, strict=True)
     ]  # fmt: skip
     searches = {
-        run: tables.read_search(file)["unweighted"]
-        for run, (file, _) in zip(runs, made, strict=True)
+        pair: tables.read_search(file)["unweighted"]
+        for pair, (file, _) in zip(pairs, searched, strict=True)
     }
-    found = fit.fit_courses(searches, timings.read_jobs(jobs))
+    found = fit.fits_over_time(searches, timings.read_jobs(jobs))
     table = fit.fit_table(found, {"fast": "g", "slow": "g"}).set_index("method")
     assert table.loc["fast", ["other_last", "reached"]].tolist() == pytest.approx([0.4, 1])
     assert table.loc["fast", "last"] == pytest.approx(0.2 + 10 / 3)
@@ -642,14 +643,14 @@ def test_a_damaged_course_is_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_same_bytes_twice(tree, products, tmp_path):
+def test_same_bytes_twice(tree, outputs, tmp_path):
     again = tree.report(tmp_path)
-    for key in set(PRODUCTS) - VARYING:
-        first, second = (Path(getattr(p, key)).read_bytes() for p in (products, again))
+    for key in set(OUTPUTS) - VARYING:
+        first, second = (Path(getattr(p, key)).read_bytes() for p in (outputs, again))
         assert first == second, key
 
 
-def test_report_without_search_or_model(tree, products, tmp_path):
+def test_report_without_search_or_model(tree, outputs, tmp_path):
     of_models = (
         "histories",
         "losses",
@@ -673,19 +674,19 @@ def test_report_without_search_or_model(tree, products, tmp_path):
     assert "Several completions" not in html
     assert iio.imread(made.samples_png).shape[0] < 60 > iio.imread(made.search_png).shape[0]
     # Nothing to draw: neither bars nor points.
-    drawn, empty = (iio.imread(made.timings_png).shape[0] for made in (products, made))
+    drawn, empty = (iio.imread(made.timings_png).shape[0] for made in (outputs, made))
     assert empty < 250 < drawn
 
 
 def test_samples_of_other_faces_are_refused(tree, tmp_path):
     np.save(tmp_path / "samples.npy", np.zeros((FACES - 1, 2, SIZE, SIZE, 3), np.uint8))
-    files = [str(tmp_path / "samples.npy"), *tree.sources().completion_samples[1:]]
+    files = [str(tmp_path / "samples.npy"), *tree.inputs().completion_samples[1:]]
     with pytest.raises(FacefillError, match=r"samples\.npy holds uint8 \[7, 2, 64, 64, 3\]"):
         tree.report(tmp_path, completion_samples=files)
 
 
 def test_lost_completion_is_named(tree, tmp_path):
-    empty = [str(tmp_path / "empty"), *tree.sources().completions[1:]]
+    empty = [str(tmp_path / "empty"), *tree.inputs().completions[1:]]
     with pytest.raises(FacefillError, match=r"empty/p\d\d__photo\.png is missing"):
         tree.report(tmp_path, completions=empty)
 
@@ -738,15 +739,15 @@ def test_a_film_is_as_long_as_the_gif(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_page_shows_fewer_faces_of_larger_reports(tree, products, tmp_path, monkeypatch):
-    def count(products):
-        html = Path(products.index).read_text(encoding="utf-8")
+def test_the_page_shows_fewer_faces_of_larger_reports(tree, outputs, tmp_path, monkeypatch):
+    def count(outputs):
+        html = Path(outputs.index).read_text(encoding="utf-8")
         sheets = re.findall(r'<img src="(data:[^"]*)" alt="faces: original">', html)
         heights = [decoded(sheet).height + embed.GAP for sheet in sheets]
         return sum(heights) / (SIZE + embed.GAP) / len(MASKS)
 
-    assert count(products) == FACES + 3 * 6  # all there are; six of the best, median and worst
-    columns = len(RUNS) + 2 * len(MASKS)
+    assert count(outputs) == FACES + 3 * 6  # all there are; six of the best, median and worst
+    columns = len(PAIRS) + 2 * len(MASKS)
     monkeypatch.setattr(report, "PAGE_PIXELS", 10 * columns * SIZE**2)
     assert count(tree.report(tmp_path)) == 10
 

@@ -9,24 +9,31 @@ import math
 import numpy as np
 import pytest
 import torch
-from test_complete import MODEL, SEARCH, everywhere, one_thread, save, save_encoder  # noqa: F401
+from test_complete import SEARCH, one_thread  # noqa: F401
 
+from facefill.complete import Task
 from facefill.core import device
-from facefill.methods.latent import search as latent, noise
+from facefill.core.masking import Masks, make_masks, observe
+from facefill.core.tensors import sample_z
+from facefill.methods.latent import Latent, noise, record
+from facefill.methods.latent import search as latent
 from facefill.methods.latent.bounds import LIMITS, Bounds
-from facefill.methods.latent.search import search
 from facefill.methods.latent.loss import Evaluation, Objective
 from facefill.methods.latent.noise import Noise
-from facefill.methods.latent.optimisers import Adam, Hmc, Momentum, rate
+from facefill.methods.latent.optimisers import Adam, Hmc, Momentum, Problem, rate
 from facefill.methods.latent.prediction import Prediction
+from facefill.methods.latent.search import search
 from facefill.methods.latent.space import Space
-from facefill.core.masking import Masks, make_masks, observe
-from facefill.models.dcgan.networks import Discriminator, Generator
-from facefill.core.tensors import sample_z
-from facefill.models.dcgan.trained import load_dcgan
+from facefill.methods.latent.state import SearchState
+from facefill.models.dcgan.trained import TrainedDcgan, load_dcgan
+from untrained import save_dcgan, save_encoder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
+
+
+def method(**settings):
+    return Latent(model="dcgan", **settings)
 
 
 # Noise.
@@ -143,13 +150,12 @@ def bowl(variable, width=1.0):
 
 def walk(optimiser, variable, steps, enforce=lambda x: x, rows_draws=None, evaluate=bowl):
     """Every x that `optimiser` goes through, as `latent` drives it: [steps + 1] tensors."""
-    state, path = optimiser.start(variable), [variable]
+    moments, path = optimiser.start(variable), [variable]
+    problem = Problem(evaluate, enforce, rows_draws)
     for step in range(steps):
-        now = evaluate(variable)
-        variable, moments = optimiser.step(
-            step, variable, now, state, evaluate, enforce, rows_draws
-        )
-        variable, state = enforce(variable), state | moments
+        evaluation = evaluate(variable)
+        variable, moments = optimiser.step(step, variable, evaluation, moments, problem)
+        variable = enforce(variable)
         path.append(variable)
     return path
 
@@ -161,8 +167,9 @@ def start(rows=3, columns=4):
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("beta1, beta2, epsilon", [(0.9, 0.999, 1e-8), (0.5, 0.9, 0.1)])
 def test_adam_is_pytorchs(schedule, beta1, beta2, epsilon):
-    settings = {"lr": 0.1, "schedule": schedule, "steps": 20}
-    settings |= {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}
+    settings = method(
+        lr=0.1, schedule=schedule, steps=20, beta1=beta1, beta2=beta2, epsilon=epsilon
+    )
     theirs = start().requires_grad_()
     adam = torch.optim.Adam([theirs], 0, (beta1, beta2), epsilon)
     for step, ours in enumerate(walk(Adam(settings), start(), 20)):
@@ -176,7 +183,7 @@ def test_adam_is_pytorchs(schedule, beta1, beta2, epsilon):
 @pytest.mark.parametrize("kept", [0.9, 0.5])
 def test_momentum_is_nesterovs_projected(kept):
     """Amos's text: v = 0.9 v - lr g, then x += -0.9 v_before + 1.9 v, then clip."""
-    settings = {"lr": 0.3, "schedule": "constant", "steps": 15, "momentum": kept}
+    settings = method(lr=0.3, schedule="constant", steps=15, momentum=kept)
     bounds = Bounds("clip", "uniform")
     path = walk(Momentum(settings), 5 * start(), 15, lambda x: bounds.enforce(x, draws(3)))
     x, v = 5 * start().numpy().astype(np.float64), 0
@@ -190,11 +197,15 @@ def test_momentum_is_nesterovs_projected(kept):
 HMC = {"hmc_beta": 1.0, "hmc_epsilon": 0.2, "hmc_leapfrog": 8, "hmc_anneal": 1.0}
 
 
+def hmc(**settings):
+    return Hmc(method(**(HMC | settings)))
+
+
 def sampled(beta, steps=150, **settings):
     """What Hmc visits in the bowl after a while, from the density exp(-beta |x|^2 / 2)."""
     narrow = {"hmc_beta": beta, "hmc_epsilon": 0.2 / beta**0.5}  # a quarter of an oscillation
     path = walk(
-        Hmc(HMC | narrow | settings),
+        hmc(**(narrow | settings)),
         torch.zeros(64, 10),
         steps,
         rows_draws=draws(64),
@@ -217,8 +228,8 @@ def test_hmc_corrects_what_long_steps_distort():
 def moved(epsilon, **settings):
     """The share of proposals that Hmc accepts from typical places in the bowl."""
     x = torch.randn(1000, 10, generator=torch.manual_seed(0))
-    settings = HMC | {"hmc_epsilon": epsilon, "hmc_leapfrog": 4} | settings
-    path = walk(Hmc(settings), x, 1, rows_draws=draws(1000))
+    settings = {"hmc_epsilon": epsilon, "hmc_leapfrog": 4} | settings
+    path = walk(hmc(**settings), x, 1, rows_draws=draws(1000))
     return (path[1] != path[0]).any(1).float().mean().item()
 
 
@@ -229,7 +240,7 @@ def test_hmc_accepts_by_how_well_energy_is_kept():
 
 
 def test_hmc_takes_a_rejected_row_alone_back():
-    path = walk(Hmc(HMC | {"hmc_epsilon": 1.5}), 3 * start(200, 10), 1, rows_draws=draws(200))
+    path = walk(hmc(hmc_epsilon=1.5), 3 * start(200, 10), 1, rows_draws=draws(200))
     stays = (path[1] == path[0]).all(1)
     assert stays.any() and not stays.all()
     assert ((path[1] == path[0]).any(1) == stays).all()  # as a whole or not at all
@@ -242,14 +253,14 @@ def test_hmc_never_accepts_what_is_no_number():
             now.loss * torch.nan, now.contextual, now.prior, now.gradient, now.faces
         )  # fmt: skip
 
-    path = walk(Hmc(HMC), start(), 1, rows_draws=draws(3), evaluate=broken)
+    path = walk(hmc(), start(), 1, rows_draws=draws(3), evaluate=broken)
     assert torch.equal(path[1], start())
 
 
 def test_hmc_cools_as_it_anneals():
     """With an annealing of 2, beta is 8 times as large at step 3."""
     one, other, cold = (
-        Hmc(HMC | settings).step(3, start(), bowl(start()), {}, bowl, lambda x: x, draws(3))[0]
+        hmc(**settings).step(3, start(), bowl(start()), {}, Problem(bowl, lambda x: x, draws(3)))[0]
         for settings in ({"hmc_anneal": 2.0}, {}, {"hmc_beta": 8.0})
     )
     assert torch.equal(one, cold)
@@ -257,12 +268,13 @@ def test_hmc_cools_as_it_anneals():
 
 
 def test_a_constant_rate():
-    settings = {"lr": 0.3, "schedule": "constant", "steps": 7}
+    settings = method(lr=0.3, schedule="constant", steps=7)
     assert {rate(settings, step) for step in range(7)} == {0.3}
 
 
 def test_a_cosine_rate_warms_up_and_falls():
-    rates = [rate({"lr": 0.3, "schedule": "cosine", "steps": 100}, step) for step in range(100)]
+    settings = method(lr=0.3, schedule="cosine", steps=100)
+    rates = [rate(settings, step) for step in range(100)]
     assert rates[:5] == pytest.approx([0.06, 0.12, 0.18, 0.24, 0.3])
     assert max(rates) == 0.3
     assert rates[5:] == sorted(rates[5:], reverse=True)
@@ -271,7 +283,7 @@ def test_a_cosine_rate_warms_up_and_falls():
 
 
 def test_a_cosine_rate_of_one_step():
-    assert rate({"lr": 0.3, "schedule": "cosine", "steps": 1}, 0) == 0.3
+    assert rate(method(lr=0.3, schedule="cosine", steps=1), 0) == 0.3
 
 
 # Losses, with networks that are known.
@@ -309,16 +321,17 @@ def objective(masks, kind="none", observed=None, prediction=None, target=None, *
     """
     if observed is None:
         observed = np.full((len(masks.known), 4, 4, 3), GREY, np.uint8)
-    settings = SEARCH | {"contextual": "plain", "window": 3, "prior": 0.0} | settings
-    features = (3, 4, 4) if settings["features"] else None
-    space = Space(Bounds(kind, "normal"), 3, features)
-    return Objective(
-        Pictures(), Mean(), observed, masks, settings, space, prediction, target, compute()
+    settings = method(**({"contextual": "plain", "window": 3, "prior": 0.0} | settings))
+    space = Space(Bounds(kind, "normal"), 3, (3, 4, 4) if settings.features else None)
+    task = Task(
+        names=[],
+        observed=observed,
+        masks=masks,
+        targets={} if target is None else {"target": target},
     )
-
-
-def compute():
-    return device.choose("cpu", "float32", False)
+    compute = device.choose("cpu", "float32", False)
+    dcgan = TrainedDcgan(Pictures(), Mean(), {}, compute)
+    return Objective(settings, task, dcgan, space, prediction)
 
 
 def half():
@@ -553,12 +566,7 @@ NAMES = ["a", "b", "c"]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    torch.manual_seed(0)
-    generator = Generator(SIZE, 12, 4, 4, False)
-    for parameter in generator.parameters():
-        parameter.data *= 4  # untrained, but with something to see
-    networks = {"generator": generator, "discriminator": Discriminator(SIZE, 4, 4, 0, False)}
-    return save(tmp_path_factory.mktemp("model"), networks, MODEL)
+    return save_dcgan(tmp_path_factory.mktemp("model"), SIZE)
 
 
 FACES = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3)).astype(np.uint8)
@@ -572,11 +580,11 @@ def run(model):
     def run(count=3, watched=(), seed=0, mask=CENTER, encoder=None, **settings):
         names = NAMES[:count]
         masks = make_masks(mask, names, SIZE, 1)
+        models = {"model": model} | ({"encoder": encoder} if encoder else {})
         observed = observe(FACES[:count], masks)
-        settings = SEARCH | {"steps": 20, "lr": 0.2} | settings
-        return search(
-            names, observed, masks, *model, encoder, None, settings, seed, "cpu", list(watched)
-        )
+        task = Task(names=names, observed=observed, masks=masks, models=models, seed=seed)
+        settings = method(**(SEARCH | {"steps": 20, "lr": 0.2} | settings))
+        return search(settings, task, list(watched))
 
     return run
 
@@ -585,17 +593,17 @@ def run(model):
 def evaluated(monkeypatch):
     """The searches that were judged, one number of rows (padding left out) for every step."""
     rows = []
-    descend, at = latent._descend, Objective.at
+    descend, at = latent._Descent.run, Objective.at
 
-    def counting_descend(all_rows, batch, *others):
+    def counting_descend(self, searches, batch):
         rows.append((len(batch), []))
-        return descend(all_rows, batch, *others)
+        return descend(self, searches, batch)
 
     def counting_at(self, variable, faces):
         rows[-1][1].append(len(variable))
         return at(self, variable, faces)
 
-    monkeypatch.setattr(latent, "_descend", counting_descend)
+    monkeypatch.setattr(latent._Descent, "run", counting_descend)
     monkeypatch.setattr(Objective, "at", counting_at)
     return lambda: [(count, len(steps)) for count, steps in rows]
 
@@ -610,14 +618,14 @@ def evaluated(monkeypatch):
     ],
 )
 def test_stages_by_hand(restarts, steps, stages):
-    assert latent._stages({"restarts": restarts, "steps": steps}) == stages
+    assert latent._stages(restarts, steps) == stages
 
 
 def test_stages_fill_the_steps_and_try_every_restart():
     """However few they are: the configuration wants more steps than halvings."""
     for restarts in range(1, 65):
         for steps in range(1 + math.ceil(math.log2(restarts)), 30):
-            stages = latent._stages({"restarts": restarts, "steps": steps})
+            stages = latent._stages(restarts, steps)
             assert [first for first, _, _ in stages] == [0, *(end for _, end, _ in stages[:-1])]
             assert all(first < end for first, end, _ in stages)
             assert stages[0][2] == restarts
@@ -655,7 +663,7 @@ WILD = {"lr": 2.0, "schedule": "constant"}  # a rate with which the loss goes up
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_of_several_restarts_the_better_half_goes_on(run, monkeypatch, keep):
     """Every restart searched alone says which ones must be given up, and what is left."""
-    monkeypatch.setattr(latent, "RECORD_EVERY", 1)
+    monkeypatch.setattr(record, "RECORD_EVERY", 1)
     settings = {"steps": 50, "keep": keep, **WILD}
     alone = [the_only(run, monkeypatch, restart, **settings) for restart in range(4)]
     found = run(restarts=4, **settings)
@@ -670,7 +678,7 @@ def test_of_several_restarts_the_better_half_goes_on(run, monkeypatch, keep):
             expected += [min(losses[one][step] for one in alive) for step in range(first, end)]
         (winner,) = alive
         assert (found.z[row] == alone[winner].z[row]).all()
-        assert (found.filled[row] == alone[winner].filled[row]).all()
+        assert (found.samples[row] == alone[winner].samples[row]).all()
         assert by_step(found)[face].tolist() == expected
         winners.append(winner)
     assert len(set(winners)) > 1
@@ -683,19 +691,19 @@ def test_the_first_restart_is_the_only_one_of_a_search_without(run, monkeypatch)
 
 def test_samples_differ_and_the_first_is_the_one_of_a_search_without(run):
     many, one = run(samples=3), run()
-    assert many.filled.shape == (3, 3, SIZE, SIZE, 3)
-    assert (many.filled[:, 0] == one.filled[:, 0]).all()
+    assert many.samples.shape == (3, 3, SIZE, SIZE, 3)
+    assert (many.samples[:, 0] == one.samples[:, 0]).all()
     assert (many.z == one.z).all()
     assert many.losses.equals(one.losses)
     for this, other in ((0, 1), (0, 2), (1, 2)):
-        differ = many.filled[:, this] != many.filled[:, other]
+        differ = many.samples[:, this] != many.samples[:, other]
         assert differ.any((1, 2, 3)).all()
 
 
 def test_every_sample_has_restarts_of_its_own(run):
     """Sample 0 is not the best of all samples."""
     many, one = run(samples=3, restarts=2), run(restarts=2)
-    assert (many.filled[:, 0] == one.filled[:, 0]).all()
+    assert (many.samples[:, 0] == one.samples[:, 0]).all()
     assert many.losses.equals(one.losses)
 
 
@@ -708,13 +716,13 @@ def test_another_seed_starts_elsewhere(run):
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_what_is_kept(run, monkeypatch, keep):
     """The face that was seen at the step of least loss, or at the last step."""
-    monkeypatch.setattr(latent, "RECORD_EVERY", 1)
+    monkeypatch.setattr(record, "RECORD_EVERY", 1)
     found = run(keep=keep, picture_every=1, watched=range(3), **WILD)
     best = by_step(found).idxmin()
     assert (best < 20).any()
     for row, face in enumerate(NAMES):
         shown = found.frames[best[face] if keep == "best" else 20]
-        assert (found.filled[row, 0] == shown[row]).all()
+        assert (found.samples[row, 0] == shown[row]).all()
 
 
 def test_a_search_ends_where_a_longer_one_passes(run):
@@ -722,7 +730,7 @@ def test_a_search_ends_where_a_longer_one_passes(run):
     longer = run(steps=9, keep="last", picture_every=1, watched=range(3), **WILD)
     for steps in (1, 4, 8):
         ended = run(steps=steps, keep="last", **WILD)
-        assert (ended.filled[:, 0] == longer.frames[steps]).all()
+        assert (ended.samples[:, 0] == longer.frames[steps]).all()
         assert (ended.z != longer.z).all()
 
 
@@ -739,7 +747,7 @@ def stop(losses, patience):
 
 def test_who_does_not_improve_stops_there(run, monkeypatch):
     """Exactly where it was, while the others go on as if nothing had happened."""
-    monkeypatch.setattr(latent, "RECORD_EVERY", 1)
+    monkeypatch.setattr(record, "RECORD_EVERY", 1)
     free = by_step(run(steps=60, **WILD))
     stops = [stop(free[face], 4) for face in NAMES]
     assert len(set(stops)) > 1
@@ -750,7 +758,7 @@ def test_who_does_not_improve_stops_there(run, monkeypatch):
         assert (found.z[row] == ended.z[row]).all()
         assert losses[face].dropna().tolist() == free[face][: end + 1].tolist()
         for frame in found.frames[end:]:
-            assert (frame[row] == ended.filled[row, 0]).all()
+            assert (frame[row] == ended.samples[row, 0]).all()
     assert len(found.frames) == max(stops) + 2
 
 
@@ -764,15 +772,12 @@ def test_a_stopped_search_is_recorded_as_if_alone(run):
 def test_little_progress_in_many_steps_is_progress():
     """A thousandth since the last time counts, however slowly it came; every z is kept."""
     one = torch.ones(1)
-    state = {"variable": one[:, None], "best_loss": torch.tensor([torch.inf])}
-    state |= {"best_variable": 0 * one[:, None], "mark": torch.tensor([torch.inf])}
-    state |= {"better_at": torch.zeros(1, dtype=torch.long), "stopped": torch.tensor([False])}
+    state = SearchState.start(0 * one[:, None], {})
     seen = []
     for step, loss in enumerate([100, 99.96, 99.92, 99.88, 99.84, 99.80, 99.80, 99.80]):
-        state["variable"] = step * one[:, None]
-        now = Evaluation(loss * one, one, one, one, one)
-        latent._judge(state, now, step, 4)
-        seen.append((int(state["better_at"]), int(state["best_variable"]), bool(state["stopped"])))
+        state.variable = step * one[:, None]
+        state.judge(Evaluation(loss * one, one, one, one, one), step, 4)
+        seen.append((int(state.improved_at), int(state.best_variable), bool(state.stopped)))
     assert seen[:6] == [(0, 0, False), (0, 1, False), (0, 2, False), (3, 3, False),
                         (3, 4, False), (3, 5, False)]  # fmt: skip
     assert seen[6:] == [(3, 5, False), (3, 5, True)]
@@ -803,8 +808,8 @@ def test_frames(run, every, steps):
     found = run(picture_every=every, watched=[0, 2])
     assert len(found.frames) == len(steps) + 1
     assert all(frame.shape == (2, SIZE, SIZE, 3) for frame in found.frames)
-    assert (found.frames[-1] == found.filled[[0, 2], 0]).all()
-    assert (found.frames[0] == run(lr=0.0).filled[[0, 2], 0]).all()
+    assert (found.frames[-1] == found.samples[[0, 2], 0]).all()
+    assert (found.frames[0] == run(lr=0.0).samples[[0, 2], 0]).all()
 
 
 def test_frames_of_restarts_show_the_best(run, monkeypatch):
@@ -822,7 +827,7 @@ def test_records(run, steps, recorded):
     losses = run(steps=steps, picture_every=2, watched=[1]).losses
     assert losses["face"].tolist() == [name for name in NAMES for _ in recorded]
     assert losses["step"].tolist() == recorded * 3
-    total = losses["contextual"] + SEARCH["prior"] * losses["prior"]
+    total = losses["contextual"] + Latent.prior * losses["prior"]
     assert losses["loss"].to_numpy() == pytest.approx(total.to_numpy())
 
 
@@ -834,7 +839,7 @@ def test_records_without_a_prior_have_none(run):
 
 def test_nobody_stops_while_restarts_are_left(run, monkeypatch):
     """Or a face would be recorded by a worse restart when the best one has stopped."""
-    monkeypatch.setattr(latent, "RECORD_EVERY", 1)
+    monkeypatch.setattr(record, "RECORD_EVERY", 1)
     found = by_step(run(restarts=2, patience=1, **WILD))  # 20 steps: halved after 8
     assert found.loc[:8].notna().all(axis=None)
     assert found.loc[9:].isna().any(axis=None)
@@ -866,7 +871,7 @@ def made_of(model, z, changes):
     """What the model's generator makes, as pixels."""
     dcgan = load_dcgan(*model, SIZE, "cpu")
     with torch.no_grad(), dcgan.compute.autocast():
-        return latent._pixels(dcgan.generator(z, changes)).astype(int)
+        return record.to_pixels(dcgan.generator(z, changes)).astype(int)
 
 
 def contextual(found):
@@ -908,15 +913,15 @@ def test_changes_start_at_the_prediction_wherever_z_does(run, model, encoder, pr
     assert (found.z != predicted().z.numpy()).any(1).all()
     z = torch.from_numpy(found.z)
     for one, changes in ((found, predicted().changes), (without, None)):
-        assert np.abs(one.filled[:, 0] - made_of(model, z, changes)).max() <= 1
-    assert np.abs(found.filled.astype(int) - without.filled).max() > 10
+        assert np.abs(one.samples[:, 0] - made_of(model, z, changes)).max() <= 1
+    assert np.abs(found.samples.astype(int) - without.samples).max() > 10
 
 
 def test_an_encoder_of_z_alone_leaves_the_changes_to_the_search(run, model, predicted, tmp_path):
     of_z = save_encoder(tmp_path / "of z", model, SIZE, features=0)
     found = run(encoder=of_z, start="encoder", **STILL)
     assert predicted().changes is None
-    assert np.abs(found.filled[:, 0] - made_of(model, predicted().z, None)).max() <= 1
+    assert np.abs(found.samples[:, 0] - made_of(model, predicted().z, None)).max() <= 1
     moved = run(encoder=of_z, start="encoder", features=8, features_prior=0.01, steps=40)
     assert (contextual(moved) < 0.9 * contextual(found)).all()
 
@@ -931,7 +936,7 @@ def test_other_samples_start_around_the_prediction(run, model, encoder, predicte
     near = []
     for restart in range(settings.get("restarts", 1)):
         drawn = [sample_z(1, 12, "normal", noise.generator(0, name, 1, restart)) for name in NAMES]
-        off = found.filled[:, 1] - made_of(model, z + torch.cat(drawn), changes)
+        off = found.samples[:, 1] - made_of(model, z + torch.cat(drawn), changes)
         near.append(np.abs(off).max((1, 2, 3)) <= 1)
     assert np.any(near, axis=0).all()
 
@@ -943,7 +948,7 @@ def test_every_sample_and_restart_goes_by_its_own_face(run, encoder):
         run(count=count, samples=13, restarts=2, steps=2, anchor=1.0, **settings)
         for count in (3, 1)
     )
-    assert (many.filled[0] == alone.filled[0]).all()
+    assert (many.samples[0] == alone.samples[0]).all()
     assert many.losses[many.losses["face"] == "a"].equals(alone.losses)
 
 
@@ -973,7 +978,7 @@ def test_a_huge_prior_keeps_the_changes_at_the_prediction(run, model, encoder, p
     for weight in (1e7, 0.01):
         found = run(features_prior=weight, **settings)
         unchanged = made_of(model, torch.from_numpy(found.z), predicted().changes)
-        away.append(np.abs(found.filled[:, 0] - unchanged).mean())
+        away.append(np.abs(found.samples[:, 0] - unchanged).mean())
         assert np.linalg.norm(found.z - predicted().z.numpy(), axis=1).min() > 0.5
     assert away[0] < 0.1 * away[1]
 
@@ -989,7 +994,7 @@ def test_the_unweighted_loss_is_recorded(run, mask, weights):
     last = found.losses.groupby("face")["unweighted"].last()
     assert np.isfinite(found.losses["unweighted"]).all()
     masks = make_masks(mask, NAMES, SIZE, 1)
-    away = (found.filled[:, 0].astype(float) - FACES) / 127.5
+    away = (found.samples[:, 0].astype(float) - FACES) / 127.5
     if masks.block:
         blocks = away.reshape(3, SIZE // 4, 4, SIZE // 4, 4, 3).mean((2, 4))
         expected = np.abs(blocks).mean((1, 2, 3))
@@ -1040,9 +1045,9 @@ def test_the_course_ends_where_the_last_face_stops(run):
 
 def test_the_course_by_hand():
     """Two batches side by side, of which the first stops early; then a second stage."""
-    record = latent._Record([])
-    record.stages = [
+    recorded = record.Record(method(), [])
+    recorded.stages = [
         (1.0, [{0: 0.5, 10: 2.0}, {0: 0.25, 10: 3.0, 20: 4.0}]),
         (8.0, [{30: 0.5, 40: 1.5}]),
     ]
-    assert record.course() == [(0, 1.75), (10, 6.0), (20, 7.0), (30, 8.5), (40, 9.5)]
+    assert recorded.course() == [(0, 1.75), (10, 6.0), (20, 7.0), (30, 8.5), (40, 9.5)]

@@ -71,8 +71,8 @@ def test_bounds_are_those_of_z_and_never_of_the_changes(kind, prior):
     kept = space.enforce(row, draws(4))
     assert torch.equal(space.changes(kept), changes)
     assert torch.equal(kept[:, :Z_DIM], alone.enforce(z, draws(4)))
-    assert space.z(kept).abs().max() <= LIMITS[prior] or alone.bounds.kind == "none"
-    moves = alone.bounds.kind in ("clip", "stochastic_clip")
+    assert space.z(kept).abs().max() <= LIMITS[prior] or alone.bounds.mode == "none"
+    moves = alone.bounds.mode in ("clip", "stochastic_clip")
     assert torch.equal(kept, row) != moves
 
 

@@ -47,7 +47,7 @@ from pathlib import Path
 from facefill.config import load
 root = Path({str(ROOT)!r})
 config = yaml.safe_load((root / "config.yaml").read_text())
-load(config, root / "workflow/schemas/config.schema.yaml")
+load(config)
 print(*{HEAVY} & sys.modules.keys())
 """
     shown = start(code)

@@ -13,16 +13,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-import yaml
 
+from facefill.complete import Task
 from facefill.core import device
-from facefill.methods.latent.search import search
 from facefill.core.masking import make_masks, observe
+from facefill.methods.latent import Latent
+from facefill.methods.latent.search import search
 from facefill.models.dcgan.networks import Discriminator, Generator
 from facefill.train.weights import save
 
@@ -42,7 +42,6 @@ MODEL = {
     "precision": "auto",
     "channels_last": "auto",
 }
-SCHEMA = Path(__file__).parent.parent / "schemas/config.schema.yaml"
 
 
 def main() -> None:
@@ -66,7 +65,7 @@ def main() -> None:
             network.to(compute.device, memory_format=compute.memory_format)
             network.eval().requires_grad_(False)
         for name, prior in {"generator": 0.0, "generator and discriminator": 0.003}.items():
-            settings = _defaults() | {"steps": options.steps, "prior": prior}
+            settings = Latent(model="dcgan", steps=options.steps, prior=prior)
             ratios[name] = _ratio(
                 name,
                 lambda steps, prior=prior: _bare(networks, bool(prior), compute, steps),
@@ -98,13 +97,6 @@ def _seconds(run: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-def _defaults() -> dict[str, Any]:
-    """The settings of a latent method that says nothing itself."""
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    properties = schema["$defs"]["method_latent"]["properties"]
-    return {key: value["default"] for key, value in properties.items() if "default" in value}
-
-
 def _bare(
     networks: dict[str, torch.nn.Module], judged: bool, compute: device.Compute, steps: int
 ) -> None:
@@ -121,12 +113,18 @@ def _bare(
     z.sum().item()  # waits for the device
 
 
-def _search(model: tuple[Path, Path], settings: dict[str, Any]) -> None:
+def _search(model: tuple[Path, Path], settings: Latent) -> None:
     faces = np.random.default_rng(0).integers(0, 256, (FACES, SIZE, SIZE, 3)).astype(np.uint8)
     names = [f"{number:03}" for number in range(FACES)]
     masks = make_masks({"kind": "center", "scale": 0.25}, names, SIZE, 1.0)
-    watched = list(range(WATCHED))
-    search(names, observe(faces, masks), masks, *model, None, None, settings, 0, "auto", watched)
+    task = Task(
+        names=names,
+        observed=observe(faces, masks),
+        masks=masks,
+        models={"model": model},
+        device="auto",
+    )
+    search(settings, task, list(range(WATCHED)))
 
 
 if __name__ == "__main__":

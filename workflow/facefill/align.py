@@ -14,7 +14,16 @@ import numpy as np
 from facefill.core.errors import FacefillError
 from facefill.core.files import add_to_zip, atomic, csv_rows, read_table, sha256_bytes
 from facefill.core.images import MAX_SIDE, TooLargeImage, UnreadableImage, decode_photo, png_bytes
-from facefill.core.photos import UNREACHABLE, UNREAD, Photo, digest, find_photos, open_photo, photo_sha256, shard_of
+from facefill.core.photos import (
+    UNREACHABLE,
+    UNREAD,
+    Photo,
+    digest,
+    find_photos,
+    open_photo,
+    photo_sha256,
+    shard_of,
+)
 from facefill.core.progress import progress
 from facefill.core.template import ANCHORS, template_points
 

@@ -20,7 +20,7 @@ GIF_FACES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a method is given: all that may be known of some faces, and its files."""
+    """What a method is given: what may be known of some faces, and the files that it refers to."""
 
     names: list[str]
     observed: np.ndarray  # uint8 [N, size, size, 3], as facefill.core.masking.observe makes it
@@ -41,14 +41,14 @@ class Task:
 
 @dataclass(kw_only=True)
 class Completed:
-    """What a method returns. Of the optional fields it fills those that its `extra` declares."""
+    """What a method returns: of the optional fields those that its `extra` declares."""
 
     faces: np.ndarray  # uint8 [N, size, size, 3]; only the hole's pixels count
     samples: np.ndarray | None = None  # uint8 [N, K, size, size, 3], the first ones are `faces`
     z: np.ndarray | None = None  # float32 [N, z_dim]
     search: pd.DataFrame | None = None  # face, step, loss, contextual, prior, unweighted
     progress: list[np.ndarray] = field(default_factory=list)  # of the watched faces, like `faces`
-    course: list[tuple[int, float]] = field(default_factory=list)  # steps, and seconds up to them
+    course: list[tuple[int, float]] = field(default_factory=list)  # steps, and seconds until then
 
 
 def fill_holes(fill: Callable[[np.ndarray, np.ndarray], np.ndarray], task: Task) -> Completed:
@@ -61,13 +61,13 @@ def fill_holes(fill: Callable[[np.ndarray, np.ndarray], np.ndarray], task: Task)
     observed, known = task.observed, task.masks.known
     if task.masks.block:
         known = known | _middles(observed.shape[1], task.masks.block)
-    # What lies in the hole must not matter: the methods get it blackened.
-    filled = observed * known[..., None]
+    # Blackened, so that hidden pixels cannot matter.
+    completed = observed * known[..., None]
     holed = known.any((1, 2)) & ~known.all((1, 2))
     if holed.any():
-        faces, there = filled[holed], known[holed]
-        filled[holed] = lay_in(faces, there, fill(faces, there))
-    return Completed(faces=filled)
+        faces, known = completed[holed], known[holed]
+        completed[holed] = lay_in(faces, known, fill(faces, known))
+    return Completed(faces=completed)
 
 
 def _middles(size: int, block: int) -> np.ndarray:
@@ -77,9 +77,7 @@ def _middles(size: int, block: int) -> np.ndarray:
     return middle[:, None] & middle
 
 
-def write(
-    result: Completed, task: Task, originals: np.ndarray, files: dict[str, Path]
-) -> None:
+def write(result: Completed, task: Task, originals: np.ndarray, files: dict[str, Path]) -> None:
     """Write the completions of a task: `faces`, `grid`, and of EXTRA what `files` names.
 
     `originals` are uint8 [N, size, size, 3], for the sheets that are to be looked at.
@@ -94,15 +92,15 @@ def write(
     if "samples" in files:
         write_array(files["samples"], result.samples)
     if "progress" in files:
-        some = task.watched
-        frames = [lay_in(observed[some], known[some], frame) for frame in result.progress]
-        write_progress(files["progress"], originals[some], shown[some], [*frames, completed[some]])
+        rows = task.watched
+        frames = [lay_in(observed[rows], known[rows], frame) for frame in result.progress]
+        write_progress(files["progress"], originals[rows], shown[rows], [*frames, completed[rows]])
     write_completions(files["faces"], task.names, completed)
     write_grid(files["grid"], task.names, originals, shown, completed)
 
 
 def lay_in(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """Known pixels of `observed` where `known` is True, the method's pixels in the hole."""
+    """Pixels of `observed` where `known` is True, of `filled` in the hole."""
     return np.where(known[..., None], observed, filled)
 
 
@@ -162,13 +160,13 @@ def read_samples(path: Path | str, count: int, size: int) -> np.ndarray:
 def write_grid(
     grid: Path, names: list[str], faces: np.ndarray, shown: np.ndarray, completed: np.ndarray
 ) -> None:
-    """Write original | masked | completed of some faces, uint8 [N, size, size, 3] each.
+    """Write original | masked | completed of GRID_FACES faces, uint8 [N, size, size, 3] each.
 
-    They are the first GRID_FACES in the order in which faces are chosen to be completed: the same
-    for every method, however many it completes.
+    They are chosen in the order in which faces are chosen to be completed: the same for every
+    method, however many it completes.
     """
-    some = choose(names, GRID_FACES)
-    write_png(grid, _triples(faces[some], shown[some], completed[some], columns=4))
+    rows = choose(names, GRID_FACES)
+    write_png(grid, _triples(faces[rows], shown[rows], completed[rows], columns=4))
 
 
 def write_progress(

@@ -5,7 +5,6 @@ import math
 import os
 import reprlib
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from facefill.core.errors import FacefillError
-from facefill.holes import Hides, drawn_files, hides
+from facefill.kinds import kind_of, kinds, make
+from facefill.settings import NAMED, schema
 
 Schema = dict[str, Any]
 
@@ -37,32 +37,26 @@ Validator = extend(
 )
 
 
-def load(config: dict[str, Any], schema_file: Path) -> dict[str, Any]:
+def load(config: dict[str, Any]) -> dict[str, Any]:
     """Return a complete, valid copy of `config`.
 
     Values that arrive as strings (nested ones in --config do) become what the schema asks for,
-    absent keys get their defaults. Raises FacefillError naming the first wrong key.
+    absent keys get their defaults, every kind its preset. Raises FacefillError naming the first
+    wrong key.
     """
-    schema = _schema(schema_file)
-    complete = _complete(config, schema, schema)
+    known = schema()
+    complete = _complete(config, known, known)
     _check_plain(complete)
-    errors = list(Validator(schema).iter_errors(complete))
+    errors = list(Validator(known).iter_errors(complete))
     if errors:
         raise FacefillError(_explain(min(errors, key=lambda error: len(error.absolute_path))))
-    _check_datasets(complete["datasets"])
+    _add_presets(complete)
+    complete = _complete(complete, known, known)
     _expand_homes(complete)
-    _check_references(complete)
-    _check_models(complete)
+    _check_names(complete)
     _check_split(complete["split"])
-    _check_masks(complete)
+    _check_kinds(complete)
     return complete
-
-
-@cache
-def _schema(file: Path) -> Schema:
-    """Read the schema, by libyaml where PyYAML has it: that takes an eighth of the time."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(file.read_text(encoding="utf-8"), loader)
 
 
 def check_yaml(file: Path | str) -> None:
@@ -200,7 +194,7 @@ def _path(error: ValidationError) -> str:
 
 def _explain(error: ValidationError) -> str:
     path = _path(error)
-    remedy = "see workflow/schemas/config.schema.yaml"
+    remedy = "see docs/configuration.md"
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
         unknown = next(key for key in error.instance if key not in known)
@@ -272,137 +266,77 @@ def _expand_homes(config: dict[str, Any]) -> None:
             table[key] = os.path.expanduser(table[key])
 
 
-def _check_masks(config: dict[str, Any]) -> None:
-    """Refuse masks of the report that cannot be drawn or leave nothing to continue."""
-    size, zoom = config["align"]["size"], config["align"]["zoom"]
-    for name in config["compare"]["masks"]:
-        settings = config["masks"][name]
-        if settings["kind"] == "file":
-            _check_drawn(f"masks.{name}.path", settings, size, zoom)
-        else:
-            _check_mask(f"masks.{name}", settings, size, zoom)
+def _add_presets(config: dict[str, Any]) -> None:
+    """Give every kind that needs no settings an entry of its own name, unless one is there."""
+    for table in NAMED:
+        for kind, declared in kinds(table).items():
+            if not declared.schema().get("required"):
+                config.setdefault(table, {}).setdefault(kind, {"kind": kind})
 
 
-def _check_drawn(key: str, settings: dict[str, Any], size: int, zoom: float) -> None:
-    """Refuse a drawn mask that is none; only here does a configuration cost NumPy and Pillow."""
-    from facefill.core.masking import make_masks
-
-    names = ["face"]
-    if os.path.isdir(settings["path"]):
-        names = [file.stem for file in drawn_files(settings)]
-        if not names:
-            raise FacefillError(
-                f"config: {key}: {settings['path']} holds no PNG; put one {{face}}.png per test "
-                "face there"
-            )
-    try:
-        make_masks(settings, names, size, zoom)
-    except FacefillError as error:
-        raise FacefillError(f"config: {key}: {error}") from error
-
-
-def _check_mask(key: str, settings: dict[str, Any], size: int, zoom: float) -> None:
-    """Refuse a mask that cannot be drawn, or is all hole or none."""
-    try:
-        extent = hides(settings, size, zoom)
-    except FacefillError as error:
-        raise FacefillError(f"config: {key}.{error}") from error
-    if extent is Hides.NOTHING and settings["kind"] != "full":
-        raise FacefillError(
-            f"config: {key} hides nothing at {size} pixels; let it hide more, or use kind full"
-        )
-    if extent is Hides.ALL and settings["kind"] != "lowres":
-        raise FacefillError(
-            f"config: {key} hides the whole face at {size} pixels; leave some known"
-        )
-
-
-def _check_datasets(datasets: dict[str, Any]) -> None:
-    for name, dataset in datasets.items():
+def _check_names(config: dict[str, Any]) -> None:
+    """Refuse names that nothing in the configuration carries, or that the workflow needs itself."""
+    for name in config["datasets"]:
         if name.lower() in ("logs", "benchmarks"):
             raise FacefillError(
                 f"config: datasets.{name}: results/{name}/ is taken by the workflow; rename the "
                 "dataset"
             )
-        if dataset["kind"] == "synthetic" and dataset["people"] > dataset["faces"]:
-            raise FacefillError(
-                f"config: datasets.{name}.people is {dataset['people']}, expected at most as many "
-                f"as its faces ({dataset['faces']})"
-            )
-
-
-def _check_references(config: dict[str, Any]) -> None:
-    """Refuse names that nothing in the configuration carries."""
-    _known("dataset", config["dataset"], config["datasets"], "datasets")
-    for name in config["compare"]["masks"]:
-        _known("compare.masks", name, config["masks"], "masks")
-    for name in config["compare"]["methods"]:
-        _known("compare.methods", name, config["methods"], "methods")
+    _check_known("dataset", config["dataset"], config["datasets"], "datasets")
+    for table in ("masks", "methods"):
+        for name in config["compare"][table]:
+            _check_known(f"compare.{table}", name, config[table], table)
     _check_pairs(config)
     for name, method in config["methods"].items():
         for mask in method["masks"] or ():
-            _known(f"methods.{name}.masks", mask, config["masks"], "masks")
-        if method.get("window", 1) % 2 == 0:
-            raise FacefillError(
-                f"config: methods.{name}.window is {method['window']}, expected an odd number of "
-                "pixels so that the window has a middle"
-            )
-        searches = method.get("restarts", 1) * method.get("samples", 1)
-        if method.get("start") == "mean" and searches > 1 and method["optimizer"] != "hmc":
-            raise FacefillError(
-                f"config: methods.{name}.start is 'mean', so that its {searches} searches per face "
-                "would be one and the same; set start to random, or restarts and samples to 1"
-            )
-        halvings = math.ceil(math.log2(method.get("restarts", 1)))
-        if halvings >= method.get("steps", math.inf):
-            raise FacefillError(
-                f"config: methods.{name}.restarts is {method['restarts']}, too many to be halved "
-                f"{halvings} times within {method['steps']} steps; lower it or raise steps"
-            )
-    size = config["align"]["size"]
-    for method in (config["methods"][name] for name in config["compare"]["methods"]):
-        if "model" in method and size & (size - 1):
-            raise FacefillError(
-                f"config: align.size is {size}, expected a power of two (32, 64, 128, ...), since "
-                f"the method compared uses the model {method['model']!r}"
-            )
-    for name, method in config["methods"].items():
-        if method["kind"] == "latent":
-            _check_target(name, method, config)
+            _check_known(f"methods.{name}.masks", mask, config["masks"], "masks")
+    for table in ("models", "methods"):
+        for name, entry in config[table].items():
+            _check_references(f"{table}.{name}", table, entry, config)
 
 
-def _check_target(name: str, method: dict[str, Any], config: dict[str, Any]) -> None:
-    """Refuse a target that is none, and one that lacks faces or masks of the method."""
-    key, target = f"methods.{name}", method["target"]
-    if (target is None) != (method["target_weight"] == 0):
+def _check_references(key: str, table: str, entry: dict[str, Any], config: dict[str, Any]) -> None:
+    """Refuse a setting that names no entry, or one whose kind does not provide what it must."""
+    for other in ("models", "methods"):
+        for name, provides in kind_of(table, entry).references(other).items():
+            if entry[name] is not None:
+                if provides and entry[name] in config[other]:
+                    _check_provides(f"{key}.{name}", entry[name], config[other], provides)
+                _check_known(f"{key}.{name}", entry[name], config[other], other)
+
+
+def _check_provides(key: str, name: str, models: dict[str, Any], provides: str) -> None:
+    fitting = [other for other in models if kind_of("models", models[other]).provides == provides]
+    if name not in fitting:
+        kind = " or ".join(k for k, model in kinds("models").items() if model.provides == provides)
         raise FacefillError(
-            f"config: {key}.target_weight is {method['target_weight']}, but {key}.target is "
-            f"{target!r}; set both, or target to null and the weight to 0"
+            f"config: {key} is {name!r}, a model of kind {models[name]['kind']}, expected one of "
+            f"kind {kind}: {', '.join(fitting) or 'none there'}"
         )
-    if target is None:
-        return
-    _known(f"{key}.target", target, config["methods"], "methods")
-    other, compare = config["methods"][target], config["compare"]
-    if other["kind"] == "latent":
-        raise FacefillError(
-            f"config: {key}.target is {target!r}, which searches itself; name a method of another "
-            "kind"
-        )
-    if name not in compare["methods"]:
-        return
-    counts = [one["faces"] or compare["faces"] for one in (method, other)]
-    if counts[0] > counts[1]:
-        raise FacefillError(
-            f"config: {key}.target is {target!r}, which completes {counts[1]} faces, but {name} "
-            f"completes {counts[0]}; set methods.{target}.faces to that"
-        )
-    masks = [one["masks"] or compare["masks"] for one in (method, other)]
-    lacking = [mask for mask in masks[0] if mask in compare["masks"] and mask not in masks[1]]
-    if lacking:
-        raise FacefillError(
-            f"config: methods.{target}.masks lacks {lacking[0]!r}, under which {name} completes, "
-            "whose target it is; add it"
-        )
+
+
+def _check_kinds(config: dict[str, Any]) -> None:
+    """Let every entry check itself, and those that the report needs whether they fit the faces."""
+    for table in NAMED:
+        for name, entry in config[table].items():
+            make(table, entry).check(f"{table}.{name}", config)
+    # Others need not fit the size, nor follow what is changed of a model that they use.
+    methods = dict.fromkeys(config["compare"]["methods"])
+    methods |= dict.fromkeys(named_by("methods", methods, "methods", config))
+    models = named_by("methods", methods, "models", config)
+    models += named_by("models", models, "models", config)
+    used = {"methods": methods, "models": models, "masks": config["compare"]["masks"]}
+    for table, names in used.items():
+        for name in dict.fromkeys(names):
+            entry = config[table][name]
+            make(table, entry).check_used(f"{table}.{name}", config)
+
+
+def named_by(table: str, names: Iterable[str], other: str, config: dict[str, Any]) -> list[str]:
+    """The entries of the table `other` that entries of `table` refer to, each once."""
+    entries = [config[table][name] for name in names]
+    found = [entry[name] for entry in entries for name in kind_of(table, entry).references(other)]
+    return [*dict.fromkeys(name for name in found if name is not None)]
 
 
 def _check_pairs(config: dict[str, Any]) -> None:
@@ -425,141 +359,7 @@ def _check_pairs(config: dict[str, Any]) -> None:
         )
 
 
-def _check_models(config: dict[str, Any]) -> None:
-    """Refuse models whose settings contradict each other, and methods that do not fit theirs."""
-    models = config["models"]
-    for name, model in models.items():
-        if model["kind"] == "encoder":
-            _of_kind(f"models.{name}.generator", model["generator"], models, "dcgan")
-        elif model["kind"] == "glcic":
-            _check_phases(f"models.{name}", model)
-        elif model["loss"] == "hinge" and model["label_smoothing"]:
-            raise FacefillError(
-                f"config: models.{name}.label_smoothing is {model['label_smoothing']}, but the "
-                "loss hinge has no targets to smooth; set it to 0"
-            )
-    for name, method in config["methods"].items():
-        if method["kind"] == "latent":
-            _check_latent(f"methods.{name}", method, models)
-        elif method["kind"] == "feedforward":
-            _check_feedforward(f"methods.{name}", method, models)
-    size, zoom = config["align"]["size"], config["align"]["zoom"]
-    # Others need not fit the size, nor follow what is changed of a model that they use.
-    compared = config["compare"]["methods"]
-    targets = (config["methods"][name].get("target") for name in compared)
-    for name in dict.fromkeys([*compared, *filter(None, targets)]):
-        method = config["methods"][name]
-        if method["kind"] == "latent":
-            _check_features(f"methods.{name}.features", method["features"], size)
-            if method["encoder"]:
-                encoder = models[method["encoder"]]
-                _check_encoder(f"models.{method['encoder']}", encoder, size, zoom)
-                _check_fits_encoder(f"methods.{name}", method, encoder)
-        elif method["kind"] == "feedforward":
-            masks = models[method["model"]]["masks"]
-            _check_training_masks(f"models.{method['model']}.masks", masks, size, zoom)
-
-
-def _check_phases(key: str, model: dict[str, Any]) -> None:
-    """Refuse phases of a completion network's training that would train nothing of use."""
-    if not model["reconstruction_epochs"] + model["joint_epochs"]:
-        raise FacefillError(
-            f"config: {key}.reconstruction_epochs and {key}.joint_epochs are 0, so that the "
-            "completion network would never be trained; raise one of them"
-        )
-    if model["discriminator_epochs"] and not model["joint_epochs"]:
-        raise FacefillError(
-            f"config: {key}.discriminator_epochs is {model['discriminator_epochs']}, but with "
-            "joint_epochs 0 nothing learns from the discriminators; set both to 0 or none"
-        )
-
-
-def _check_feedforward(key: str, method: dict[str, Any], models: dict[str, dict[str, Any]]) -> None:
-    _of_kind(f"{key}.model", method["model"], models, "glcic")
-    if method["start"] != "none" and method["blend"] != "seamless":
-        raise FacefillError(
-            f"config: {key}.start is {method['start']!r}, but the blend {method['blend']} does not "
-            "depend on it; set start to none, or blend to seamless"
-        )
-
-
-def _check_latent(key: str, method: dict[str, Any], models: dict[str, dict[str, Any]]) -> None:
-    _of_kind(f"{key}.model", method["model"], models, "dcgan")
-    if method["prior"] and models[method["model"]]["loss"] == "lsgan":
-        raise FacefillError(
-            f"config: {key}.prior is {method['prior']}, but the model {method['model']!r} was "
-            "trained with the loss lsgan, whose verdicts are no logits; set prior to 0"
-        )
-    if method["encoder"] is None:
-        without = {"start": "random", "anchor": 0}
-        for what, instead in without.items():
-            if method[what] == "encoder" or (what == "anchor" and method[what]):
-                raise FacefillError(
-                    f"config: {key}.{what} is {method[what]!r}, but the method has no encoder; "
-                    f"name one under {key}.encoder, or set {what} to {instead}"
-                )
-        return
-    _of_kind(f"{key}.encoder", method["encoder"], models, "encoder")
-    encoder = models[method["encoder"]]
-    if method["start"] != "encoder" and not method["anchor"] and not encoder["features"]:
-        raise FacefillError(
-            f"config: {key}.encoder is {method['encoder']!r}, but the search neither starts at "
-            "its prediction nor is held near it; set start to encoder, anchor above 0, or encoder "
-            "to null"
-        )
-
-
-def _check_encoder(key: str, encoder: dict[str, Any], size: int, zoom: float) -> None:
-    """Refuse an encoder that cannot be trained on faces of `size` pixels."""
-    _check_features(f"{key}.features", encoder["features"], size)
-    _check_training_masks(f"{key}.masks", encoder["masks"], size, zoom)
-
-
-def _check_fits_encoder(key: str, method: dict[str, Any], encoder: dict[str, Any]) -> None:
-    """Refuse a search whose encoder predicts for another model, or another feature map."""
-    if encoder["generator"] != method["model"]:
-        raise FacefillError(
-            f"config: {key}.encoder is {method['encoder']!r}, which predicts for the model "
-            f"{encoder['generator']!r}, not for {method['model']!r}; name another one"
-        )
-    if encoder["features"] not in (0, method["features"]):
-        raise FacefillError(
-            f"config: {key}.features is {method['features']}, but its encoder predicts the map of "
-            f"side {encoder['features']}; set it to that"
-        )
-
-
-def _check_training_masks(key: str, masks: list[dict[str, Any]], size: int, zoom: float) -> None:
-    """Refuse masks under which nothing can be learnt."""
-    for place, mask in enumerate(masks):
-        if mask["kind"] in ("file", "full"):
-            raise FacefillError(
-                f"config: {key}.{place} is of kind {mask['kind']}, which nothing can be learnt "
-                "from; list others"
-            )
-        _check_mask(f"{key}.{place}", mask, size, zoom)
-
-
-def _check_features(key: str, side: int, size: int) -> None:
-    sides = [4 << step for step in range(16) if 4 << step < size]
-    if side not in (0, *sides):
-        raise FacefillError(
-            f"config: {key} is {side}, expected 0 or the side of a feature map of a generator for "
-            f"{size} pixels: {', '.join(map(str, sides))}"
-        )
-
-
-def _of_kind(key: str, name: str, models: dict[str, dict[str, Any]], kind: str) -> None:
-    of_kind = {other: model for other, model in models.items() if model["kind"] == kind}
-    if name in models and name not in of_kind:
-        raise FacefillError(
-            f"config: {key} is {name!r}, a model of kind {models[name]['kind']}, expected one of "
-            f"kind {kind}: {', '.join(of_kind) or 'none there'}"
-        )
-    _known(key, name, models, "models")
-
-
-def _known(key: str, name: str, table: dict[str, Any], where: str) -> None:
+def _check_known(key: str, name: str, table: dict[str, Any], where: str) -> None:
     if name not in table:
         hint = _suggested(name, table) or f"known: {', '.join(table) or 'none'}"
         raise FacefillError(

@@ -138,7 +138,7 @@ def kinds(table: str) -> dict[str, type[Kind]]:
         declared = [value for value in vars(module).values() if _is_declared(value, name)]
         if len(declared) != 1:
             raise FacefillError(
-                f"{name}: {len(declared)} kinds are declared in it, expected one class with @declare"
+                f"{name}: declares {len(declared)} kinds, expected one class with @declare"
             )
         found[entry.name] = declared[0]
         found[entry.name].kind = entry.name

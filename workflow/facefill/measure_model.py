@@ -1,73 +1,66 @@
-"""How like real faces a generator's samples are, as a set: KID against the validation split."""
+"""How like real faces a generator's samples are, as a set, compared with the validation split."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
-from facefill.describe import read_descriptors
 from facefill.core.descriptor import Describer
 from facefill.core.device import Compute
-from facefill.core.files import write_table
-from facefill.core.likeness import SET_FLOAT_FORMAT, kid
 from facefill.core.progress import progress
-from facefill.split import read_split
-from facefill.models.dcgan.networks import Generator
 from facefill.core.tensors import from_unit, sample_z
+from facefill.describe import read_descriptors
+from facefill.measure import FaceSet, write_set_metrics
+from facefill.models.dcgan.networks import Generator
 from facefill.models.dcgan.trained import load_dcgan
-
-log = logging.getLogger(__name__)
+from facefill.split import read_split
 
 BATCH = 64
 
 
 def measure_model(
-    val_npy: Path,
-    val_csv: Path,
-    val_descriptors: Path,
+    *,
+    faces: Path,
+    table: Path,
+    descriptors: Path,
     weights: Path,
-    settings_file: Path,
+    settings: Path,
     zoom: float,
     seed: int,
-    device_name: str,
+    device: str,
     set_metrics: Path | str,
 ) -> int:
     """Compare those validation faces that are described with as many samples; return their number.
 
-    `val_descriptors` is what `describe` made of them. `set_metrics` gets a row per measure (metric,
-    value, faces): KID's estimator (`facefill.core.likeness.kid`) on dlib's face descriptors, `kid_dlib`,
-    and on the pixels themselves in [-1, 1], `kid_pixels`. Neither is on Inception's features, so no
-    published KID compares. `zoom` is the alignment's. Raises FacefillError when the weights do not
-    fit.
+    `faces` and `table` are the split's .npy and .csv, `descriptors` what `describe` made of them,
+    `weights` and `settings` the model's files. `set_metrics` gets a row per measure that applies
+    to generators (metric, value, faces). `zoom` is the alignment's. Raises FacefillError when the
+    weights do not fit.
     """
-    names, every = read_split(val_npy, val_csv)
-    real = read_descriptors(val_descriptors, names)
-    faces = np.asarray(every[[name in real for name in names]])
-    size = faces.shape[1]
-    dcgan = load_dcgan(weights, settings_file, size, device_name)
+    names, validation = read_split(faces, table)
+    described = read_descriptors(descriptors, names)
+    real = np.asarray(validation[[name in described for name in names]])
+    size = real.shape[1]
+    dcgan = load_dcgan(weights, settings, size, device)
     z = sample_z(
-        len(faces),
+        len(real),
         dcgan.settings["z_dim"],
         dcgan.settings["prior"],
         torch.Generator().manual_seed(seed),
     )
-    samples = _samples(dcgan.generator, z, dcgan.compute)
+    fake = _samples(dcgan.generator, z, dcgan.compute)
     describe = Describer(size, zoom)
-    with progress(len(samples), "measure", "samples") as bar:
-        fake = describe(samples, bar.update)
-    values = {
-        "kid_dlib": kid(np.array(list(real.values())), fake),
-        "kid_pixels": kid(_pixels(faces), _pixels(samples)),
-    }
-    rows = [(name, value, len(faces)) for name, value in values.items()]
-    write_table(
-        set_metrics, pd.DataFrame(rows, columns=["metric", "value", "faces"]), SET_FLOAT_FORMAT
+    with progress(len(fake), "measure", "samples") as bar:
+        fake_descriptors = describe(fake, bar.update)
+    compared = FaceSet(
+        real=real,
+        fake=fake,
+        real_descriptors=np.array(list(described.values())),
+        fake_descriptors=fake_descriptors,
     )
-    log.info("%s", values)
-    return len(samples)
+    write_set_metrics(set_metrics, compared, ["generator"])
+    return len(fake)
 
 
 def _samples(generator: Generator, z: Tensor, compute: Compute) -> np.ndarray:
@@ -75,8 +68,3 @@ def _samples(generator: Generator, z: Tensor, compute: Compute) -> np.ndarray:
     with torch.no_grad(), compute.autocast():
         batches = [from_unit(generator(part.to(compute.device))).cpu() for part in z.split(BATCH)]
     return torch.cat(batches).permute(0, 2, 3, 1).numpy()
-
-
-def _pixels(faces: np.ndarray) -> np.ndarray:
-    """Faces as points, float64 [N, pixels * 3] in [-1, 1]."""
-    return np.asarray(faces).reshape(len(faces), -1) / 127.5 - 1

@@ -9,7 +9,6 @@ rule align:
             [] if photo_digest(wildcards) is not None else f"results/{wildcards.dataset}/index.csv"
         ),
         predictor=config["align"]["predictor"] or [],
-        code=code("align"),
     output:
         zip="results/{dataset}/aligned/shard-{shard}-of-{shards}.zip",
         csv="results/{dataset}/aligned/shard-{shard}-of-{shards}.csv",
@@ -23,6 +22,7 @@ rule align:
     conda:
         "../../envs/facefill.yaml"
     params:
+        code=code("align"),
         root=photo_root,
         shard=lambda wildcards: int(wildcards.shard),
         digest=photo_digest,

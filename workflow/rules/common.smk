@@ -1,5 +1,6 @@
 """What the rules share: the checked configuration, and functions that name inputs and params."""
 
+import atexit
 import os
 import re
 import shlex
@@ -13,8 +14,8 @@ import psutil
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(WORKFLOW))
-# Where scripts find facefill, how their threads behave (see facefill/__init__.py), and whose end
-# is theirs.
+# Scripts find facefill by PYTHONPATH, end when the process FACEFILL_SNAKEMAKE does, and their
+# threads wait without spinning (facefill/__init__.py).
 os.environ.update(
     PYTHONPATH=str(WORKFLOW),
     OMP_WAIT_POLICY="PASSIVE",
@@ -36,14 +37,14 @@ if set("{}") & set(str(WORKFLOW)):
         "project to a folder without them"
     )
 
+from facefill.config import check_yaml, load, named_by
 from facefill.core import photos
-from facefill.config import check_yaml, load
+from facefill.core.code import Code
 from facefill.core.errors import FacefillError
-from facefill.core.files import sha256_file
-from facefill.holes import drawn_files
 from facefill.core.machine import has_gpu, usable_cores, worthwhile_threads
-from facefill.core.code import closure
-from facefill.work import of_completion, of_training
+from facefill.kinds import kind_of, kinds, make
+from facefill.methods import EXTRA
+from facefill.metrics import face_metrics, set_metrics
 
 try:
     check_yaml("config.yaml")
@@ -55,11 +56,11 @@ configfile: "config.yaml"
 
 
 try:
-    complete = load(config, WORKFLOW / "schemas" / "config.schema.yaml")
+    checked = load(config)
 except FacefillError as error:
     sys.exit(f"facefill: {error}")
 config.clear()
-config.update(complete)
+config.update(checked)
 
 
 def notice(text):
@@ -102,51 +103,90 @@ if config["align"]["predictor"]:
     must_exist("align.predictor", config["align"]["predictor"])
 
 
-def one_of(names):
+def any_of(names):
     """A regular expression for a wildcard that may be any of `names`, or nothing at all."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def of_kind(table, *kinds):
-    """The names in a table of the configuration whose entry is of one of `kinds`."""
-    return [name for name, entry in config[table].items() if entry["kind"] in kinds]
+def entries_of(table, kind):
+    """The names in a table of the configuration whose entry is of `kind`."""
+    return [name for name, entry in config[table].items() if entry["kind"] == kind]
+
+
+def models_providing(what):
+    """The models whose kind provides something."""
+    return [k for k, model in config["models"].items() if kind_of("models", model).provides == what]
 
 
 wildcard_constraints:
-    dataset=one_of(config["datasets"]),
-    model=one_of(config["models"]),
-    mask=one_of(config["masks"]),
-    method=one_of(config["methods"]),
+    dataset=any_of(config["datasets"]),
+    model=any_of(config["models"]),
+    mask=any_of(config["masks"]),
+    method=any_of(config["methods"]),
     shard=r"\d+",
 
 
-def code(script):
-    """A rule's code is its input: its script, the modules that one imports, its .smk file.
-
-    Relative to the project, so that results/ and .snakemake/ can move with it.
-    """
-    files = closure(WORKFLOW / "scripts" / f"{script}.py", [WORKFLOW / "scripts", WORKFLOW])
-    files.append(WORKFLOW / "rules" / f"{script}.smk")
-    return [os.path.relpath(file) for file in files]
+# -- code --------------------------------------------------------------------------------------
 
 
-# -- archives ----------------------------------------------------------------------------------
+CODE = Code([WORKFLOW / "scripts", WORKFLOW], Path(".snakemake/facefill-code.json"))
+atexit.register(CODE.save)  # params read code until the last job has been planned
 
 
-def archive_content(dataset):
-    """What decides the content of an archive dataset: checksums, or addresses without one."""
-    archive = config["datasets"][dataset]
-    extras = {extra["name"]: extra["sha256"] or extra["urls"] for extra in archive["extras"]}
-    return [archive["sha256"] or archive["urls"], extras]
+def code(script, *modules, presentation=False):
+    """A digest of what a script and modules of facefill compute (facefill/core/code.py)."""
+    return CODE.digest([script, *(f"facefill.{module}" for module in modules)], presentation)
+
+
+def kind_module(table, name):
+    """The module of an entry's kind."""
+    return f"{table}.{config[table][name]['kind']}"
+
+
+def training_code(wildcards):
+    """The code of a model, and of the masks that it is trained under."""
+    settings = config["models"][wildcards.model]
+    masks = {f"masks.{mask['kind']}" for mask in settings.get("masks", [])}
+    return code("train", kind_module("models", wildcards.model), *masks)
+
+
+def completion_code(wildcards):
+    """The code of a method, its models and its mask."""
+    models = named_by("methods", [wildcards.method], "models", config)
+    return code(
+        "complete",
+        kind_module("methods", wildcards.method),
+        kind_module("masks", wildcards.mask),
+        *(kind_module("models", model) for model in models),
+    )
+
+
+def measuring_code(wildcards):
+    """The code of all measures of completions, and of the mask."""
+    metrics = [*face_metrics(), *set_metrics("completions"), *set_metrics("samples")]
+    modules = [f"metrics.{metric}" for metric in metrics]
+    return code("measure", kind_module("masks", wildcards.mask), *modules)
+
+
+def report_code():
+    """The code of the report, the words of all measures among it, and of its masks."""
+    masks = [kind_module("masks", mask) for mask in config["compare"]["masks"]]
+    metrics = [f"metrics.{metric}" for metric in kinds("metrics")]
+    return code("report", *masks, *metrics, presentation=True)
 
 
 # -- photos ------------------------------------------------------------------------------------
 
 
+def dataset_of(wildcards):
+    """The kind of a data set, with its settings."""
+    return make("datasets", config["datasets"][wildcards.dataset])
+
+
 def photo_root(wildcards):
     """The folder of a dataset's photos."""
-    dataset = config["datasets"][wildcards.dataset]
-    return dataset["path"] if dataset["kind"] == "folder" else f"results/{wildcards.dataset}/raw"
+    dataset = dataset_of(wildcards)
+    return f"results/{wildcards.dataset}/raw" if dataset.rule else dataset.path
 
 
 @cache
@@ -171,8 +211,8 @@ def photo_digests(dataset):
 
 
 def photo_digest(wildcards):
-    """A digest of a folder dataset's photos, or of those of one shard; None for other kinds."""
-    if config["datasets"][wildcards.dataset]["kind"] != "folder":
+    """A digest of photos that lie in a folder, or of those of one shard; None where raw/ is made."""
+    if dataset_of(wildcards).rule:
         return None
     everything, shards = photo_digests(wildcards.dataset)
     return shards[int(wildcards.shard)] if "shard" in wildcards.keys() else everything
@@ -180,13 +220,12 @@ def photo_digest(wildcards):
 
 def identity_table(wildcards):
     """The table of a folder dataset that says who is in a photo, if there is one."""
-    dataset = config["datasets"][wildcards.dataset]
-    identity = dataset.get("identity")
-    if dataset["kind"] == "folder" and isinstance(identity, dict):
-        table = os.path.join(dataset["path"], identity["table"])
-        must_exist(f"datasets.{wildcards.dataset}.identity.table", table)
-        return table
-    return []
+    dataset = dataset_of(wildcards)
+    if not isinstance(dataset.identity, dict) or dataset.rule:
+        return []
+    table = os.path.join(dataset.path, dataset.identity["table"])
+    must_exist(f"datasets.{wildcards.dataset}.identity.table", table)
+    return table
 
 
 # -- cores and the GPU -------------------------------------------------------------------------
@@ -198,16 +237,14 @@ GPU_SLOTS = int(has_gpu(config["device"]))
 
 def training_threads(wildcards):
     """The threads that a training's steps pay for, whatever --cores says."""
-    step = of_training(config["models"][wildcards.model], config["models"], config["align"]["size"])
-    return worthwhile_threads(step, usable_cores())
+    model = make("models", config["models"][wildcards.model])
+    return worthwhile_threads(model.work(config), usable_cores())
 
 
 def completion_threads(wildcards):
-    """The same of a completion by networks."""
-    step = of_completion(
-        config["methods"][wildcards.method], config["models"], config["align"]["size"]
-    )
-    return worthwhile_threads(step, usable_cores())
+    """The same of a completion by networks; 1 of others."""
+    work = make("methods", config["methods"][wildcards.method]).work(config)
+    return worthwhile_threads(work, usable_cores()) if work else 1
 
 
 def asked_threads(rule, threads, worthwhile):
@@ -215,12 +252,58 @@ def asked_threads(rule, threads, worthwhile):
     return threads if rule in workflow.resource_settings.overwrite_threads else worthwhile
 
 
-# -- models ------------------------------------------------------------------------------------
+# -- what refers to what -----------------------------------------------------------------------
 
 
-def model_file(model, file):
-    """A file of a model, of the dataset at hand."""
-    return f"results/{{dataset}}/models/{model}/{file}"
+def model_files(model, dataset):
+    """The files of a model that others read."""
+    folder = f"results/{dataset}/models/{model}"
+    return [f"{folder}/weights.safetensors", f"{folder}/settings.json"]
+
+
+def referenced_models(table, name, dataset):
+    """The files of the models that an entry names, by the settings that name them."""
+    entry = config[table][name]
+    return {
+        setting: model_files(entry[setting], dataset) if entry[setting] else []
+        for setting in kind_of(table, entry).references("models")
+    }
+
+
+def training_inputs(wildcards):
+    """The models that a training builds on, by its settings' names."""
+    return referenced_models("models", wildcards.model, wildcards.dataset)
+
+
+def completion_inputs(wildcards):
+    """The models, other completions and training faces that a method needs, by name."""
+    top, entry = f"results/{wildcards.dataset}", config["methods"][wildcards.method]
+    files = referenced_models("methods", wildcards.method, wildcards.dataset)
+    for setting in kind_of("methods", entry).references("methods"):
+        target = f"{top}/completions/{wildcards.mask}/{entry[setting]}/faces"
+        files[setting] = target if entry[setting] else []
+    if kind_of("methods", entry).needs_train:
+        files["train"] = [f"{top}/splits/train.npy", f"{top}/splits/train.csv"]
+    return files
+
+
+def declares(method, file):
+    """Whether a method leaves one of the files of EXTRA."""
+    return file in kind_of("methods", config["methods"][method]).extra
+
+
+def extra_output(name):
+    """The path of a file of EXTRA, with its caption where Snakemake's report shows it."""
+    path = f"results/{{dataset}}/completions/{{mask}}/{{method}}/{EXTRA[name]}"
+    if name != "progress":
+        return path
+    return report(
+        path,
+        caption="../report/progress.rst",
+        category="Completions",
+        subcategory="{mask}",
+        labels={"mask": "{mask}", "method": "{method}", "what": "search"},
+    )
 
 
 # -- masks -------------------------------------------------------------------------------------
@@ -228,14 +311,10 @@ def model_file(model, file):
 
 @cache
 def mask_settings(mask):
-    """A mask's settings; of a drawn one with the checksums of its files."""
+    """A mask's settings, and what else it depends on, such as checksums of files."""
     settings = config["masks"][mask]
-    if settings["kind"] != "file":
-        return settings
     try:
-        return settings | {
-            "sha256": {file.name: sha256_file(file) for file in drawn_files(settings)}
-        }
+        return settings | make("masks", settings).content()
     except OSError as error:
         sys.exit(
             f"facefill: config: masks.{mask}.path: {error.filename}: cannot be read "
@@ -246,7 +325,7 @@ def mask_settings(mask):
 # -- the report --------------------------------------------------------------------------------
 
 
-def compared():
+def compared_pairs():
     """The (mask, method) pairs of the report, in its order."""
     return [
         (mask, method)
@@ -256,21 +335,24 @@ def compared():
     ]
 
 
-def completed():
+def pairs_to_complete():
     """The (mask, method) pairs that are completed: those compared, and their targets'."""
-    targets = [(mask, config["methods"][method].get("target")) for mask, method in compared()]
-    return [*dict.fromkeys([*compared(), *(pair for pair in targets if pair[1])])]
+    targets = [
+        (mask, target)
+        for mask, method in compared_pairs()
+        for target in named_by("methods", [method], "methods", config)
+    ]
+    return [*dict.fromkeys([*compared_pairs(), *targets])]
+
+
+def searched_pairs():
+    """Those compared pairs whose method searches, as lists."""
+    return [list(pair) for pair in compared_pairs() if declares(pair[1], "search")]
 
 
 def faces_of(method):
     """How many test faces a method completes, at most."""
     return config["methods"][method]["faces"] or config["compare"]["faces"]
-
-
-def completed_by(method):
-    """What follows complete_ in the name of the rule that completes."""
-    kind = config["methods"][method]["kind"]
-    return kind if kind in ("latent", "feedforward") else "classical"
 
 
 def method_settings(wildcards):
@@ -279,46 +361,36 @@ def method_settings(wildcards):
     return {key: value for key, value in settings.items() if key not in ("faces", "masks")}
 
 
-def target_faces(wildcards):
-    """The completions by the method that a search takes as a target, if it takes one."""
-    target = config["methods"][wildcards.method]["target"]
-    return f"results/{{dataset}}/completions/{{mask}}/{target}/faces" if target else []
-
-
-def involved():
+def methods_in_report():
     """The compared methods and those whose completions are their targets, each once, by name."""
-    names = [*config["compare"]["methods"], *(method for _, method in completed())]
+    names = [*config["compare"]["methods"], *(method for _, method in pairs_to_complete())]
     return {name: config["methods"][name] for name in names}
 
 
-def compared_models(*kinds):
-    """The models behind the compared methods, each once; of `kinds` alone where some are given."""
-    used = [method.get(role) for method in involved().values() for role in ("model", "encoder")]
-    models = dict.fromkeys(model for model in used if model)
-    return [name for name in models if not kinds or config["models"][name]["kind"] in kinds]
+def models_in_report(provides=None):
+    """The models behind the compared methods, each once; or those that provide something."""
+    models = named_by("methods", methods_in_report(), "models", config)
+    models = dict.fromkeys([*models, *named_by("models", models, "models", config)])
+    return [name for name in models if provides is None or name in models_providing(provides)]
 
 
 def described_splits():
     """The splits whose true faces are compared with something: completions, or samples."""
-    return ["test", "val"] if compared_models("dcgan") else ["test"]
+    return ["test", "val"] if models_in_report("generator") else ["test"]
 
 
-def searched():
-    """Those compared pairs whose method searches, as lists."""
-    return [
-        [mask, method]
-        for mask, method in compared()
-        if config["methods"][method]["kind"] == "latent"
-    ]
-
-
-def compared_files(file, kinds=None):
-    """`file` of every compared completion, or of those whose method is of one of `kinds`."""
+def compared_files(file, declared=None):
+    """`file` of every compared completion, or of those whose method declares a file of EXTRA."""
     return [
         f"results/{{dataset}}/completions/{mask}/{method}/{file}"
-        for mask, method in compared()
-        if kinds is None or config["methods"][method]["kind"] in kinds
+        for mask, method in compared_pairs()
+        if declared is None or declares(method, declared)
     ]
+
+
+def reported_models(file, provides=None):
+    """`file` of every model behind the report, or of those that provide something."""
+    return [f"results/{{dataset}}/models/{model}/{file}" for model in models_in_report(provides)]
 
 
 def whole_build(dataset):
@@ -326,23 +398,19 @@ def whole_build(dataset):
     top, shards = f"results/{dataset}", config["align"]["shards"]
     files = [f"{top}/report/index.html", f"{top}/manifest.csv", f"{top}/faces"]
     files += [
-        f"{top}/aligned/shard-{shard}-of-{shards}.{kind}"
+        f"{top}/aligned/shard-{shard}-of-{shards}.{suffix}"
         for shard in range(shards)
-        for kind in ("zip", "csv")
+        for suffix in ("zip", "csv")
     ]
     files += [
-        f"{top}/splits/{split}.{kind}"
+        f"{top}/splits/{split}.{suffix}"
         for split in ("train", "val", "test")
-        for kind in ("npy", "csv")
+        for suffix in ("npy", "csv")
     ]
     files += [f"{top}/splits/{split}_descriptors.npy" for split in described_splits()]
-    files += [
-        f"{top}/models/{model}/{file}"
-        for model in compared_models()
-        for file in ("weights.safetensors", "settings.json")
-    ]
-    files += [f"{top}/models/{model}/set_metrics.csv" for model in compared_models("dcgan")]
-    files += [f"{top}/completions/{mask}/{method}/faces" for mask, method in completed()]
+    files += [file for model in models_in_report() for file in model_files(model, dataset)]
+    files += [f"{top}/models/{model}/set_metrics.csv" for model in models_in_report("generator")]
+    files += [f"{top}/completions/{mask}/{method}/faces" for mask, method in pairs_to_complete()]
     files += [path.format(dataset=dataset) for path in compared_files("metrics.csv")]
     return files
 
@@ -353,24 +421,24 @@ def reported_config(wildcards):
     part["dataset"] = wildcards.dataset
     part["datasets"] = {wildcards.dataset: config["datasets"][wildcards.dataset]}
     part["masks"] = {mask: config["masks"][mask] for mask in config["compare"]["masks"]}
-    part["methods"] = involved()
-    part["models"] = {model: config["models"][model] for model in compared_models()}
+    part["methods"] = methods_in_report()
+    part["models"] = {model: config["models"][model] for model in models_in_report()}
     return part
 
 
 def timing_logs(wildcards):
     """Where the jobs behind the report noted how long they took."""
-    dataset = config["datasets"][wildcards.dataset]
     shards = config["align"]["shards"]
-    first = {"synthetic": ["render"], "archive": ["download"], "folder": []}[dataset["kind"]]
-    jobs = [*first, "index"]
+    jobs = [*filter(None, [dataset_of(wildcards).rule]), "index"]
     jobs += [f"align/shard-{shard}-of-{shards}" for shard in range(shards)]
     jobs += ["flatten", "split", *(f"describe/{split}" for split in described_splits())]
-    for model in compared_models():
-        jobs.append(f"train_{config['models'][model]['kind']}/{model}")
-    jobs += [f"measure_model/{model}" for model in compared_models("dcgan")]
-    jobs += [f"complete_{completed_by(method)}/{mask}/{method}" for mask, method in completed()]
-    jobs += [f"measure/{mask}/{method}" for mask, method in compared()]
+    jobs += [f"train_{config['models'][model]['kind']}/{model}" for model in models_in_report()]
+    jobs += [f"measure_model/{model}" for model in models_in_report("generator")]
+    jobs += [
+        f"complete_{config['methods'][method]['kind']}/{mask}/{method}"
+        for mask, method in pairs_to_complete()
+    ]
+    jobs += [f"measure/{mask}/{method}" for mask, method in compared_pairs()]
     return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
 
 

@@ -9,7 +9,6 @@ rule describe:
     input:
         npy="results/{dataset}/splits/{split}.npy",
         csv="results/{dataset}/splits/{split}.csv",
-        code=code("describe"),
     output:
         "results/{dataset}/splits/{split}_descriptors.npy",
     log:
@@ -22,6 +21,7 @@ rule describe:
     conda:
         "../../envs/facefill.yaml"
     params:
+        code=code("describe"),
         zoom=config["align"]["zoom"],
         faces=lambda wildcards: (
             DESCRIBED

@@ -14,7 +14,6 @@ rule flatten:
             shard=range(config["align"]["shards"]),
             shards=config["align"]["shards"],
         ),
-        code=code("flatten"),
     output:
         faces=directory("results/{dataset}/faces"),
         manifest="results/{dataset}/manifest.csv",
@@ -32,5 +31,7 @@ rule flatten:
         "results/benchmarks/{dataset}/flatten.tsv"
     conda:
         "../../envs/facefill.yaml"
+    params:
+        code=code("flatten"),
     script:
         "../scripts/flatten.py"

@@ -7,7 +7,6 @@ rule index:
             [] if photo_digest(wildcards) is not None else f"results/{wildcards.dataset}/raw"
         ),
         table=identity_table,
-        code=code("index"),
     output:
         csv="results/{dataset}/index.csv",
     log:
@@ -18,10 +17,10 @@ rule index:
     conda:
         "../../envs/facefill.yaml"
     params:
+        code=code("index"),
         root=photo_root,
-        identity=lambda wildcards: config["datasets"][wildcards.dataset].get("identity", "folder"),
-        # An archive never grows a second top folder; one's own folder may, and its people stay.
-        strip=lambda wildcards: config["datasets"][wildcards.dataset]["kind"] == "archive",
+        identity=lambda wildcards: dataset_of(wildcards).identity,
+        strip=lambda wildcards: dataset_of(wildcards).strip,
         digest=photo_digest,
     script:
         "../scripts/index.py"

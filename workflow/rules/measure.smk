@@ -9,10 +9,9 @@ rule measure:
         faces="results/{dataset}/completions/{mask}/{method}/faces",
         samples=lambda wildcards: (
             f"results/{wildcards.dataset}/completions/{wildcards.mask}/{wildcards.method}/samples.npy"
-            if config["methods"][wildcards.method]["kind"] == "latent"
+            if declares(wildcards.method, "samples")
             else []
         ),
-        code=code("measure"),
     output:
         metrics="results/{dataset}/completions/{mask}/{method}/metrics.csv",
         set_metrics="results/{dataset}/completions/{mask}/{method}/set_metrics.csv",
@@ -24,6 +23,7 @@ rule measure:
     conda:
         "../../envs/facefill.yaml"
     params:
+        code=measuring_code,
         mask=lambda wildcards: mask_settings(wildcards.mask),
         zoom=config["align"]["zoom"],
     script:

@@ -8,7 +8,6 @@ rule measure_model:
         descriptors="results/{dataset}/splits/val_descriptors.npy",
         weights="results/{dataset}/models/{model}/weights.safetensors",
         settings="results/{dataset}/models/{model}/settings.json",
-        code=code("measure_model"),
     output:
         "results/{dataset}/models/{model}/set_metrics.csv",
     log:
@@ -17,12 +16,13 @@ rule measure_model:
     benchmark:
         "results/benchmarks/{dataset}/measure_model/{model}.tsv"
     wildcard_constraints:
-        model=one_of(of_kind("models", "dcgan")),
+        model=any_of(models_providing("generator")),
     conda:
         "../../envs/facefill.yaml"
     resources:
         gpu=GPU_SLOTS,
     params:
+        code=code("measure_model", *(f"metrics.{name}" for name in set_metrics("generator"))),
         zoom=config["align"]["zoom"],
         seed=config["seed"],
         device=config["device"],

@@ -8,9 +8,8 @@ rule publish:
         timings="results/{dataset}/report/timings.csv",
         model_metrics="results/{dataset}/report/model_metrics.csv",
         provenance="results/{dataset}/report/provenance.json",
-        searches=compared_files("search.csv", kinds=["latent"]),
+        searches=compared_files("search.csv", declared="search"),
         template="workflow/report/results.md.j2",
-        code=code("publish"),
     output:
         "docs/results-{dataset}.md",
     log:
@@ -21,8 +20,9 @@ rule publish:
     conda:
         "../../envs/facefill.yaml"
     params:
+        code=code("publish", *(f"metrics.{name}" for name in kinds("metrics")), presentation=True),
         dataset=lambda wildcards: wildcards.dataset,
-        searched=searched(),
+        searched=searched_pairs(),
         timings=timing_logs,
         command=publish_command,
     script:

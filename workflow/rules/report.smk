@@ -6,22 +6,16 @@ rule report:
         metrics=compared_files("metrics.csv"),
         set_metrics=compared_files("set_metrics.csv"),
         completions=compared_files("faces"),
-        progress=compared_files("progress.gif", kinds=["latent"]),
-        search=compared_files("search.csv", kinds=["latent"]),
-        completion_samples=compared_files("samples.npy", kinds=["latent"]),
-        histories=expand("results/{{dataset}}/models/{model}/history.csv", model=compared_models()),
-        losses=expand("results/{{dataset}}/models/{model}/losses.png", model=compared_models()),
-        samples=expand("results/{{dataset}}/models/{model}/samples.png", model=compared_models()),
-        samples_gif=expand(
-            "results/{{dataset}}/models/{model}/samples.gif", model=compared_models()
-        ),
-        settings=expand("results/{{dataset}}/models/{model}/settings.json", model=compared_models()),
-        weights=expand(
-            "results/{{dataset}}/models/{model}/weights.safetensors", model=compared_models()
-        ),
-        model_metrics=expand(
-            "results/{{dataset}}/models/{model}/set_metrics.csv", model=compared_models("dcgan")
-        ),
+        progress=compared_files("progress.gif", declared="progress"),
+        search=compared_files("search.csv", declared="search"),
+        completion_samples=compared_files("samples.npy", declared="samples"),
+        histories=reported_models("history.csv"),
+        losses=reported_models("losses.png"),
+        samples=reported_models("samples.png"),
+        samples_gif=reported_models("samples.gif"),
+        settings=reported_models("settings.json"),
+        weights=reported_models("weights.safetensors"),
+        model_metrics=reported_models("set_metrics.csv", "generator"),
         manifest="results/{dataset}/manifest.csv",
         faces_sheet="results/{dataset}/faces.png",
         train_csv="results/{dataset}/splits/train.csv",
@@ -32,7 +26,6 @@ rule report:
         test_npy="results/{dataset}/splits/test.npy",
         template="workflow/report/page.html.j2",
         captions=[os.path.relpath(file) for file in sorted((WORKFLOW / "report").glob("*.rst"))],
-        code=code("report"),
     output:
         metrics=report(
             "results/{dataset}/report/metrics.csv",
@@ -144,16 +137,23 @@ rule report:
     conda:
         "../../envs/facefill.yaml"
     params:
+        code=report_code(),
         dataset=lambda wildcards: wildcards.dataset,
-        runs=[list(pair) for pair in compared()],
-        iterative=searched(),
-        models=compared_models(),
-        measured_models=compared_models("dcgan"),
-        searched_models={method: config["methods"][method]["model"] for _, method in searched()},
+        pairs=[list(pair) for pair in compared_pairs()],
+        iterative=searched_pairs(),
+        models=models_in_report(),
+        measured_models=models_in_report("generator"),
+        searched_models={
+            method: config["methods"][method]["model"] for _, method in searched_pairs()
+        },
         limits={method: faces_of(method) for method in config["compare"]["methods"]},
         masks={mask: mask_settings(mask) for mask in config["compare"]["masks"]},
         zoom=config["align"]["zoom"],
         config=reported_config,
+        captions={
+            model: kind_of("models", config["models"][model]).captions
+            for model in models_in_report()
+        },
         timings=timing_logs,
     script:
         "../scripts/report.py"

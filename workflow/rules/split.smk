@@ -5,7 +5,6 @@ rule split:
     input:
         faces="results/{dataset}/faces",
         manifest="results/{dataset}/manifest.csv",
-        code=code("split"),
     output:
         train="results/{dataset}/splits/train.npy",
         val="results/{dataset}/splits/val.npy",
@@ -21,6 +20,7 @@ rule split:
     conda:
         "../../envs/facefill.yaml"
     params:
+        code=code("split"),
         # One dict: Snakemake compares params without their names, so that two would be swapped
         # unnoticed.
         settings=config["split"],

@@ -12,13 +12,13 @@ with stage(snakemake) as work:
     use_threads(snakemake.threads)
     work.unit = "samples"
     work.items = measure_model(
-        Path(source.faces),
-        Path(source.table),
-        Path(source.descriptors),
-        Path(source.weights),
-        Path(source.settings),
-        params.zoom,
-        params.seed,
-        params.device,
-        snakemake.output[0],
+        faces=Path(source.faces),
+        table=Path(source.table),
+        descriptors=Path(source.descriptors),
+        weights=Path(source.weights),
+        settings=Path(source.settings),
+        zoom=params.zoom,
+        seed=params.seed,
+        device=params.device,
+        set_metrics=snakemake.output[0],
     )

@@ -7,6 +7,7 @@ with stage(snakemake) as work:
 
     source, params = snakemake.input, snakemake.params
     publish(
+        snakemake.output[0],
         dataset=params.dataset,
         summary=source.summary,
         differences=source.differences,
@@ -17,5 +18,4 @@ with stage(snakemake) as work:
         jobs=params.timings,
         template=source.template,
         command=params.command,
-        page=snakemake.output[0],
     )

@@ -3,11 +3,11 @@
 from stage import stage
 
 with stage(snakemake) as work:
-    from facefill.report.write import Choice, Products, Sources, write_report
+    from facefill.report.write import Choice, Inputs, Outputs, write_report
 
     work.unit = "completions"
     work.items = write_report(
-        Sources.of(snakemake.input),
-        Products.of(snakemake.output),
+        Inputs.of(snakemake.input),
+        Outputs.of(snakemake.output),
         Choice.of(snakemake.params),
     )

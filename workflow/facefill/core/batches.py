@@ -1,4 +1,4 @@
-"""What networks get of faces to complete, in batches of one size: a face alone as among others."""
+"""What networks get of faces to complete, in batches of one size: so batch mates do not matter."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 from facefill.core.device import Compute
 from facefill.core.masking import Masks
-from facefill.core.tensors import to_unit
 from facefill.core.observed import observed_by_network
+from facefill.core.tensors import to_unit
 
 
 def network_inputs(observed: np.ndarray, masks: Masks, compute: Compute) -> tuple[Tensor, Tensor]:
-    """The two inputs of `observed_by_network` for `observed`, uint8 [N, size, size, 3]."""
+    """What `observed_by_network` makes of `observed`, uint8 [N, size, size, 3], on the device."""
     faces = to_unit(torch.from_numpy(observed).permute(0, 3, 1, 2)).to(compute.device)
     known = torch.from_numpy(masks.known)[:, None].to(compute.device)
     return observed_by_network(faces, known, masks.block)

@@ -1,4 +1,4 @@
-"""Blending: how a generated face is laid into the hole so that no seam is seen."""
+"""Blending: how a generated face is laid into the hole without a visible seam."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,24 +13,24 @@ NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
 def blend(
-    kind: str,
+    mode: str,
     observed: np.ndarray,
     known: np.ndarray,
     filled: np.ndarray,
     start: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Complete faces: what is known of `observed`, and in the holes what `filled` becomes there.
+    """Complete faces: known pixels of `observed`, and in the holes `filled`, blended by `mode`.
 
-    `observed` and `filled` are uint8 [N, size, size, 3], `known` is bool [N, size, size]. `kind`
+    `observed` and `filled` are uint8 [N, size, size, 3], `known` is bool [N, size, size]. `mode`
     is "none" (the fill as it is), "poisson" (`poisson`) or "seamless" (OpenCV's seamlessClone,
-    for comparison). Hidden pixels of `observed` are not looked at. `start`, like `filled`, is
-    another fill onto which "seamless" clones: Iizuka et al. 2017 take Telea's. An
-    exact solution does not depend on one.
+    for comparison). Hidden pixels of `observed` do not matter. `start`, like `filled`, is another
+    fill onto which "seamless" clones: Iizuka et al. 2017 take Telea's. The exact solution of
+    "poisson" does not depend on one. Returns uint8 [N, size, size, 3].
     """
     blended = filled
-    if kind == "poisson":
+    if mode == "poisson":
         blended = poisson(observed, known, filled)
-    elif kind == "seamless":
+    elif mode == "seamless":
         starts = [None] * len(filled) if start is None else start
         faces = zip(observed, known, filled, starts, strict=True)
         blended = np.stack([_seamless(*face) for face in faces])
@@ -38,7 +38,7 @@ def blend(
 
 
 def poisson(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """Solve Yeh et al. 2017, equation 7 (Pérez et al. 2003): the fill's gradients, known edges.
+    """Solve Yeh et al. 2017, equation 7 (Pérez et al. 2003): the fill's gradients, known borders.
 
     In the hole x minimises the squared difference between its gradients and those of `filled`,
     where every known pixel is fixed: for each hidden pixel p, the sum over its neighbours q
@@ -46,7 +46,7 @@ def poisson(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.n
     x = filled + d, where d is harmonic in the hole and continues the known pixels' difference to
     the fill. Solved exactly; without any known pixel d has no edge to start from and is 0.
 
-    Arguments as of `blend`; returns uint8 [N, size, size, 3], right in the hole only.
+    Arguments as of `blend`; returns uint8 [N, size, size, 3], of which only the hole counts.
     """
     result = filled.copy()
     with progress(len(filled), "blending", "faces") as bar:
@@ -56,19 +56,19 @@ def poisson(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.n
                 for row in rows:
                     difference = observed[row].astype(np.float64) - filled[row]
                     blended = filled[row][~mask] + continue_inside(difference)
-                    # Halves are rounded alike, wherever the last bits fall.
+                    # Rounded first, so that the last bits do not decide how a half is rounded.
                     result[row][~mask] = blended.round(6).round().clip(0, 255)
             bar.update(len(rows))
     return result
 
 
 def _by_mask(known: np.ndarray) -> Iterator[tuple[np.ndarray, list[int]]]:
-    """Every different mask with the rows of the faces that have it: one factorisation for all."""
+    """Each distinct mask and the rows of the faces that have it: they share a factorisation."""
     rows: dict[bytes, list[int]] = {}
     for row, mask in enumerate(known):
         rows.setdefault(mask.tobytes(), []).append(row)
-    for same in rows.values():
-        yield known[same[0]], same
+    for equal in rows.values():
+        yield known[equal[0]], equal
 
 
 def _harmonic(mask: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -83,24 +83,24 @@ def _harmonic(mask: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     degree = np.zeros(len(hidden))
     rows, columns, edges = [], [], []
     for step in NEIGHBOURS:
-        there = hidden + step
-        inside = ((there >= 0) & (there < size)).all(axis=1)
-        y, x = there[inside].T
-        here = np.flatnonzero(inside)
+        neighbours = hidden + step
+        inside = ((neighbours >= 0) & (neighbours < size)).all(axis=1)
+        y, x = neighbours[inside].T
+        equations = np.flatnonzero(inside)
         degree += inside
         fixed = mask[y, x]
-        edges.append((here[fixed], y[fixed], x[fixed]))
-        rows.append(here[~fixed])
+        edges.append((equations[fixed], y[fixed], x[fixed]))
+        rows.append(equations[~fixed])
         columns.append(number[y[~fixed], x[~fixed]])
     rows, columns = np.concatenate(rows), np.concatenate(columns)
     couplings = sparse.csc_matrix((-np.ones(len(rows)), (rows, columns)), [len(hidden)] * 2)
     solve = splu(couplings + sparse.diags(degree, format="csc")).solve
 
     def continue_inside(values: np.ndarray) -> np.ndarray:
-        right = np.zeros((len(hidden), 3))
-        for here, y, x in edges:
-            right[here] += values[y, x]
-        return solve(right)
+        right_hand_side = np.zeros((len(hidden), 3))
+        for equations, y, x in edges:
+            right_hand_side[equations] += values[y, x]
+        return solve(right_hand_side)
 
     return continue_inside
 
@@ -110,11 +110,11 @@ def _seamless(
 ) -> np.ndarray:
     """OpenCV's seamlessClone of one face's fill.
 
-    It keeps the edge of its mask's bounding box, and takes the target's gradients in the mask's
-    outer 3 pixels: those of the seam, were the hole its mask. So that is wider, by one more for the
-    gradients across the hole's edge. Where the hole touches the picture's border, the fill itself
-    goes on outside. With a `start` in the hole that rim is taken from there, and the mask is the
-    hole.
+    seamlessClone keeps the edge of its mask's bounding box, and takes the target's gradients in the
+    mask's outer 3 pixels. With the hole as the mask these would be the gradients of the seam, so
+    the mask is 4 pixels wider: 3, and one for the gradients across the hole's edge. Where the hole
+    touches the picture's border, the fill is continued outside. With a `start` the target's
+    gradients come from there, and the mask is the hole.
     """
     if known.all() or not known.any():
         return filled

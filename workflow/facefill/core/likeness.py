@@ -1,8 +1,7 @@
-"""How alike faces are, one to one (PSNR) and as sets (KID); shared by several stages."""
+"""How alike faces are, one to one (PSNR, L1, SSIM) and as sets (KID, mean distances)."""
 
 import numpy as np
 
-SET_FLOAT_FORMAT = "%.9f"  # of measures of whole sets: two good sets differ in the fifth decimal
 PEAK = 255.0
 # Equal pixels have an infinite PSNR, which no mean survives. 100 dB is far above what 8-bit
 # pictures reach otherwise: one grey level in one value of a 64x64 face is 89 dB.
@@ -19,8 +18,24 @@ def psnr(original: np.ndarray, completed: np.ndarray, where: np.ndarray | None =
     return MAX_PSNR if error == 0 else min(MAX_PSNR, float(10 * np.log10(PEAK**2 / error)))
 
 
+def l1(original: np.ndarray, completed: np.ndarray, where: np.ndarray | None = None) -> float:
+    """Mean absolute difference in grey levels (0..255); arguments as of `psnr`."""
+    return float(np.abs(difference(original, completed, where)).mean())
+
+
+def ssim(original: np.ndarray, completed: np.ndarray) -> tuple[float, np.ndarray]:
+    """Structural similarity (Wang et al. 2004): its mean, and its map, float [height, width, 3].
+
+    Both lie in -1..1. It is scikit-image's with a uniform window of 7x7 pixels. The mean leaves
+    out a border of half a window; the map reaches to the edge.
+    """
+    from skimage.metrics import structural_similarity  # costs a second: for measuring only
+
+    return structural_similarity(original, completed, channel_axis=2, data_range=PEAK, full=True)
+
+
 def difference(original: np.ndarray, completed: np.ndarray, where: np.ndarray | None) -> np.ndarray:
-    """`original` minus `completed` where asked: float64 [pixels, 3] or of the faces' shape."""
+    """`original` minus `completed`: float64 [pixels, 3] where `where`, or of the faces' shape."""
     minus = original.astype(np.float64) - completed
     return minus if where is None else minus[where]
 
@@ -42,3 +57,16 @@ def kid(real: np.ndarray, fake: np.ndarray) -> float:
 
     within = mean_of_pairs(real, real) + mean_of_pairs(fake, fake)
     return float(within - 2 * mean_of_pairs(real, fake))
+
+
+def mean_distance(points: np.ndarray) -> float:
+    """The mean Euclidean distance of two rows of [N, d], over all pairs; NaN for N < 2."""
+    from scipy.spatial.distance import pdist
+
+    return float(pdist(points).mean()) if len(points) > 1 else float("nan")
+
+
+def mean_of_faces(values: list[float]) -> tuple[float, int]:
+    """The mean of a value per face without NaN, and of how many faces; NaN, 0 for none."""
+    valid = [value for value in values if not np.isnan(value)]
+    return float(np.mean(valid)) if valid else float("nan"), len(valid)

@@ -1,4 +1,4 @@
-"""What a network sees of faces that have holes: of hidden pixels nothing gets through here."""
+"""The input of networks for faces that have holes. Hidden pixels do not get through here."""
 
 import torch
 import torch.nn.functional as F
@@ -6,12 +6,12 @@ from torch import Tensor
 
 
 def observed_by_network(faces: Tensor, known: Tensor, block: int) -> tuple[Tensor, Tensor]:
-    """The two inputs of a network: [N, 3, size, size] in [-1, 1], and [N, 1, size, size].
+    """Return observed faces, [N, 3, size, size] in [-1, 1], and the map of what is known of them.
 
-    The first is the faces where they are known, the mean colours of square blocks of the side
-    `block` where that is not 0, and 0 where nothing is known. The second says which: 1 where a
-    pixel is known, 0.5 where the mean of its block is, else 0. `faces` are [N, 3, size, size] in
-    [-1, 1], `known` is bool [N, 1, size, size].
+    The observed faces have known pixels as they are, the mean colour of their block where `block`,
+    the side of square blocks, is not 0, and 0 elsewhere. The map, float32 [N, 1, size, size], is 1
+    where a pixel is known, 0.5 where the mean of its block is, and 0 elsewhere. `faces` are
+    [N, 3, size, size] in [-1, 1], `known` is bool [N, 1, size, size].
     """
     if not block:
         return faces * known, known.float()

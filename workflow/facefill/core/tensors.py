@@ -2,6 +2,7 @@
 
 import hashlib
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,3 +39,8 @@ def to_unit(faces: Tensor) -> Tensor:
 def from_unit(faces: Tensor) -> Tensor:
     """Float in [-1, 1] -> uint8 0..255, rounded."""
     return faces.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def to_pictures(faces: Tensor) -> np.ndarray:
+    """uint8 [N, 3, size, size] on any device -> NumPy [N, size, size, 3]."""
+    return faces.permute(0, 2, 3, 1).cpu().numpy()

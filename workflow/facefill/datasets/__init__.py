@@ -10,19 +10,12 @@ from facefill.kinds import Kind
 IDENTITY = {
     "description": "who is in a photo - folder (the folder it lies in), file (each its own person) "
     "or {table - file of name and person}",
-    "default": "folder",
     "if": {"type": "object"},
     "then": {
         "type": "object",
         "additionalProperties": False,
         "required": ["table"],
-        "properties": {
-            "table": {
-                "type": "string",
-                "minLength": 1,
-                "description": "file of name and person, relative to the photos",
-            }
-        },
+        "properties": {"table": {"type": "string", "minLength": 1}},
     },
     "else": {"enum": ["folder", "file"]},
 }

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from facefill.core.errors import FacefillError
 from facefill.download.extract import extract as unpack
 from facefill.download.fetch import fetch as get
-from facefill.core.errors import FacefillError
 
 
 def download(

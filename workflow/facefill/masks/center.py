@@ -1,7 +1,7 @@
 """The middle is hidden (Amos 2016)."""
 
-from facefill.masks._rectangle import Rectangle, RectangleMask
 from facefill.kinds import declare, setting
+from facefill.masks._rectangle import Rectangle, RectangleMask
 
 
 @declare

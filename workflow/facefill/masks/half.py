@@ -2,17 +2,15 @@
 
 from typing import Literal
 
-from facefill.masks._rectangle import Rectangle, RectangleMask
 from facefill.kinds import declare, setting
+from facefill.masks._rectangle import Rectangle, RectangleMask
 
 
 @declare
 class Half(RectangleMask):
     """Hides the left, right, upper or lower half."""
 
-    side: Literal["left", "right", "top", "bottom"] = setting(
-        "left", doc="which half is hidden"
-    )
+    side: Literal["left", "right", "top", "bottom"] = setting("left", doc="which half is hidden")
 
     def hole(self, size: int, zoom: float) -> Rectangle:
         middle = size // 2

@@ -4,9 +4,9 @@ import math
 from struct import pack, unpack
 from typing import Literal
 
-from facefill.masks._rectangle import Rectangle, RectangleMask
 from facefill.core.template import positions
 from facefill.kinds import declare, setting
+from facefill.masks._rectangle import Rectangle, RectangleMask
 
 # From the leftmost and topmost to the rightmost and bottommost of these landmarks, widened by these
 # shares of the template's side (left, top, right, bottom). The template's landmarks are means over

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Pattern(ShareMask):
     """Hides blobs, exactly the share `hidden` of the pixels.
 
-    They are Gaussian-filtered white noise, cut at its quantile. The noise lies on a lattice as fine
-    as the filter's sigma, and wider than the face, so that it does not depend on the size in pixels.
+    They are Gaussian-filtered white noise, cut at its quantile. The noise lies on a lattice as
+    fine as the filter's sigma, wider than the face: it does not depend on the size in pixels.
     """
 
     hidden: float = setting(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facefill.masks._random import ShareMask
 from facefill.kinds import declare, setting
+from facefill.masks._random import ShareMask
 
 if TYPE_CHECKING:
     import numpy as np

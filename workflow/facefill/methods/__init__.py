@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from facefill.core.errors import FacefillError
 from facefill.kinds import Config, Kind, declare, setting
@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from facefill.complete import Completed, Task
+
+# How `facefill.core.blend` lays a generated face into the hole.
+Blend = Literal["poisson", "none", "seamless"]
+# Faces, or searches, that a network gets at a time, the last batch padded: kernels chosen for one
+# shape round in one way, so that a face's result does not depend on how many others there are.
+BATCH = 64
 
 # Files that some methods leave beside their completions.
 EXTRA = {
@@ -23,7 +29,7 @@ EXTRA = {
 
 @declare
 class Method(Kind):
-    """A kind of method. Override `fill`, or `complete` where that gets too little."""
+    """A kind of method. Override `fill`, or `complete` where `fill` is not given enough."""
 
     faces: int | None = setting(
         None,

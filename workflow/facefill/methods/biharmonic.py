@@ -1,25 +1,36 @@
 """Biharmonic inpainting (Damelin and Hoang 2018), as scikit-image has it.
 
 In the hole the squared Laplacian of each colour channel is 0, so that not only the colours but
-also their slopes go on from the known pixels: a thin plate. Values are clipped to those that the
-channel has among the known pixels.
+also their slopes continue from the known pixels: a thin plate. Values are clipped to the range of
+the channel's known pixels.
 """
 
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
-from skimage.restoration import inpaint_biharmonic
+from typing import TYPE_CHECKING
 
-from facefill.core.progress import progress
+from facefill.kinds import declare
+from facefill.methods import Method
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
-def biharmonic(faces: np.ndarray, known: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-    """Fill faces, arguments and result as of METHODS. There is nothing to set."""
-    filled = np.empty_like(faces)
-    with progress(len(faces), "biharmonic", "faces") as bar:
-        for number, (face, there) in enumerate(zip(faces, known, strict=True)):
-            solution = 255 * inpaint_biharmonic(face / 255, ~there, channel_axis=-1)
-            # Halves are rounded alike, wherever the last bits fall.
-            filled[number] = solution.round(6).round()
-            bar.update()
-    return filled
+@declare
+class Biharmonic(Method):
+    """Solves the biharmonic equation in the hole."""
+
+    def fill(self, faces: np.ndarray, known: np.ndarray) -> np.ndarray:
+        import numpy as np
+        from skimage.restoration import inpaint_biharmonic
+
+        from facefill.core.progress import progress
+
+        filled = np.empty_like(faces)
+        with progress(len(faces), "biharmonic", "faces") as bar:
+            for number, (face, known_pixels) in enumerate(zip(faces, known, strict=True)):
+                solution = 255 * inpaint_biharmonic(face / 255, ~known_pixels, channel_axis=-1)
+                # Rounded first, so that the last bits do not decide how a half is rounded.
+                filled[number] = solution.round(6).round()
+                bar.update()
+        return filled

@@ -5,20 +5,30 @@ equation: it marches inwards as for Telea, and weighs a known neighbour by how w
 there points at the pixel.
 """
 
-from typing import Any
+from __future__ import annotations
 
-import cv2
-import numpy as np
+from typing import TYPE_CHECKING
+
+from facefill.kinds import declare, setting
+from facefill.methods import Method
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
-def navier_stokes(faces: np.ndarray, known: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-    """Fill faces, arguments and result as of METHODS.
+@declare
+class NavierStokes(Method):
+    """Fills from the hole's edge inwards, along isophotes."""
 
-    `radius` is the neighbourhood in pixels that a filled pixel is computed from.
-    """
-    return np.stack(
-        [
-            cv2.inpaint(face, (~there).astype(np.uint8), settings["radius"], cv2.INPAINT_NS)
-            for face, there in zip(faces, known, strict=True)
-        ]
+    radius: float = setting(
+        3,
+        exclusiveMinimum=0,
+        doc="neighbourhood in pixels of OpenCV's inpainting (after Bertalmio 2001)",
     )
+
+    def fill(self, faces: np.ndarray, known: np.ndarray) -> np.ndarray:
+        import cv2
+
+        from facefill.methods._opencv import inpaint
+
+        return inpaint(faces, known, self.radius, cv2.INPAINT_NS)

@@ -9,9 +9,13 @@ from facefill.kinds import Config, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
-    from facefill.train.run import Trained
+    from facefill.core.device import Compute
+    from facefill.train.loop import Trained
     from facefill.train.task import Training
+
+FORWARD_AND_BACKWARD = 3  # cost of a gradient, in units of the forward pass
 
 
 class Model(Kind):
@@ -23,7 +27,7 @@ class Model(Kind):
 
     provides: ClassVar[str] = ""
     validation_faces = 0  # of the validation split, handed to the training
-    # What the report says of losses.png, samples.png and samples.gif.
+    # What the report says of losses.png, samples.png and samples.gif: "losses", "samples", "gif".
     captions: ClassVar[dict[str, str]] = {}
 
     def train(self, training: Training) -> Trained:
@@ -36,4 +40,34 @@ class Model(Kind):
 
     def work(self, config: Config) -> float:
         """Multiply-accumulates of one training step, which decide how many threads it gets."""
+        raise NotImplementedError
+
+    def generator_work(self, size: int) -> float:
+        """Multiply-accumulates of the generator for one face of `size` pixels, forward.
+
+        Needed where the model provides "generator", as is `discriminator_work`.
+        """
+        raise NotImplementedError
+
+    def discriminator_work(self, size: int) -> float:
+        """Multiply-accumulates of the discriminator for one face of `size` pixels, forward."""
+        raise NotImplementedError
+
+    def completion_work(self, size: int) -> float:
+        """Multiply-accumulates of the completion of one face of `size` pixels, forward.
+
+        Needed where the model provides "completion", as is `load_completion`.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def load_completion(
+        cls, weights: Path, settings_file: Path, size: int, device_name: str
+    ) -> tuple[nn.Module, Compute]:
+        """Load a trained network that fills holes in faces of `size` pixels, ready for inference.
+
+        It takes the two tensors of facefill.core.observed and returns float [N, 3, size, size] in
+        [-1, 1], of which only the hole counts. Raises FacefillError when the files are damaged or
+        do not belong together.
+        """
         raise NotImplementedError

@@ -8,7 +8,14 @@ import cv2
 import numpy as np
 
 from facefill.render import backdrop, features, hair, light, raster, skin
-from facefill.render.head import canvas_rows, column_at, deform, mean_surface, on_surface, smoothstep
+from facefill.render.head import (
+    canvas_rows,
+    column_at,
+    deform,
+    mean_surface,
+    on_surface,
+    smoothstep,
+)
 from facefill.render.person import Person, sample_person
 from facefill.render.raster import Window
 from facefill.render.scene import GAP_AT_REST, Scene, sample_scene

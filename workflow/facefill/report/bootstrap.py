@@ -1,4 +1,4 @@
-"""How sure a mean over faces is: the percentile bootstrap.
+"""Confidence intervals of means over faces: the percentile bootstrap.
 
 Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3 (percentile
 interval); Davison and Hinkley 1997, "Bootstrap Methods and their Application", section 3.8 (groups

@@ -18,7 +18,7 @@ GAP = 2
 
 
 def data_uri(data: bytes, kind: str) -> str:
-    """Return `data` as an image/`kind` URI that can stand in the page itself."""
+    """Return `data` as a data URI of the type image/`kind`."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
@@ -28,7 +28,7 @@ def plot(path: Path | str) -> str:
 
 
 def photo(path: Path | str) -> str:
-    """Return a sheet of photographs as JPEG, for the eye no different."""
+    """Return a sheet of photographs as JPEG, which looks the same."""
     return data_uri(_jpeg(_open(path).convert("RGB")), "jpeg")
 
 
@@ -55,9 +55,9 @@ def film(path: Path | str) -> str:
 
 
 def column(faces: np.ndarray, exact: bool) -> str:
-    """Return faces, uint8 [N, size, size, 3], below one another, a pixel wide as theirs.
+    """Return faces, uint8 [N, size, size, 3], below one another, not scaled.
 
-    Without any loss where `exact`, else as JPEG with colours in full resolution.
+    Without loss where `exact`, else as JPEG with colours in full resolution.
     """
     image = Image.fromarray(contact_sheet(faces, 1, gap=GAP))
     if not exact:

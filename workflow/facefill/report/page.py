@@ -1,6 +1,8 @@
-"""The page: what the template needs, in the form in which it is shown."""
+"""The page: what the template needs, as text and data URIs."""
 
+import itertools
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,27 +13,11 @@ import yaml
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import atomic
-from facefill.metrics import HIGHER_IS_BETTER
+from facefill.metrics import Metric, Where, face_metrics, set_metrics
 from facefill.report import embed
 
 REJECTS = 50
 
-# What the tables show: metric, heading, decimals.
-SHOWN = [
-    ("hole_psnr", "hole PSNR [dB]", 2),
-    ("hole_ssim", "hole SSIM", 3),
-    ("hole_l1", "hole L1 [0..255]", 1),
-    ("ssim", "SSIM of the face", 3),
-    ("identity_distance", "identity distance", 3),
-]
-# Of whole sets: metric, heading, note, factor, decimals, and the order that a first click gives.
-SETS = [
-    ("kid_dlib", "KID on dlib × 1000", "less is better", 1000, 2, "ascending"),
-    ("diversity", "diversity", "1 = as the true faces", 1, 3, "descending"),
-    ("sample_spread", "spread of samples", "grey levels in the hole", 1, 2, "descending"),
-    ("sample_spread_identity", "spread of samples", "identity distance", 1, 3, "descending"),
-]
-MODEL_SETS = {"kid_dlib": "KID on dlib × 1000", "kid_pixels": "KID on pixels × 1000"}
 STATUS = {
     "aligned": "a face for the splits",
     "no_face": "no face was found",
@@ -90,13 +76,16 @@ def span(low: float, high: float, decimals: int, sign: str = "") -> str:
     return f"{low:{sign}.{decimals}f} to {high:{sign}.{decimals}f}"
 
 
-def _metric_columns() -> list[Column]:
+def _columns(metrics: Mapping[str, Metric]) -> list[Column]:
+    orders = {"higher": "descending", "lower": "ascending"}
     return [
-        Column(heading, "descending", "more is better")
-        if metric in HIGHER_IS_BETTER
-        else Column(heading, "ascending", "less is better")
-        for metric, heading, _ in SHOWN
+        Column(metric.heading, orders[metric.better], metric.remark) for metric in metrics.values()
     ]
+
+
+def explanations(metrics: Mapping[str, Metric]) -> list[str]:
+    """Return what `metrics` say about themselves, where they say anything."""
+    return [metric.explanation for metric in metrics.values() if metric.explanation]
 
 
 def summary_table(
@@ -107,16 +96,20 @@ def summary_table(
 ) -> Table:
     """Show one mask's rows of the summary, with the seconds per face where they are known."""
     part = summary[summary["mask"] == mask]
-    best = {metric: best_method(part, differences, metric) for metric, _, _ in SHOWN}
+    metrics = face_metrics("page")
+    best = {name: best_method(part, differences, name) for name in metrics}
     rows = []
     for row in part.to_dict("records"):
         cells = [Cell(row["method"]), numeric(row["faces"], 0)]
-        for metric, _, decimals in SHOWN:
-            note = span(row[f"{metric}_low"], row[f"{metric}_high"], decimals)
-            cells.append(numeric(row[metric], decimals, note, row["method"] == best[metric]))
-        took = seconds.get((mask, row["method"]), math.nan)
-        rows.append([*cells, Cell(_each(took), took)])
-    columns = [Column("method"), Column("faces", "descending"), *_metric_columns()]
+        for name, metric in metrics.items():
+            value, low, high = (
+                metric.factor * row[key] for key in (name, f"{name}_low", f"{name}_high")
+            )
+            note = span(low, high, metric.decimals)
+            cells.append(numeric(value, metric.decimals, note, row["method"] == best[name]))
+        duration = seconds.get((mask, row["method"]), math.nan)
+        rows.append([*cells, Cell(_each(duration), duration)])
+    columns = [Column("method"), Column("faces", "descending"), *_columns(metrics)]
     return Table([*columns, Column("time per face", "ascending", "loading included")], rows)
 
 
@@ -137,40 +130,50 @@ def best_method(part: pd.DataFrame, differences: pd.DataFrame, metric: str) -> s
 
 
 def set_table(sets: pd.DataFrame, mask: str) -> Table:
-    """Show what was measured of whole sets under one mask; every value with its N."""
+    """Show the measures of whole sets under one mask; every value with its N."""
     part = sets[sets["mask"] == mask]
-    shown = [entry for entry in SETS if entry[0] in set(part["metric"])]
+    metrics = {
+        name: metric
+        for name, metric in set_metrics("completions", "samples", where="page").items()
+        if name in set(part["metric"])
+    }
     values = {(row["method"], row["metric"]): row for row in part.to_dict("records")}
     rows = []
     for method in dict.fromkeys(part["method"]):
         cells = [Cell(method)]
-        for metric, _, _, factor, decimals, _ in shown:
-            row = values.get((method, metric))
+        for name, metric in metrics.items():
+            row = values.get((method, name))
             if row is None:
                 cells.append(Cell("–", math.nan))
             else:
-                cells.append(numeric(factor * row["value"], decimals, f"N = {row['faces']}"))
+                value = metric.factor * row["value"]
+                cells.append(numeric(value, metric.decimals, f"N = {row['faces']}"))
         rows.append(cells)
-    columns = [Column(heading, first, note) for _, heading, note, _, _, first in shown]
-    return Table([Column("method"), *columns], rows)
+    return Table([Column("method"), *_columns(metrics)], rows)
 
 
 def difference_table(differences: pd.DataFrame, mask: str) -> Table:
     """Show the paired differences under one mask, every pair once."""
-    part = differences[differences["mask"] == mask]
-    methods = list(dict.fromkeys(part["method"]))
-    by_pair = {key: rows.set_index("metric") for key, rows in part.groupby(["method", "other"])}
+    metrics = face_metrics("page")
     rows = []
-    for place, method in enumerate(methods):
-        for other in methods[place + 1 :]:
-            cells = [Cell(method), Cell(other)]
-            for metric, _, decimals in SHOWN:
-                row = by_pair[method, other].loc[metric]
-                text = number(row["difference"], decimals, "+")
-                note = span(row["low"], row["high"], decimals, "+")
-                cells.append(Cell(text, float(row["difference"]), note, bool(row["better"])))
-            rows.append(cells)
-    return Table([Column("method"), Column("minus"), *_metric_columns()], rows)
+    for method, other, of_pair in pairs_once(differences, mask):
+        cells = [Cell(method), Cell(other)]
+        for name, metric in metrics.items():
+            row = of_pair.loc[name]
+            value, low, high = (metric.factor * row[key] for key in ("difference", "low", "high"))
+            text = number(float(value), metric.decimals, "+")
+            note = span(low, high, metric.decimals, "+")
+            cells.append(Cell(text, float(value), note, bool(row["better"])))
+        rows.append(cells)
+    return Table([Column("method"), Column("minus"), *_columns(metrics)], rows)
+
+
+def pairs_once(differences: pd.DataFrame, mask: str) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield every two methods of a mask once, with their differences, indexed by measure."""
+    part = differences[differences["mask"] == mask]
+    by_pair = {key: rows.set_index("metric") for key, rows in part.groupby(["method", "other"])}
+    for method, other in itertools.combinations(dict.fromkeys(part["method"]), 2):
+        yield method, other, by_pair[method, other]
 
 
 def overview_table(summary: pd.DataFrame) -> Table:
@@ -201,44 +204,53 @@ def fit_rows(fits: pd.DataFrame, mask: str) -> list[dict[str, str]]:
     ]
 
 
-def likeness(sets: pd.DataFrame, model: str) -> dict[str, str]:
-    """Return the measures of a model's samples as text, with their N."""
-    part = sets[sets["model"] == model]
+def likeness(sets: pd.DataFrame, model: str, where: Where) -> dict[str, str]:
+    """Return the measures of a model's samples as text with their N, by heading."""
+    part = sets[sets["model"] == model].set_index("metric")
     return {
-        MODEL_SETS[row["metric"]]: f"{number(1000 * row['value'], 2)} (N = {row['faces']})"
-        for row in part.to_dict("records")
+        metric.heading: f"{number(metric.factor * part.loc[name, 'value'], metric.decimals)} "
+        f"(N = {part.loc[name, 'faces']})"
+        for name, metric in set_metrics("generator", where=where).items()
+        if name in part.index
     }
 
 
+@dataclass(frozen=True)
+class ModelFiles:
+    """What a training leaves for the report."""
+
+    history: str  # CSV
+    losses: str  # PNG
+    samples: str  # PNG
+    gif: str
+    settings: str  # JSON
+
+
 def model_view(
-    name: str,
-    history: Path,
-    losses: Path,
-    samples: Path,
-    gif: Path,
-    settings: dict[str, Any],
-    sets: pd.DataFrame,
+    name: str, files: ModelFiles, settings: dict[str, Any], captions: dict[str, str]
 ) -> dict[str, Any]:
-    """Return what the page shows of one model; `sets` are those of `tables.gather_models`."""
+    """Return what the page shows of one model.
+
+    `settings` are those of its file; `captions` say what its pictures show, by the attribute of
+    ModelFiles. `warnings` is None where the training does not look for any.
+    """
     try:
-        epochs = pd.read_csv(history)
+        epochs = pd.read_csv(files.history)
         last = epochs.iloc[-1].to_dict()
     except (ValueError, IndexError) as error:
         raise FacefillError(
-            f"{history}: no epoch in it; delete its folder and run again"
+            f"{files.history}: no epoch in it; delete its folder and run again"
         ) from error
-    shown = {key: value for key, value in settings.items() if key != "warnings"}
     return {
         "name": name,
-        "warnings": settings.get("warnings", []),
-        "kind": settings["kind"],
+        "captions": {"losses": "", "samples": "", "gif": ""} | captions,
+        "warnings": settings.get("warnings"),
         "kept": _kept_epoch(epochs),
-        "likeness": likeness(sets, name),
         "last": {key: f"{value:,.6g}" for key, value in last.items() if pd.notna(value)},
-        "settings": {key: _setting(value) for key, value in shown.items()},
-        "losses": embed.plot(losses),
-        "samples": embed.photo(samples),
-        "gif": embed.film(gif),
+        "settings": {k: _setting(value) for k, value in settings.items() if k != "warnings"},
+        "losses": embed.plot(files.losses),
+        "samples": embed.photo(files.samples),
+        "gif": embed.film(files.gif),
     }
 
 
@@ -255,7 +267,10 @@ def _setting(value: Any) -> str:
 
 
 def data_view(manifest: pd.DataFrame, splits: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """Return what the page shows of the data: counts by status, rejected photos, split sizes."""
+    """Return what the page shows of the data: counts by status, rejected photos, split sizes.
+
+    `manifest` and the tables of the `splits`, by name, are those of flatten and split.
+    """
     counts = manifest["status"].value_counts()
     rejected = manifest[manifest["status"] != "aligned"]
     return {

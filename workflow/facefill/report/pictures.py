@@ -32,8 +32,8 @@ class Completions:
     mask: str
     folders: dict[str, Path]  # method -> folder of {face}.png, in the report's order
     faces: list[str]  # their names, sorted
-    originals: np.ndarray = field(repr=False)  # uint8 [N, size, size, 3], as the next in this order
-    masks: Masks = field(repr=False)
+    originals: np.ndarray = field(repr=False)  # uint8 [N, size, size, 3], in the order of `faces`
+    masks: Masks = field(repr=False)  # in the order of `faces`
 
     @property
     def size(self) -> int:
@@ -163,16 +163,16 @@ def write_samples(path: Path | str, item: Completions, samples: dict[str, np.nda
     """
     places = np.linspace(0, len(item.faces) - 1, min(SAMPLE_FACES, len(item.faces)))
     places = places.round().astype(int)
-    given = [item.originals[places], item.masked()[places]]
+    references = [item.originals[places], item.masked()[places]]
     blocks = []
-    for method, drawn in samples.items():
-        shown = drawn[places, :SAMPLES]
-        columns = [*given, *shown.swapaxes(0, 1)]
+    for method, every in samples.items():
+        shown = every[places, :SAMPLES]
+        columns = [*references, *shown.swapaxes(0, 1)]
         sheet = contact_sheet(
             np.stack(columns, 1).reshape(-1, *item.originals.shape[1:]), len(columns), 2, GAP
         )
         title = f"mask {item.mask}, {method}: original, masked, {shown.shape[1]} samples"
-        title += f" of {drawn.shape[1]}" * (drawn.shape[1] > shown.shape[1])
+        title += f" of {every.shape[1]}" * (every.shape[1] > shown.shape[1])
         width = max(sheet.shape[1], text_width(title, 15) + 4)
         blocks.append(stack([text_image(title, width, 28, 15), sheet], gap=0))
     write_png(path, _framed(stack(blocks, gap=2 * PADDING)))
@@ -189,11 +189,11 @@ def write_search(path: Path | str, gifs: dict[str, Path]) -> None:
     count = max(2, min(GIF_FRAMES, max(len(frames) for frames in searches.values())))
     step = 1 if len(searches) < 3 else 2  # more would make a GIF of tens of megabytes
     sheets = []
-    for done in np.linspace(0, 1, count):
+    for share in np.linspace(0, 1, count):
         panels = []
         for name, frames in searches.items():
-            frame = frames[round(done * (len(frames) - 1)), ::step, ::step]
-            label = f"{name}: {100 * done:.0f} % of the search"
+            frame = frames[round(share * (len(frames) - 1)), ::step, ::step]
+            label = f"{name}: {100 * share:.0f} % of the search"
             width = max(frame.shape[1], text_width(label, 20) + 4)
             panels.append(stack([text_image(label, width, 32, 20), frame], gap=0))
         pairs = [stack(panels[at : at + 2], 1, 3 * PADDING) for at in range(0, len(panels), 2)]

@@ -1,4 +1,4 @@
-"""Plots of the report: the metrics' distributions, the searches, seconds and what they buy."""
+"""Plots of the report: distributions of the measures, searches, and quality against time."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,13 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from facefill.core.files import atomic
-from facefill.report.tables import Run, masks_of
+from facefill.metrics import face_metrics
+from facefill.report.tables import Pair, masks_of, methods_of
 
-PLOTTED = {
-    "hole_psnr": "PSNR of the hole [dB], more is better",
-    "hole_ssim": "SSIM of the hole, more is better",
-    "identity_distance": "identity distance, less is better",
-}
 COLOURS = [
     "#3b6fb6", "#d9822b", "#3f9c6c", "#b8478b", "#7a68c2", "#8a6d3b", "#4a9fb5", "#c14b4b",
     "#9aa02c", "#5c6570", "#e58fb1", "#1f5f4a", "#c9b458", "#24408e", "#f0a35e", "#7d2e46",
@@ -25,45 +21,45 @@ BLACK = "#222222"
 MARKERS = "osD^vP*X<>pd"  # one per mask
 
 
-def colours_of(runs: Sequence[Run]) -> dict[str, str]:
-    """A colour for every method of `runs`, the same in all plots."""
-    methods = dict.fromkeys(method for _, method in runs)
+def colours_of(pairs: Sequence[Pair]) -> dict[str, str]:
+    """A colour for every method of `pairs`, the same in all plots."""
+    methods = dict.fromkeys(method for _, method in pairs)
     return {method: COLOURS[number % len(COLOURS)] for number, method in enumerate(methods)}
 
 
-def write_metrics(path: Path | str, table: pd.DataFrame, runs: Sequence[Run]) -> None:
-    """Plot every face's metrics: a row per mask, a box (quartiles, 5 and 95 %) per method.
+def write_metrics(path: Path | str, table: pd.DataFrame, pairs: Sequence[Pair]) -> None:
+    """Plot every face's measures: a row per mask, a box (quartiles, 5 and 95 %) per method.
 
     `table` is that of `tables.gather`.
     """
-    masks = masks_of(runs)
-    colours = colours_of(runs)
-    heights = [1.3 + 0.32 * sum(name == mask for name, _ in runs) for mask in masks]
-    figure = Figure(figsize=(12, sum(heights)), dpi=100, layout="constrained")
+    masks, metrics = masks_of(pairs), face_metrics("plot")
+    colours = colours_of(pairs)
+    heights = [1.3 + 0.32 * len(methods_of(pairs, mask)) for mask in masks]
+    figure = Figure(figsize=(4 * len(metrics), sum(heights)), dpi=100, layout="constrained")
     axes = figure.subplots(
-        len(masks), len(PLOTTED), squeeze=False, gridspec_kw={"height_ratios": heights}
+        len(masks), len(metrics), squeeze=False, gridspec_kw={"height_ratios": heights}
     )
-    for mask, line in zip(masks, axes, strict=True):
+    for mask, row in zip(masks, axes, strict=True):
+        methods = methods_of(pairs, mask)
         of_mask = table[table["mask"] == mask]
-        drawn = [method for name, method in runs if name == mask]
-        for number, (axis, (metric, title)) in enumerate(zip(line, PLOTTED.items(), strict=True)):
-            for place, method in enumerate(drawn):
-                values = of_mask.loc[of_mask["method"] == method, metric].dropna().to_numpy()
-                _box(axis, values, place, colours[method])
-            axis.set_yticks(range(len(drawn)), drawn if number == 0 else [])
-            axis.set_ylim(len(drawn) - 0.4, -0.6)
+        for axis, (name, metric) in zip(row, metrics.items(), strict=True):
+            for place, method in enumerate(methods):
+                values = of_mask.loc[of_mask["method"] == method, name].dropna().to_numpy()
+                _box(axis, metric.factor * values, place, colours[method])
+            axis.set_yticks(range(len(methods)), methods if axis is row[0] else [])
+            axis.set_ylim(len(methods) - 0.4, -0.6)
             axis.grid(axis="x", alpha=0.3)
             axis.spines[["top", "right", "left"]].set_visible(False)
             axis.tick_params(axis="y", length=0)
             if mask == masks[0]:
-                axis.set_title(title, fontsize=10)
-        line[0].set_ylabel(f"mask {mask}", fontsize=10)
+                axis.set_title(f"{metric.heading}, {metric.remark}", fontsize=10)
+        row[0].set_ylabel(f"mask {mask}", fontsize=10)
     _save(figure, path)
 
 
 def _box(axis, values: np.ndarray, place: int, colour: str) -> None:
     if not len(values):
-        return  # nothing is hidden: the metrics of the hole are empty
+        return  # nothing is hidden: measures of the hole are empty
     # Spread over the box's height by rank of position in the table, not at random: same bytes.
     spread = place + 0.22 * np.sin(np.arange(len(values)) * 2.4)
     axis.plot(values, spread, ".", color=colour, markersize=3, alpha=0.35, zorder=1)
@@ -75,29 +71,29 @@ def _box(axis, values: np.ndarray, place: int, colour: str) -> None:
 
 
 def write_search(
-    path: Path | str, searches: dict[Run, dict[str, pd.DataFrame]], colours: dict[str, str]
+    path: Path | str, searches: dict[Pair, dict[str, pd.DataFrame]], colours: dict[str, str]
 ) -> None:
     """Plot the searches: a row per mask, the loss and the contextual loss, a line per method.
 
     `searches` are by mask and method those of `tables.read_search`; the lines are their means.
     """
-    courses = {
-        run: pd.DataFrame({name: losses[name].mean(axis=1) for name in ("loss", "contextual")})
-        for run, losses in searches.items()
-    }
-    masks = masks_of(courses)
+    masks = masks_of(searches)
     figure = Figure(figsize=(12, 0.6 + 2.4 * len(masks)), dpi=100, layout="constrained")
     axes = figure.subplots(len(masks), 2, squeeze=False)
     titles = {
         "loss": "loss, all terms",
         "contextual": "contextual loss, as the method weighs it",
     }
-    for mask, line in zip(masks, axes, strict=True):
-        for axis, (column, title) in zip(line, titles.items(), strict=True):
-            drawn = {method: course for (name, method), course in courses.items() if name == mask}
-            for method, course in drawn.items():
-                axis.plot(course.index, course[column], color=colours[method], label=method)
-            if all((course[column] > 0).all() for course in drawn.values()):
+    for mask, row in zip(masks, axes, strict=True):
+        for axis, (column, title) in zip(row, titles.items(), strict=True):
+            lines = {
+                method: losses[column].mean(axis=1)
+                for (name, method), losses in searches.items()
+                if name == mask
+            }
+            for method, line in lines.items():
+                axis.plot(line.index, line, color=colours[method], label=method)
+            if all((line > 0).all() for line in lines.values()):
                 axis.set_yscale("log")  # weighted sums and plain ones differ by orders
             axis.grid(alpha=0.3)
             axis.spines[["top", "right"]].set_visible(False)
@@ -105,8 +101,8 @@ def write_search(
                 axis.set_title(title, fontsize=10)
             if mask == masks[-1]:
                 axis.set_xlabel("step")
-        line[0].set_ylabel(f"mask {mask}", fontsize=10)
-    methods = dict.fromkeys(method for _, method in courses)
+        row[0].set_ylabel(f"mask {mask}", fontsize=10)
+    methods = dict.fromkeys(method for _, method in searches)
     labels = [Line2D([], [], color=colours[method], label=method) for method in methods]
     figure.legend(handles=labels, loc="outside upper left", ncols=6, fontsize=9, frameon=False)
     _save(figure, path)
@@ -116,39 +112,41 @@ def write_timings(
     path: Path | str,
     timings: pd.DataFrame,
     quality: pd.DataFrame,
-    fits: dict[Run, pd.DataFrame],
+    fits: dict[Pair, pd.DataFrame],
     colours: dict[str, str],
 ) -> None:
-    """Plot the seconds of every stage, and what seconds buy: quality, and fit of known pixels.
+    """Plot the seconds of every stage, and quality and fit of known pixels against seconds.
 
     `timings` is the table of `timings.combine`; `quality` holds mask, method, seconds (per face)
-    and hole_psnr, a point each; `fits` is what `fit.fit_courses` returns, two masks to a row.
+    and hole_psnr, a point each; `fits` is what `fit.fits_over_time` returns, two masks to a row.
     """
     masks = masks_of(fits)
     stages = timings[timings["name"] == ""].reset_index(drop=True)
     bars = 0.9 + 0.36 * max(1, len(stages))
     points = 4.6 if len(quality) else 0.9
-    lines = -(-len(masks) // 2)
-    heights = [bars, points, *[3.2] * lines]
+    fit_rows = -(-len(masks) // 2)
+    heights = [bars, points, *[3.2] * fit_rows]
     figure = Figure(figsize=(11, sum(heights)), dpi=100, layout="constrained")
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
-    above, below = (figure.add_subplot(grid[row, :]) for row in range(2))
-    _draw_seconds(above, stages)
+    stages_axis, quality_axis = (figure.add_subplot(grid[row, :]) for row in range(2))
+    _draw_seconds(stages_axis, stages)
     if len(quality):
-        _draw_quality(below, quality, colours)
+        _draw_quality(quality_axis, quality, colours)
     else:
-        below.set_axis_off()
-        below.text(0, 0.5, "Quality against time: no completion left its timing.", fontsize=10)
+        quality_axis.set_axis_off()
+        quality_axis.text(
+            0, 0.5, "Quality against time: no completion left its timing.", fontsize=10
+        )
     for number, mask in enumerate(masks):
         axis = figure.add_subplot(grid[2 + number // 2, number % 2])
         _draw_fits(axis, mask, fits, colours)
     _save(figure, path)
 
 
-def _draw_fits(axis, mask: str, fits: dict[Run, pd.DataFrame], colours: dict[str, str]) -> None:
-    for (name, method), course in fits.items():
+def _draw_fits(axis, mask: str, fits: dict[Pair, pd.DataFrame], colours: dict[str, str]) -> None:
+    for (name, method), losses in fits.items():
         if name == mask:
-            axis.plot(course.index, course.mean(axis=1), color=colours[method], label=method)
+            axis.plot(losses.index, losses.mean(axis=1), color=colours[method], label=method)
     axis.set_xscale("log")
     axis.set_yscale("log")
     for scale in (axis.xaxis, axis.yaxis):  # numbers to read also within one power of ten

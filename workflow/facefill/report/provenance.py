@@ -1,4 +1,4 @@
-"""Where a report comes from: versions, commit, configuration, checksums, device."""
+"""What made a report: versions, commit, configuration, checksums, device."""
 
 import importlib.metadata
 import os
@@ -52,7 +52,7 @@ def commit(folder: Path) -> dict[str, Any]:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             ["git", "-C", str(folder), *arguments],
             capture_output=True,
             encoding="utf-8",
@@ -61,7 +61,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return result.stdout if result.returncode == 0 else None
 
 
 def provenance(
@@ -73,8 +73,8 @@ def provenance(
 ) -> dict[str, Any]:
     """Collect what is needed to get the same report again.
 
-    `files` are checksummed, folders as `sha256_path` does, `devices` says for every model
-    where it was trained, `counts` how much data there was.
+    `files` are checksummed, folders as `sha256_path` does, `devices` says for every model where
+    it was trained, `counts` how much data there was.
     """
     return {
         "dataset": dataset,

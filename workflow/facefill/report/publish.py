@@ -11,39 +11,34 @@ import yaml
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_table, write_bytes
-from facefill.report.fit import fit_courses, fit_table
-from facefill.report.page import best_method, fit_rows, likeness
-from facefill.report.tables import read_search
+from facefill.metrics import Metric, face_metrics, set_metrics
+from facefill.report.fit import fit_table, fits_over_time
+from facefill.report.page import best_method, explanations, fit_rows, likeness, pairs_once
+from facefill.report.tables import SETS, Pair, read_search
 from facefill.report.timings import read_jobs, seconds_per_face
-
-# Metric, heading and decimals.
-SHOWN = [
-    ("hole_psnr", "hole PSNR [dB]", 2),
-    ("hole_ssim", "hole SSIM", 3),
-    ("ssim", "SSIM", 3),
-    ("identity_distance", "identity distance", 3),
-]
 
 
 def publish(
+    page: Path | str,
+    *,
     dataset: str,
     summary: Path | str,
     differences: Path | str,
     timings: Path | str,
     model_metrics: Path | str,
     provenance: Path | str,
-    searches: Mapping[tuple[str, str], Path | str],
+    searches: Mapping[Pair, Path | str],
     jobs: Sequence[Path | str],
     template: Path | str,
     command: str,
-    page: Path | str,
 ) -> None:
     """Write `page` from the tables and the provenance of a report; `command` is what made it.
 
     `searches` are the search.csv by mask and method, `jobs` the timings of the jobs as JSON.
     Raises FacefillError when one of them is damaged.
     """
-    columns = [name for key, *_ in SHOWN for name in (key, f"{key}_low", f"{key}_high")]
+    metrics = face_metrics("published")
+    columns = [column for name in metrics for column in (name, f"{name}_low", f"{name}_high")]
     means = read_table(summary, ["mask", "method", "faces", *columns], text=["mask", "method"])
     names = ["mask", "method", "other", "metric", "better"]
     pairs = read_table(differences, [*names, "difference", "low", "high"], text=names)
@@ -51,26 +46,29 @@ def publish(
     stages = read_table(timings, [*names, "jobs", "seconds", "items"], text=names)
     facts = _facts(Path(provenance))
     masks = list(dict.fromkeys(means["mask"]))
-    methods = facts["config"]["methods"]
-    noted = read_jobs(jobs)
-    seconds = seconds_per_face(noted)
-    losses = {run: read_search(file)["unweighted"] for run, file in searches.items()}
-    models = {method: methods[method]["model"] for _, method in searches}
-    fits = fit_table(fit_courses(losses, noted), models)
-    sets = read_table(
-        model_metrics, ["model", "metric", "value", "faces"], text=["model", "metric"]
-    )
+    timed = read_jobs(jobs)
+    seconds = seconds_per_face(timed)
+    losses = {pair: read_search(file)["unweighted"] for pair, file in searches.items()}
+    models = {method: facts["config"]["methods"][method].get("model", "") for _, method in searches}
+    fits = fit_table(fits_over_time(losses, timed), models)
+    sets = read_table(model_metrics, ["model", *SETS], text=["model", "metric"])
     context = {
         "command": command,
         "dataset": dataset,
         "facts": facts,
         "config": yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
         "counts": _range(means["faces"]),
-        "headings": [heading for _, heading, _ in SHOWN],
+        "remarks": {metric.heading: metric.remark for metric in metrics.values()},
+        "explanations": {
+            "faces": explanations(metrics),
+            "models": explanations(set_metrics("generator", where="published")),
+        },
         "masks": {mask: _rows(means[means["mask"] == mask], pairs, seconds) for mask in masks},
-        "pairs": {mask: _pairs(pairs[pairs["mask"] == mask]) for mask in masks},
+        "pairs": {mask: _differences(pairs, mask) for mask in masks},
         "fits": {mask: fit_rows(fits, mask) for mask in masks},
-        "models": {model: likeness(sets, model) for model in dict.fromkeys(sets["model"])},
+        "models": {
+            model: likeness(sets, model, "published") for model in dict.fromkeys(sets["model"])
+        },
         "stages": [_stage(row) for row in stages.to_dict("records")],
     }
     environment = jinja2.Environment(
@@ -94,16 +92,17 @@ def _facts(provenance: Path) -> dict[str, Any]:
 
 
 def _rows(
-    means: pd.DataFrame, pairs: pd.DataFrame, seconds: dict[tuple[str, str], float]
+    means: pd.DataFrame, pairs: pd.DataFrame, seconds: dict[Pair, float]
 ) -> list[dict[str, Any]]:
     """A row of text per method of one mask; one that is better than every other is bold."""
-    bold = {key: best_method(means, pairs, key) for key, *_ in SHOWN}
+    metrics = face_metrics("published")
+    best = {name: best_method(means, pairs, name) for name in metrics}
     rows = []
     for row in means.to_dict("records"):
-        cells = []
-        for key, _, decimals in SHOWN:
-            cell = _interval(row[key], row[f"{key}_low"], row[f"{key}_high"], decimals)
-            cells.append(f"**{cell}**" if bold[key] == row["method"] else cell)
+        cells = [
+            _cell(row, (name, f"{name}_low", f"{name}_high"), metric, best[name] == row["method"])
+            for name, metric in metrics.items()
+        ]
         each = seconds.get((row["mask"], row["method"]))
         each = "–" if each is None else f"{each:.3g}"
         rows.append(
@@ -112,28 +111,30 @@ def _rows(
     return rows
 
 
-def _pairs(pairs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Every pair of methods of one mask, once: the differences as text."""
-    order = list(dict.fromkeys(pairs["method"]))
-    rows = []
-    for one, method in enumerate(order):
-        for other in order[one + 1 :]:
-            of_pair = pairs[(pairs["method"] == method) & (pairs["other"] == other)]
-            of_pair = of_pair.set_index("metric")
-            cells = []
-            for key, _, decimals in SHOWN:
-                row = of_pair.loc[key]
-                cell = _interval(row["difference"], row["low"], row["high"], decimals, sign="+")
-                cells.append(f"**{cell}**" if row["better"] else cell)
-            rows.append({"pair": f"{method} − {other}", "cells": cells})
+def _differences(pairs: pd.DataFrame, mask: str) -> list[dict[str, Any]]:
+    """Every two methods of one mask, once: the differences as text."""
+    metrics, rows = face_metrics("published"), []
+    for method, other, of_pair in pairs_once(pairs, mask):
+        cells = []
+        for name, metric in metrics.items():
+            row = of_pair.loc[name]
+            keys = ("difference", "low", "high")
+            cells.append(_cell(row, keys, metric, bold=bool(row["better"]), sign="+"))
+        rows.append({"pair": f"{method} − {other}", "cells": cells})
     return rows
 
 
-def _interval(value: float, low: float, high: float, decimals: int, sign: str = "") -> str:
+def _cell(
+    row: Mapping[str, Any], keys: tuple[str, str, str], metric: Metric, bold: bool, sign: str = ""
+) -> str:
+    """A value and its interval, whose `keys` in `row` are given."""
+    value, low, high = (metric.factor * row[key] for key in keys)
     if pd.isna(value):
         return "–"
-    text = f"{value:{sign}.{decimals}f}"
-    return text if pd.isna(low) else f"{text} [{low:{sign}.{decimals}f}, {high:{sign}.{decimals}f}]"
+    form = f"{sign}.{metric.decimals}f"
+    text = f"{value:{form}}"
+    text += "" if pd.isna(low) else f" [{low:{form}}, {high:{form}}]"
+    return f"**{text}**" if bold else text
 
 
 def _stage(row: dict[str, Any]) -> dict[str, str]:

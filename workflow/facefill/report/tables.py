@@ -1,4 +1,4 @@
-"""The tables of the report: every face's metrics, their means and differences with intervals."""
+"""The tables of the report: every face's measures, their means and differences with intervals."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,37 +9,42 @@ import pandas as pd
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_table
-from facefill.metrics import FACE_METRICS, HIGHER_IS_BETTER
+from facefill.metrics import face_metrics
 from facefill.report.bootstrap import limits, resampled_means
 
 DECIMALS = 6  # of differences, as in the tables: what rounds to 0 is no difference
+SETS = ["metric", "value", "faces"]
 SEARCH = ["face", "step", "loss", "contextual", "prior", "unweighted"]
 
-Run = tuple[str, str]  # a mask's name, a method's name
+Pair = tuple[str, str]  # a mask's name, a method's name
 
 
-def masks_of(runs: Iterable[Run]) -> list[str]:
-    """Return the masks of `runs`, each once, in their order."""
-    return list(dict.fromkeys(mask for mask, _ in runs))
+def masks_of(pairs: Iterable[Pair]) -> list[str]:
+    """Return the masks of `pairs`, each once, in their order."""
+    return list(dict.fromkeys(mask for mask, _ in pairs))
+
+
+def methods_of(pairs: Iterable[Pair], mask: str) -> list[str]:
+    """Return the methods that `pairs` name with `mask`, in their order."""
+    return [method for name, method in pairs if name == mask]
 
 
 def gather(
-    files: Sequence[Path | str], runs: Sequence[Run], face_counts: Mapping[str, int]
+    files: Sequence[Path | str], pairs: Sequence[Pair], face_counts: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Join the metrics of all runs: `mask,method,face` and FACE_METRICS, sorted by these three.
+    """Join the measures of all pairs: `mask,method,face` and face_metrics(), sorted by these three.
 
-    `files` are in the order of `runs`; `face_counts` say by method how many faces it was to
+    `files` are in the order of `pairs`; `face_counts` say by method how many faces it was to
     complete. Raises FacefillError when it has not, or lacks a face that a method of the same mask
     and of no more faces has: their means could not be compared.
     """
-    parts = []
-    for file, (mask, method) in zip(files, runs, strict=True):
-        part = read_table(file, ["face", *FACE_METRICS], text=["face"])
-        part.insert(0, "mask", mask)
-        part.insert(1, "method", method)
-        parts.append(part[["mask", "method", "face", *FACE_METRICS]])
-    table = pd.concat(parts, ignore_index=True)
-    table[FACE_METRICS] = table[FACE_METRICS].astype(float)
+    metrics = list(face_metrics())
+    parts = [
+        read_table(file, ["face", *metrics], text=["face"]).assign(mask=mask, method=method)
+        for file, (mask, method) in zip(files, pairs, strict=True)
+    ]
+    table = pd.concat(parts, ignore_index=True)[["mask", "method", "face", *metrics]]
+    table[metrics] = table[metrics].astype(float)
     _check_faces(table, face_counts)
     return table.sort_values(["mask", "method", "face"], ignore_index=True)
 
@@ -64,83 +69,83 @@ def _check_faces(table: pd.DataFrame, face_counts: Mapping[str, int]) -> None:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """The mean metrics of methods on one set of faces, and those of resampled faces."""
+class Estimate:
+    """The mean measures of methods on one set of faces, and on resampled people."""
 
     methods: list[str]  # those that completed all of these faces
     faces: int
-    counts: np.ndarray  # int [methods, FACE_METRICS]: faces that have a value
-    people: np.ndarray  # int [methods, FACE_METRICS]: whose faces these are, each person once
-    means: np.ndarray  # float [methods, FACE_METRICS]
-    resampled: np.ndarray  # float [resamples, methods, FACE_METRICS], the same people for all
+    counts: np.ndarray  # int [methods, metrics]: faces that have a value
+    people: np.ndarray  # int [methods, metrics]: whose faces these are, each person once
+    means: np.ndarray  # float [methods, metrics]
+    resampled: np.ndarray  # float [resamples, methods, metrics], the same people for all
 
 
 @dataclass(frozen=True)
 class Means:
-    """All that is known of the mean metrics of one mask's methods."""
+    """The mean measures of one mask's methods, on every set of faces that is compared."""
 
     mask: str
+    metrics: list[str]  # columns of the estimates
     faces: dict[str, frozenset[str]]  # by method
-    samples: dict[frozenset[str], Sample]  # of every method's faces, and of what two share
+    estimates: dict[frozenset[str], Estimate]  # of every method's faces, and of what two share
 
-    def of(self, method: str, other: str | None = None) -> tuple[Sample, list[int]]:
-        """The sample on the faces of `method`, or on those it shares with `other`; their places."""
-        methods = [method] if other is None else [method, other]
-        sample = self.samples[frozenset.intersection(*(self.faces[one] for one in methods))]
-        return sample, [sample.methods.index(one) for one in methods]
+    def of(self, *methods: str) -> tuple[Estimate, list[int]]:
+        """The estimate on the faces that all of `methods` completed, and their rows in it."""
+        shared = frozenset.intersection(*(self.faces[method] for method in methods))
+        estimate = self.estimates[shared]
+        return estimate, [estimate.methods.index(method) for method in methods]
 
 
 def bootstrap(
-    table: pd.DataFrame, runs: Sequence[Run], identities: Mapping[str, str]
+    table: pd.DataFrame, pairs: Sequence[Pair], identities: Mapping[str, str]
 ) -> list[Means]:
-    """Return the Means of every mask of `runs`, masks and methods in their order.
+    """Return the Means of every mask of `pairs`, masks and methods in their order.
 
     `table` is that of `gather`; the order of its rows does not matter. `identities` say by face
     who it is: people are resampled.
     """
-    return [
-        _means(table, mask, [method for name, method in runs if name == mask], identities)
-        for mask in masks_of(runs)
-    ]
+    return [_means(table, mask, methods_of(pairs, mask), identities) for mask in masks_of(pairs)]
 
 
 def _means(
     table: pd.DataFrame, mask: str, methods: list[str], identities: Mapping[str, str]
 ) -> Means:
+    metrics = list(face_metrics())
     parts = {
-        method: part.set_index("face")[FACE_METRICS]
+        method: part.set_index("face")[metrics]
         for method, part in table[table["mask"] == mask].groupby("method")
     }
     faces = {method: frozenset(parts[method].index) for method in methods}
-    shared = {one & two for one in faces.values() for two in faces.values()}
-    samples = {}
-    for common in shared:
-        having = [method for method in methods if common <= faces[method]]
-        rows = sorted(common)
+    estimates = {}
+    for shared in {first & second for first in faces.values() for second in faces.values()}:
+        complete = [method for method in methods if shared <= faces[method]]
+        rows = sorted(shared)
         people = [identities[face] for face in rows]
-        samples[common] = _sample(having, [parts[method].loc[rows] for method in having], people)
-    return Means(mask, faces, samples)
+        estimates[shared] = _estimate(
+            complete, [parts[method].loc[rows] for method in complete], people
+        )
+    return Means(mask, metrics, faces, estimates)
 
 
-def _sample(methods: list[str], parts: list[pd.DataFrame], people: list[str]) -> Sample:
+def _estimate(methods: list[str], parts: list[pd.DataFrame], people: list[str]) -> Estimate:
     values = np.stack([part.to_numpy(float) for part in parts], axis=1)
     valid = ~np.isnan(values)
     counts = valid.sum(0)
     with np.errstate(invalid="ignore"):
         means = np.nansum(values, axis=0) / counts
-    having = pd.DataFrame(valid.reshape(len(valid), -1)).groupby(people).any().sum()
-    return Sample(
-        methods,
-        len(values),
-        counts,
-        having.to_numpy().reshape(counts.shape),
-        means,
-        resampled_means(values, people),
+    measured = pd.DataFrame(valid.reshape(len(valid), -1)).groupby(people).any().sum()
+    return Estimate(
+        methods=methods,
+        faces=len(values),
+        counts=counts,
+        people=measured.to_numpy().reshape(counts.shape),
+        means=means,
+        resampled=resampled_means(values, people),
     )
 
 
 def summarise(every: Sequence[Means]) -> pd.DataFrame:
-    """Return a row per mask and method: mask, method, faces, and for every metric its mean
+    """Return a row per mask and method: mask, method, faces, and for every measure its mean
     `{metric}` and the limits `{metric}_low` and `{metric}_high` of the 95 % interval.
 
     The limits are NaN for fewer than two people, the mean for no value.
@@ -148,11 +153,11 @@ def summarise(every: Sequence[Means]) -> pd.DataFrame:
     rows = []
     for means in every:
         for method in means.faces:
-            sample, (place,) = means.of(method)
-            low, high = _limits(sample.resampled[:, place], sample.people[place])
-            row = {"mask": means.mask, "method": method, "faces": sample.faces}
-            for column, metric in enumerate(FACE_METRICS):
-                row[metric] = sample.means[place, column]
+            estimate, (place,) = means.of(method)
+            low, high = _limits(estimate.resampled[:, place], estimate.people[place])
+            row = {"mask": means.mask, "method": method, "faces": estimate.faces}
+            for column, metric in enumerate(means.metrics):
+                row[metric] = estimate.means[place, column]
                 row[f"{metric}_low"] = low[column]
                 row[f"{metric}_high"] = high[column]
             rows.append(row)
@@ -163,7 +168,7 @@ def differences(every: Sequence[Means]) -> pd.DataFrame:
     """Compare every method with every other one on the faces that both have completed.
 
     Returns mask, method, other, metric, faces, difference, low, high, better: the mean over the
-    `faces` that have the metric of method minus other, and its 95 % interval over resampled
+    `faces` that have the measure of method minus other, and its 95 % interval over resampled
     people; `better` names the better of the two where that interval excludes 0, else it is empty.
     A row for (method, other) and one for (other, method), in the order of the methods.
     """
@@ -178,40 +183,41 @@ def differences(every: Sequence[Means]) -> pd.DataFrame:
 
 
 def _difference(means: Means, method: str, other: str) -> list[tuple]:
-    sample, (one, two) = means.of(method, other)
+    metrics = face_metrics()
+    estimate, (first, second) = means.of(method, other)
     # Both have a value for the same faces: the mask alone decides where there is none.
-    counts = sample.counts[one]
-    resampled = sample.resampled[:, one] - sample.resampled[:, two]
-    low, high = _limits(resampled, sample.people[one])
+    counts = estimate.counts[first]
+    resampled = estimate.resampled[:, first] - estimate.resampled[:, second]
+    low, high = _limits(resampled, estimate.people[first])
+    mean = estimate.means[first] - estimate.means[second]
     rows = []
-    for column, metric in enumerate(FACE_METRICS):
-        values = sample.means[one, column] - sample.means[two, column], low[column], high[column]
+    for column, metric in enumerate(means.metrics):
+        values = mean[column], low[column], high[column]
         values = [round(float(value), DECIMALS) + 0.0 for value in values]  # + 0: no -0
         better = ""
         if values[1] > 0 or values[2] < 0:
-            better = method if (values[0] > 0) == (metric in HIGHER_IS_BETTER) else other
+            higher = metrics[metric].better == "higher"
+            better = method if (values[0] > 0) == higher else other
         rows.append((means.mask, method, other, metric, int(counts[column]), *values, better))
     return rows
 
 
 def _limits(resampled: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The interval's limits, NaN where fewer than two people stand behind them."""
+    """The interval's limits, NaN for fewer than two people."""
     return tuple(np.where(people < 2, np.nan, limit) for limit in limits(resampled))
 
 
-def gather_sets(files: Sequence[Path | str], runs: Sequence[Run]) -> pd.DataFrame:
-    """Join the set metrics of all runs: mask,method,metric,value,faces, in the order of `runs`."""
-    parts = []
-    for file, (mask, method) in zip(files, runs, strict=True):
-        part = _read_sets(file)
-        part.insert(0, "mask", mask)
-        part.insert(1, "method", method)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
+def gather_sets(files: Sequence[Path | str], pairs: Sequence[Pair]) -> pd.DataFrame:
+    """Join the set measures of all pairs, in that order: mask,method,metric,value,faces."""
+    parts = [
+        _read_sets(file).assign(mask=mask, method=method)
+        for file, (mask, method) in zip(files, pairs, strict=True)
+    ]
+    return pd.concat(parts, ignore_index=True)[["mask", "method", *SETS]]
 
 
 def read_search(file: Path | str) -> dict[str, pd.DataFrame]:
-    """Return the losses of one run's search: a row per step, a column per face.
+    """Return the losses of one search: a row per step, a column per face.
 
     They are `loss`, `contextual` and, however the method weighs the known pixels, `unweighted`.
     A face whose search has ended early keeps its last losses.
@@ -224,16 +230,13 @@ def read_search(file: Path | str) -> dict[str, pd.DataFrame]:
 
 
 def gather_models(files: Sequence[Path | str], models: Sequence[str]) -> pd.DataFrame:
-    """Join the set metrics of models: model,metric,value,faces, in the order of `models`."""
+    """Join the set measures of models: model,metric,value,faces, in the order of `models`."""
     parts = [
         _read_sets(file).assign(model=model) for file, model in zip(files, models, strict=True)
     ]
-    columns = ["model", "metric", "value", "faces"]
+    columns = ["model", *SETS]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def _read_sets(file: Path | str) -> pd.DataFrame:
-    columns = ["metric", "value", "faces"]
-    return read_table(file, columns, text=["metric"])[columns].astype(
-        {"value": float, "faces": int}
-    )
+    return read_table(file, SETS, text=["metric"]).astype({"value": float, "faces": int})

@@ -11,7 +11,7 @@ from facefill.core.errors import FacefillError
 COLUMNS = [
     "stage", "name", "jobs", "seconds", "items", "unit", "items_per_second", "seconds_per_item",
 ]  # fmt: skip
-TIMING = ["rule", "start", "end", "items", "unit"]  # what a job notes
+TIMING = ["rule", "start", "end", "items", "unit"]  # keys that each job writes
 # Stages whose single jobs are worth a row: models and methods are compared, shards are not.
 BY_JOB = ("train", "complete")
 
@@ -19,7 +19,7 @@ BY_JOB = ("train", "complete")
 def busy(intervals: Iterable[tuple[float, float]]) -> float:
     """Return the length of the union of `intervals` (start, end), in seconds.
 
-    Jobs that ran side by side count once, pauses between them not at all.
+    Parallel jobs count once, pauses between jobs not at all.
     """
     total, reached = 0.0, float("-inf")
     for start, end in sorted(intervals):
@@ -33,7 +33,7 @@ def read_jobs(files: Sequence[Path | str]) -> pd.DataFrame:
 
     Each of `files` is a JSON object with the first five, as every job writes one; files that do
     not exist are left out. `name` tells a job from the others of its rule, `course` are the steps
-    that it noted, with the seconds that they took.
+    that it noted, each with the seconds from the job's start.
     """
     jobs = [_read(Path(file)) for file in files if Path(file).is_file()]
     return pd.DataFrame(jobs, columns=[*TIMING, "course", "name"])
@@ -66,21 +66,21 @@ def seconds_per_face(jobs: pd.DataFrame) -> dict[tuple[str, str], float]:
     return seconds
 
 
-def courses(jobs: pd.DataFrame) -> dict[tuple[str, str], list[tuple[int, float]]]:
+def search_seconds(jobs: pd.DataFrame) -> dict[tuple[str, str], dict[int, float]]:
     """Return by mask and method the steps of a search, and the seconds per face up to each."""
-    found = {}
+    seconds = {}
     for job in jobs.to_dict("records"):
         if job["rule"].startswith("complete") and job["items"] and job["course"]:
             mask, _, method = job["name"].partition("/")
-            found[mask, method] = [(step, took / job["items"]) for step, took in job["course"]]
-    return found
+            seconds[mask, method] = {step: took / job["items"] for step, took in job["course"]}
+    return seconds
 
 
 def _read(file: Path) -> dict:
     try:
-        noted = json.loads(file.read_text(encoding="utf-8"))
-        timing = {key: noted[key] for key in TIMING}
-        timing["course"] = [(int(step), float(took)) for step, took in noted.get("course", [])]
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        timing = {key: facts[key] for key in TIMING}
+        timing["course"] = [(int(step), float(took)) for step, took in facts.get("course", [])]
     except (ValueError, KeyError, TypeError) as error:
         raise FacefillError(f"{file}: not a timing of a job; delete it and run again") from error
     return {**timing, "name": _job_name(file, timing["rule"])}

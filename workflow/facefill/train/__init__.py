@@ -1,1 +1,1 @@
-"""Training: one module per kind of model."""
+"""Training: what the kinds of model share."""

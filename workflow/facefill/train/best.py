@@ -17,8 +17,9 @@ def checked_epochs(epochs: int) -> list[int]:
 def best_epoch(scores: dict[int, tuple[float, float]]) -> int:
     """The epoch of the highest hole PSNR minus IDENTITY_WEIGHT times the identity distance.
 
-    `scores` are by epoch what `Validation` returns. PSNR alone rewards smears, identity alone does
-    not see colours; 0.01 of distance, a difference that methods compete for, weighs 0.1 dB.
+    `scores` are, by epoch, hole PSNR in dB and identity distance. PSNR alone rewards blur, and
+    identity alone ignores colours; 0.01 of distance, a typical difference between methods, weighs
+    0.1 dB.
     """
     return max(scores, key=lambda epoch: scores[epoch][0] - IDENTITY_WEIGHT * scores[epoch][1])
 
@@ -44,16 +45,16 @@ class Best:
                 {name: network.state_dict() for name, network in networks.items()}
             )
 
-    def put_into(self, networks: dict[str, nn.Module]) -> None:
-        """Give `networks` the weights that were kept; raises when these do not fit."""
+    def restore(self, networks: dict[str, nn.Module]) -> None:
+        """Load the weights that were kept into `networks`; raises when these do not fit."""
         for name, network in networks.items():
             network.load_state_dict(self._networks[name])
 
     def state(self) -> dict[str, Any]:
         return {"scores": self.scores, "kept": self._networks}
 
-    def take_up(self, state: dict[str, Any], networks: dict[str, nn.Module]) -> None:
-        """Go on from what `state` returned; `networks` are spoilt by the check that it fits."""
+    def load_state(self, state: dict[str, Any], networks: dict[str, nn.Module]) -> None:
+        """Go on from what `state` returned; overwrites `networks` to check that it fits them."""
         self.scores, self._networks = state["scores"], state["kept"]
         if self.scores:
-            self.put_into(networks)  # what is damaged there must not come to light at the end
+            self.restore(networks)  # notices damage now instead of after the last epoch

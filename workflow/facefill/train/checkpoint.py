@@ -11,6 +11,7 @@ import torch
 
 from facefill.core.device import Compute
 from facefill.core.files import write_bytes
+from facefill.train.task import Training
 
 log = logging.getLogger("facefill.train")
 
@@ -20,38 +21,36 @@ class Resumable(Protocol):
 
     epoch: int
 
-    def take_up(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
 
 
-def checkpoint_file(
-    workdir: Path, settings: object, seed: int, compute: Compute, *parts: str
-) -> Path:
-    """Where a training of `workdir` keeps its state: named by all that determines the result.
+def checkpoint_file(training: Training, settings: object, compute: Compute) -> Path:
+    """The file of a training's state, in a folder named by all that determines the result.
 
-    Beside the arguments that is PyTorch's version and its number of threads; `parts` are
-    fingerprints of data and code.
+    That is, beside the arguments, PyTorch's version and its number of threads.
     """
-    key = [settings, seed, compute, torch.get_num_threads(), torch.__version__, *parts]
+    key = [settings, training.seed, compute, torch.get_num_threads(), torch.__version__]
+    key += [training.zoom, training.fingerprint]
     digest = hashlib.sha256("\n".join(map(str, key)).encode()).hexdigest()
-    return workdir / digest[:16] / "checkpoint.pt"
+    return training.checkpoints / digest[:16] / "checkpoint.pt"
 
 
 def save(file: Path, state: dict[str, Any]) -> None:
     """Write `state`, of tensors and plain values."""
-    data = io.BytesIO()  # torch.save hides what the disk says
+    data = io.BytesIO()  # torch.save hides the errors of the disk
     torch.save(state, data)
     write_bytes(file, data.getbuffer())
 
 
-def resume(file: Path, run: Resumable) -> bool:
-    """Let `run` take up the state in `file`; set a damaged one aside and return False.
+def resume(file: Path, loop: Resumable) -> bool:
+    """Load the state in `file` into `loop`; rename a damaged file and return False.
 
-    What a damaged state has spoilt of `run` stays spoilt: make a new one.
+    After that `loop` may be half loaded: begin a new one.
     """
     try:
-        # Onto the CPU: networks and optimisers copy what is theirs to where they are.
-        run.take_up(torch.load(file, map_location="cpu", weights_only=True))
+        # Onto the CPU: networks and optimisers copy their parts to their own device.
+        loop.load_state(torch.load(file, map_location="cpu", weights_only=True))
     except (OSError, MemoryError, torch.OutOfMemoryError):
         raise  # says nothing about the file
     except Exception as error:  # torch.load raises many types on damaged files
@@ -61,10 +60,10 @@ def resume(file: Path, run: Resumable) -> bool:
         log.warning("the checkpoint %s is damaged (%s); training anew", file, reason)
         file.replace(file.with_suffix(".damaged"))
         return False
-    log.warning("training goes on after epoch %d from %s", run.epoch, file)
+    log.warning("training goes on after epoch %d from %s", loop.epoch, file)
     return True
 
 
-def discard(workdir: Path) -> None:
-    """Remove a model's checkpoints once its results are in place."""
-    shutil.rmtree(workdir, ignore_errors=True)
+def discard(checkpoints: Path) -> None:
+    """Remove a model's folder of checkpoints once its results are in place."""
+    shutil.rmtree(checkpoints, ignore_errors=True)

@@ -11,7 +11,7 @@ WARM_UP = 3  # computations before the recording, in which libraries choose and 
 class Captured:
     """`compute(*inputs)`, tensors all, recorded on a GPU at its first call and replayed later.
 
-    Inputs must keep their shapes. Nothing in `compute` may wait for the device, nor draw random
+    Inputs must keep their shapes. `compute` must neither wait for the device nor draw random
     numbers.
     """
 
@@ -24,20 +24,20 @@ class Captured:
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         if self.graph is None:
             self._record(inputs)
-        for place, value in zip(self.inputs, inputs, strict=True):
-            place.copy_(value)
+        for buffer, value in zip(self.inputs, inputs, strict=True):
+            buffer.copy_(value)
         self.graph.replay()
-        # The next replay writes where this one did.
+        # Cloned, since the next replay overwrites the outputs.
         return tuple(value.clone() for value in self.outputs)
 
     def _record(self, inputs: tuple[Tensor, ...]) -> None:
         self.inputs = [value.clone() for value in inputs]
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
                 self.compute(*self.inputs)
-        torch.cuda.current_stream().wait_stream(beside)
+        torch.cuda.current_stream().wait_stream(stream)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self.outputs = self.compute(*self.inputs)

@@ -1,7 +1,7 @@
-"""Random numbers of searches side by side: each has its own, wherever in a batch it stands."""
+"""Random numbers of searches side by side: each search has its own, wherever in a batch it is."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -22,11 +22,12 @@ class Noise:
 
     def uniform(self, count: int) -> Tensor:
         """float32 [rows, count] in [0, 1)."""
-        return self._rows([torch.rand(count, generator=one) for one in self.generators], count)
+        return self._rows(torch.rand, count)
 
     def normal(self, count: int) -> Tensor:
         """float32 [rows, count], standard normal."""
-        return self._rows([torch.randn(count, generator=one) for one in self.generators], count)
+        return self._rows(torch.randn, count)
 
-    def _rows(self, drawn: list[Tensor], count: int) -> Tensor:
+    def _rows(self, draw: Callable[..., Tensor], count: int) -> Tensor:
+        drawn = [draw(count, generator=generator) for generator in self.generators]
         return torch.stack(drawn + [torch.zeros(count)] * self.padding).to(self.device)

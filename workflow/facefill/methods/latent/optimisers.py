@@ -1,96 +1,95 @@
-"""Optimisers of a latent search. Every row is a search of its own; none sees another's state."""
+"""Optimisers of a latent search. Every row is a search of its own and independent of the others."""
 
 import math
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from facefill.methods.latent import Latent
 from facefill.methods.latent.loss import Evaluation
 from facefill.methods.latent.noise import Noise
 
-State = dict[
-    str, Tensor
-]  # of the variable's shape each; rows can be taken out and put together at will
-Evaluate = Callable[[Tensor], Evaluation]
-Enforce = Callable[[Tensor], Tensor]
+Moments = dict[str, Tensor]  # what an optimiser keeps between steps, a row per search
 
 WARM_UP = 0.05  # share of the steps over which a "cosine" rate rises; it then falls to 0
 
 
-def rate(settings: dict[str, Any], step: int) -> float:
-    """The learning rate at `step`: `lr` all along, or warmed up and decayed along a cosine."""
-    steps = settings["steps"]
-    if settings["schedule"] == "constant":
-        return settings["lr"]
-    rise = max(1, round(WARM_UP * steps))
+def rate(settings: Latent, step: int) -> float:
+    """The learning rate at `step`: always `lr`, or warmed up and decayed along a cosine."""
+    if settings.schedule == "constant":
+        return settings.lr
+    rise = max(1, round(WARM_UP * settings.steps))
     if step < rise:
-        return settings["lr"] * (step + 1) / rise
-    fallen = (step - rise) / max(1, steps - rise)
-    return settings["lr"] * 0.5 * (1 + math.cos(math.pi * fallen))
+        return settings.lr * (step + 1) / rise
+    decayed = (step - rise) / max(1, settings.steps - rise)
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * decayed))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What an optimiser may use of its batch, beside the evaluation that it is given."""
+
+    evaluate: Callable[[Tensor], Evaluation]
+    enforce: Callable[[Tensor], Tensor]  # moves variables back inside the bounds
+    noise: Noise
 
 
 class Optimiser(Protocol):
-    """How a search's variable, a row per search (`space.Space`), is moved."""
+    """Moves the variables of searches, a row per search (`space.Space`)."""
 
-    def __init__(self, settings: dict[str, Any]):
-        """`settings` are a method's."""
+    def __init__(self, settings: Latent): ...
 
-    def start(self, variable: Tensor) -> State:
-        """What the optimiser keeps from step to step, at its beginning."""
+    def start(self, variable: Tensor) -> Moments:
+        """Return the moments before the first step."""
 
     def step(
         self,
         step: int,
         variable: Tensor,
-        now: Evaluation,
-        state: State,
-        evaluate: Evaluate,
-        enforce: Enforce,
-        noise: Noise,
-    ) -> tuple[Tensor, State]:
-        """The variable after one step, and the state.
-
-        `now` is the evaluation of `variable`; `evaluate` makes another one, `enforce` brings a
-        variable back within the bounds. `state` may hold more than the optimiser's own.
-        """
+        evaluation: Evaluation,
+        moments: Moments,
+        problem: Problem,
+    ) -> tuple[Tensor, Moments]:
+        """Return the variable, of which `evaluation` is given, and the moments after one step."""
 
 
 class Adam:
     """Kingma and Ba 2015, algorithm 1."""
 
-    def __init__(self, settings: dict[str, Any]):
+    def __init__(self, settings: Latent):
         self.settings = settings
 
-    def start(self, variable: Tensor) -> State:
+    def start(self, variable: Tensor) -> Moments:
         return {"mean": torch.zeros_like(variable), "square": torch.zeros_like(variable)}
 
     def step(
-        self, step: int, variable: Tensor, now: Evaluation, state: State, *_: Any
-    ) -> tuple[Tensor, State]:
-        first, second = self.settings["beta1"], self.settings["beta2"]
-        mean = torch.lerp(state["mean"], now.gradient, 1 - first)
-        square = torch.lerp(state["square"], now.gradient.square(), 1 - second)
-        unbiased = square.div(1 - second ** (step + 1)).sqrt().add(self.settings["epsilon"])
-        size = rate(self.settings, step) / (1 - first ** (step + 1))
+        self, step: int, variable: Tensor, evaluation: Evaluation, moments: Moments, _: Problem
+    ) -> tuple[Tensor, Moments]:
+        beta1, beta2, gradient = self.settings.beta1, self.settings.beta2, evaluation.gradient
+        mean = torch.lerp(moments["mean"], gradient, 1 - beta1)
+        square = torch.lerp(moments["square"], gradient.square(), 1 - beta2)
+        unbiased = square.div(1 - beta2 ** (step + 1)).sqrt().add(self.settings.epsilon)
+        size = rate(self.settings, step) / (1 - beta1 ** (step + 1))
         return variable - size * mean / unbiased, {"mean": mean, "square": square}
 
 
 class Momentum:
     """Nesterov's momentum, projected: the search of Amos's text (2016)."""
 
-    def __init__(self, settings: dict[str, Any]):
+    def __init__(self, settings: Latent):
         self.settings = settings
 
-    def start(self, variable: Tensor) -> State:
+    def start(self, variable: Tensor) -> Moments:
         return {"velocity": torch.zeros_like(variable)}
 
     def step(
-        self, step: int, variable: Tensor, now: Evaluation, state: State, *_: Any
-    ) -> tuple[Tensor, State]:
-        before, kept = state["velocity"], self.settings["momentum"]
-        velocity = kept * before - rate(self.settings, step) * now.gradient
+        self, step: int, variable: Tensor, evaluation: Evaluation, moments: Moments, _: Problem
+    ) -> tuple[Tensor, Moments]:
+        before, kept = moments["velocity"], self.settings.momentum
+        velocity = kept * before - rate(self.settings, step) * evaluation.gradient
         variable = variable + velocity + kept * (velocity - before)
         return variable, {"velocity": velocity}
 
@@ -104,35 +103,33 @@ class Hmc:
     way, the draws are not exactly of that density, as in the original.
     """
 
-    def __init__(self, settings: dict[str, Any]):
+    def __init__(self, settings: Latent):
         self.settings = settings
 
-    def start(self, variable: Tensor) -> State:
+    def start(self, variable: Tensor) -> Moments:
         return {}
 
     def step(
         self,
         step: int,
         variable: Tensor,
-        now: Evaluation,
-        state: State,
-        evaluate: Evaluate,
-        enforce: Enforce,
-        noise: Noise,
-    ) -> tuple[Tensor, State]:
-        beta = self.settings["hmc_beta"] * self.settings["hmc_anneal"] ** step
-        epsilon = self.settings["hmc_epsilon"]
-        momentum = noise.normal(variable.shape[1])
-        before = beta * now.loss + momentum.square().sum(1) / 2
-        proposed, there = variable, now
-        for _ in range(self.settings["hmc_leapfrog"]):
-            momentum = momentum - epsilon / 2 * beta * there.gradient
-            proposed = enforce(proposed + epsilon * momentum)
-            there = evaluate(proposed)
-            momentum = momentum - epsilon / 2 * beta * there.gradient
-        after = beta * there.loss + momentum.square().sum(1) / 2
-        accepted = noise.uniform(1)[:, 0] < (before - after).clamp(max=0).exp()
-        return torch.where(accepted[:, None], proposed, variable), state
+        evaluation: Evaluation,
+        moments: Moments,
+        problem: Problem,
+    ) -> tuple[Tensor, Moments]:
+        beta = self.settings.hmc_beta * self.settings.hmc_anneal**step
+        epsilon = self.settings.hmc_epsilon
+        momentum = problem.noise.normal(variable.shape[1])
+        before = beta * evaluation.loss + momentum.square().sum(1) / 2
+        proposed = variable
+        for _ in range(self.settings.hmc_leapfrog):
+            momentum = momentum - epsilon / 2 * beta * evaluation.gradient
+            proposed = problem.enforce(proposed + epsilon * momentum)
+            evaluation = problem.evaluate(proposed)
+            momentum = momentum - epsilon / 2 * beta * evaluation.gradient
+        after = beta * evaluation.loss + momentum.square().sum(1) / 2
+        accepted = problem.noise.uniform(1)[:, 0] < (before - after).clamp(max=0).exp()
+        return torch.where(accepted[:, None], proposed, variable), moments
 
 
 OPTIMISERS: dict[str, type[Optimiser]] = {"adam": Adam, "momentum": Momentum, "hmc": Hmc}

@@ -1,4 +1,4 @@
-"""What a search varies: z, and where it is asked for a feature map of G, as one row per search."""
+"""What a search varies: z, and optionally changes of a feature map of G, as one row per search."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ class Space:
         self.bounds, self.z_dim, self.features = bounds, z_dim, features
 
     def start(self, z: Tensor, changes: Tensor | None) -> Tensor:
-        """The row at z [N, z_dim] and `changes` [N, *features], None for none at all."""
+        """Return the rows of z [N, z_dim] and `changes` [N, *features]; None = no changes."""
         variable = self.bounds.variable(z)
         if self.features is None:
             return variable
@@ -24,14 +24,16 @@ class Space:
         return torch.cat([variable, changes.flatten(1)], 1)
 
     def z(self, variable: Tensor) -> Tensor:
+        """Return the z of rows: [N, z_dim]."""
         return self.bounds.z(variable[:, : self.z_dim])
 
     def changes(self, variable: Tensor) -> Tensor | None:
+        """Return the changes of rows, [N, *features], or None where z alone is searched."""
         if self.features is None:
             return None
         return variable[:, self.z_dim :].unflatten(1, self.features)
 
     def enforce(self, variable: Tensor, noise: Noise) -> Tensor:
-        """The row after a step, z back where it may be."""
+        """Return rows after a step, z moved back inside its bounds."""
         z = self.bounds.enforce(variable[:, : self.z_dim], noise)
         return z if self.features is None else torch.cat([z, variable[:, self.z_dim :]], 1)

@@ -1,33 +1,31 @@
-"""Low rank: the face as a matrix whose hidden entries follow from a few singular vectors.
+"""Completing faces as matrices of low rank (Candès and Recht 2009; of pictures, Hu et al. 2013).
 
-Candès and Recht 2009 complete matrices so, Hu et al. 2013 pictures. A row or a column of pixels
-that is wholly hidden has nothing to follow from: it becomes the mean known colour.
+A row or a column of pixels that is wholly hidden is not determined by the others: it becomes the
+mean known colour.
 """
-
-from typing import Any
 
 import numpy as np
 
 from facefill.core.progress import progress
 
-BATCH = 16  # faces at a time, so that the progress is seen
+BATCH = 16  # faces at a time, so that the progress bar moves
 
 
-def low_rank(faces: np.ndarray, known: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-    """Fill faces, arguments and result as of METHODS.
+def soft_impute(
+    faces: np.ndarray, known: np.ndarray, iterations: int, threshold: float
+) -> np.ndarray:
+    """Fill faces, arguments and result as of `Method.fill`.
 
     Every face is a matrix of size x 3 size, the three channels side by side, so that all of them
-    share the same few column patterns. `iterations` are those of soft-impute; `threshold` is what
-    is taken off the singular values in the last one, as a share of the largest.
+    share the same few column patterns. The last iteration takes `threshold`, as a share of the
+    largest, off the singular values.
     """
     filled = np.empty_like(faces)
     with progress(len(faces), "low rank", "faces") as bar:
         for start in range(0, len(faces), BATCH):
-            some = slice(start, start + BATCH)
-            filled[some] = _soft_impute(
-                faces[some], known[some], settings["iterations"], settings["threshold"]
-            )
-            bar.update(len(filled[some]))
+            batch = slice(start, start + BATCH)
+            filled[batch] = _soft_impute(faces[batch], known[batch], iterations, threshold)
+            bar.update(len(filled[batch]))
     return filled
 
 
@@ -43,13 +41,13 @@ def _soft_impute(
     # Shrinking draws hidden entries to 0, which should be the mean colour and not black.
     mean = (faces.sum((1, 2)) / known.sum((1, 2))[:, None])[:, None, None]
     x = _matrices(np.where(known[..., None], faces - mean, 0))
-    there = _matrices(np.broadcast_to(known[..., None], shape))
+    known_entries = _matrices(np.broadcast_to(known[..., None], shape))
     largest = np.linalg.norm(x, 2, axis=(1, 2))[:, None]
     z = x
     for share in np.geomspace(1, threshold, iterations):
-        z = _shrink(np.where(there, x, z), share * largest)
+        z = _shrink(np.where(known_entries, x, z), share * largest)
     pixels = z.reshape(*shape[:2], 3, shape[2]).transpose(0, 1, 3, 2) + mean
-    # Halves are rounded alike, wherever the last bits fall.
+    # Rounded first, so that the last bits do not decide how a half is rounded.
     return pixels.round(6).round().clip(0, 255).astype(np.uint8)
 
 

@@ -1,42 +1,40 @@
-"""Completion by example: the hole is put together from patches of the rest of the face.
+"""Filling a hole with patches of the rest of the face.
 
-Wexler, Shechtman and Irani 2007 ("Space-time completion of video"): every patch that touches the
-hole looks for the most similar one that is wholly known, every hidden pixel becomes a weighted mean
-of what the patches around it have found, and so on, from coarse to fine. The search is PatchMatch
-(Barnes, Shechtman, Finkelstein and Goldman 2009): good matches are handed to neighbours, and
-looked for at random around the best one.
+Wexler, Shechtman and Irani 2007 ("Space-time completion of video"): for every patch that touches
+the hole the most similar wholly known patch is searched, then every hidden pixel becomes a weighted
+mean of the matches of the patches that cover it; both are repeated, from coarse to fine. The search
+is PatchMatch (Barnes, Shechtman, Finkelstein and Goldman 2009): good matches are propagated to
+neighbours, and random candidates are tried around the best one.
 """
-
-from typing import Any
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from facefill.core.blend import poisson
 from facefill.core.progress import progress
+from facefill.methods.patchmatch import Patchmatch
 
-PASSES = 2  # of handing on and of random search per vote
-REACHES = (4, 2, 1)  # pixels to the neighbours that hand a match on, as in jump flooding
+PASSES = 2  # of propagation and of random search per vote
+REACHES = (4, 2, 1)  # pixels over which a match is propagated, as in jump flooding
 # A patch counts less by this factor for every pixel from its middle to the known ones (Wexler).
 GAMMA = 1.3
 LEAST_WEIGHT = 1e-6  # of a patch in a vote: a pixel may have nothing better
 
 
-def patchmatch(faces: np.ndarray, known: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-    """Fill faces, arguments and result as of METHODS.
+def fill_by_patches(faces: np.ndarray, known: np.ndarray, settings: Patchmatch) -> np.ndarray:
+    """Fill faces, arguments and result as of `Method.fill`.
 
-    `patch` is the side of the square patches in pixels, `iterations` the number of votes at each
-    scale. The search of every face draws the same random numbers, from `seed`, so that no face
-    depends on others. It starts from the membrane over the hole (`poisson` of a black fill); where
-    known pixels are so scattered that no patch of the face is wholly known, that is the result.
+    The search of every face draws the same random numbers, so that no face depends on others. It
+    starts from the membrane over the hole (`poisson` of a black fill); where known pixels are so
+    scattered that no patch of the face is wholly known, that is the result.
     """
     filled = poisson(faces, known, np.zeros_like(faces))
     with progress(len(faces), "patchmatch", "faces") as bar:
-        for number, (face, there) in enumerate(zip(faces, known, strict=True)):
-            start = np.where(there[..., None], face, filled[number])
-            random = np.random.default_rng(settings["seed"])
+        for number, (face, known_pixels) in enumerate(zip(faces, known, strict=True)):
+            start = np.where(known_pixels[..., None], face, filled[number])
+            random = np.random.default_rng(settings.seed)
             filled[number] = _complete(
-                start, there, settings["patch"], settings["iterations"], random
+                start, known_pixels, settings.patch, settings.iterations, random
             )
             bar.update()
     return filled
@@ -79,11 +77,11 @@ def _windows(pixels: np.ndarray, side: int) -> np.ndarray:
 
 
 class _Field:
-    """Where at one scale every patch finds its like.
+    """The best known match of every patch that touches the hole, at one scale.
 
     Patches are named by the position (y, x) of their upper left pixel, from 0 to `last`. Colours
     are whole levels, so that sums of their squared differences are exact in float32 and a match
-    never hangs on the order in which they were added.
+    never depends on the order of the sum.
     """
 
     def __init__(
@@ -104,11 +102,11 @@ class _Field:
 
     def enlarge(self, matches: np.ndarray) -> None:
         """Take the matches of half the scale, where they are sources, and vote by them."""
-        here = np.argwhere(~self.source)
-        there = np.minimum(here // 2, len(matches) - 1)
-        doubled = 2 * matches[tuple(there.T)] + here - 2 * there
+        targets = np.argwhere(~self.source)
+        halved = np.minimum(targets // 2, len(matches) - 1)
+        doubled = 2 * matches[tuple(halved.T)] + targets - 2 * halved
         usable = self._is_source(doubled)
-        self.matches[tuple(here[usable].T)] = doubled[usable]
+        self.matches[tuple(targets[usable].T)] = doubled[usable]
         self.vote()
 
     def search(self) -> None:
@@ -131,23 +129,23 @@ class _Field:
     def _try(self, patches: np.ndarray, candidates: np.ndarray) -> None:
         """Take `candidates`, a position for each wanted patch, where they are more similar."""
         usable = self._is_source(candidates)
-        here = tuple(axis[usable] for axis in self.wanted)
+        targets = tuple(axis[usable] for axis in self.wanted)
         candidates = candidates[usable]
-        difference = patches[here] - patches[tuple(candidates.T)]
+        difference = patches[targets] - patches[tuple(candidates.T)]
         distances = np.einsum("ij,ij->i", difference, difference)
-        better = distances < self.distances[here]
-        here = tuple(axis[better] for axis in here)
-        self.matches[here], self.distances[here] = candidates[better], distances[better]
+        better = distances < self.distances[targets]
+        targets = tuple(axis[better] for axis in targets)
+        self.matches[targets], self.distances[targets] = candidates[better], distances[better]
 
     def _is_source(self, positions: np.ndarray) -> np.ndarray:
         inside = ((positions >= 0) & (positions <= self.last)).all(1)
         return inside & self.source[tuple(positions.clip(0, self.last).T)]
 
     def vote(self) -> None:
-        """Every hidden pixel becomes the weighted mean of what the patches over it have found.
+        """Replace every hidden pixel by the weighted mean of the matches of the patches over it.
 
         Weights are exp(-d / (2 sigma^2)) with the distance d and sigma^2 its 75th percentile, times
-        the trust in what is near to known pixels (Wexler et al. 2007, section 3).
+        the trust in patches near known pixels (Wexler et al. 2007, section 3).
         """
         spread = max(1, np.quantile(self.distances[self.wanted], 0.75))
         weights = self.trust * np.exp(-self.distances / (2 * spread)).clip(LEAST_WEIGHT)
@@ -155,8 +153,8 @@ class _Field:
         rows, columns = np.moveaxis(self.matches, -1, 0)
         for y in range(self.side):
             for x in range(self.side):
-                place = slice(y, y + self.last + 1), slice(x, x + self.last + 1)
-                total[place] += weights[..., None] * self.picture[rows + y, columns + x]
-                sum_of_weights[place] += weights
+                pixels = slice(y, y + self.last + 1), slice(x, x + self.last + 1)
+                total[pixels] += weights[..., None] * self.picture[rows + y, columns + x]
+                sum_of_weights[pixels] += weights
         mean = (total / sum_of_weights[..., None]).round(6).round()
         self.picture = np.where(self.known[..., None], self.picture, mean).astype(np.float32)

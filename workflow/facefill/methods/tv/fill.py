@@ -1,11 +1,9 @@
-"""Total variation: the completion of which the sum of gradients is least (Shen and Chan 2002).
+"""Minimising the total variation of a hole.
 
-It continues edges as straight as it can and leaves flat areas between them. A known pixel all by
-itself pulls at nothing and stays a dot. Where a gradient of the same sum can take several forms, as
-a ramp can be a step, the minimum is not unique.
+The minimum continues edges as straight as it can and leaves flat areas between them. A single
+known pixel does not influence its surroundings and stays a dot. The minimum is not unique: a ramp
+and a step between the same colours have the same variation.
 """
-
-from typing import Any
 
 import numpy as np
 
@@ -18,20 +16,20 @@ TAU = 0.03
 SIGMA = 1 / (8 * TAU)
 
 
-def tv(faces: np.ndarray, known: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-    """Fill faces, arguments and result as of METHODS.
+def minimise_variation(faces: np.ndarray, known: np.ndarray, iterations: int) -> np.ndarray:
+    """Fill faces, arguments and result as of `Method.fill`.
 
     Minimises the sum over all pixels of |grad u|, the Euclidean norm over both directions and the
     three channels (Bresson and Chan 2008, so that channels share their edges), where known pixels
-    are fixed: Shen and Chan's equation for noise-free pictures. `iterations` are those of the
-    primal-dual algorithm; a larger hole needs more.
+    are fixed: Shen and Chan's equation for noise-free pictures. Larger holes need more
+    iterations.
     """
     filled = np.empty_like(faces)
     with progress(len(faces), "total variation", "faces") as bar:
         for start in range(0, len(faces), BATCH):
-            some = slice(start, start + BATCH)
-            filled[some] = _minimise(faces[some], known[some], settings["iterations"])
-            bar.update(len(filled[some]))
+            batch = slice(start, start + BATCH)
+            filled[batch] = _minimise(faces[batch], known[batch], iterations)
+            bar.update(len(filled[batch]))
     return filled
 
 

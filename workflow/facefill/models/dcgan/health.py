@@ -1,4 +1,4 @@
-"""Signs of a training that went wrong, in plain words."""
+"""Signs of a GAN's training that went wrong, in plain words."""
 
 import math
 
@@ -6,14 +6,14 @@ import pandas as pd
 
 
 def health(history: list[dict[str, float]], loss: str, label_smoothing: float) -> list[str]:
-    """Say what looks sick in the last fifth of a GAN's training; empty when nothing.
+    """Say what looks sick in the last fifth of the training; empty when nothing does.
 
-    `history` are rows of history.csv; `loss` and `label_smoothing` are the model's settings.
+    `history` are the rows of history.csv, `loss` and `label_smoothing` the model's settings.
     """
     last = pd.DataFrame(history).tail(max(1, len(history) // 5)).mean()
     warnings = []
     smoothing = "" if loss == "hinge" else " or label_smoothing"
-    if last["d_loss"] < _least(loss, label_smoothing) + 0.1 * (0.5 if loss == "lsgan" else 1):
+    if last["d_loss"] < _least_loss(loss, label_smoothing) + 0.1 * (0.5 if loss == "lsgan" else 1):
         warnings.append(
             f"D's loss fell to {last['d_loss']:.3f}: D tells all fakes apart and G learns nothing "
             f"from it; lower discriminator_lr, raise generator_steps{smoothing}"
@@ -31,33 +31,8 @@ def health(history: list[dict[str, float]], loss: str, label_smoothing: float) -
     return warnings
 
 
-def completion_health(history: pd.DataFrame) -> list[str]:
-    """Say what looks sick of the discriminators in the last fifth of a joint training.
-
-    `history` are the rows of a completion network's history.csv; without joint epochs nothing is.
-    """
-    joint = history[history["phase"] == history["phase"].max()].dropna(subset=["g_loss"])
-    if joint.empty:
-        return []
-    last = joint.tail(max(1, len(joint) // 5)).mean()
-    if last["d_loss"] < 0.05 or last["d_accuracy"] > 0.99:
-        return [
-            f"D has won: its loss fell to {last['d_loss']:.3f}, and it tells "
-            f"{100 * last['d_accuracy']:.0f} % of validation faces and completions apart, so that "
-            "the completions learn nothing from it; lower discriminator_lr or discriminator_width, "
-            "set spectral_norm: true, or raise alpha"
-        ]
-    if last["d_accuracy"] < 0.53:
-        return [
-            f"D tells only {100 * last['d_accuracy']:.0f} % of validation faces and completions "
-            "apart, where guessing gives 50 %: unless the completions look real to you, too, it "
-            "learns nothing; raise discriminator_lr, discriminator_width or discriminator_epochs"
-        ]
-    return []
-
-
-def _least(loss: str, label_smoothing: float) -> float:
-    """The loss of a perfect D: with bce it still pays the entropy of its smoothed labels."""
+def _least_loss(loss: str, label_smoothing: float) -> float:
+    """The loss of a perfect D: with bce the entropy of the smoothed labels stays."""
     if loss != "bce":
         return 0.0
     shares = (label_smoothing, 1 - label_smoothing)

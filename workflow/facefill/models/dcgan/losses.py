@@ -34,7 +34,7 @@ def generator_loss(loss: str, fake: Tensor) -> Tensor:
 
 
 def verdict(loss: str, logits: Tensor) -> Tensor:
-    """The mean probability of being real that D's logits [N] say; lsgan's are probabilities."""
+    """The mean probability of being real by D's logits [N]; lsgan's logits are probabilities."""
     logits = logits.float()
     return (logits.clamp(0, 1) if loss == "lsgan" else logits.sigmoid()).mean()
 

@@ -1,6 +1,8 @@
 """The two networks of a DCGAN (Radford et al. 2016), for faces of any power-of-two size."""
 
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -128,6 +130,25 @@ class Discriminator(nn.Module):
             if isinstance(layer, nn.LeakyReLU):
                 found.append(values)
         return found
+
+
+def make_networks(settings: Mapping[str, Any], size: int) -> tuple[Generator, Discriminator]:
+    """Untrained networks with the settings of a dcgan, for faces of `size` pixels."""
+    generator = Generator(
+        size,
+        settings["z_dim"],
+        settings["generator_filters"],
+        settings["kernel"],
+        settings["antialias"],
+    )
+    discriminator = Discriminator(
+        size,
+        settings["discriminator_filters"],
+        settings["kernel"],
+        settings["fully_connected"],
+        settings["spectral_norm"],
+    )
+    return generator, discriminator
 
 
 def _up(wide: int, narrow: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:

@@ -6,10 +6,10 @@ from typing import Any
 
 from facefill.core import device
 from facefill.core.device import Compute
-from facefill.models.dcgan.networks import Discriminator, Generator
+from facefill.models.dcgan.networks import Discriminator, Generator, make_networks
 from facefill.train.weights import load, load_settings
 
-# What one must know of a model to build its networks.
+# Needed to build the networks.
 SETTINGS = (
     "z_dim", "prior", "generator_filters", "discriminator_filters", "kernel", "fully_connected",
     "spectral_norm", "antialias", "precision", "channels_last",
@@ -18,7 +18,7 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class TrainedDcgan:
-    """Both networks in evaluation mode, on their device; they learn nothing more."""
+    """Both networks in evaluation mode, on their device, without gradients of their weights."""
 
     generator: Generator
     discriminator: Discriminator
@@ -27,23 +27,10 @@ class TrainedDcgan:
 
 
 def load_dcgan(weights: Path, settings_file: Path, size: int, device_name: str) -> TrainedDcgan:
-    """Load a model for faces of `size` pixels. Raises FacefillError as `load` does."""
+    """Load a model for faces of `size` pixels. Raises FacefillError as train.weights.load does."""
     settings = load_settings(settings_file, SETTINGS)
     compute = device.choose(device_name, settings["precision"], settings["channels_last"])
-    generator = Generator(
-        size,
-        settings["z_dim"],
-        settings["generator_filters"],
-        settings["kernel"],
-        settings["antialias"],
-    )
-    discriminator = Discriminator(
-        size,
-        settings["discriminator_filters"],
-        settings["kernel"],
-        settings["fully_connected"],
-        settings["spectral_norm"],
-    )
+    generator, discriminator = make_networks(settings, size)
     load(weights, settings, {"generator": generator, "discriminator": discriminator})
     for network in (generator, discriminator):
         # Inference: BatchNorm's stored statistics, or a face would depend on its batch mates.

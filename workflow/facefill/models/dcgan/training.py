@@ -1,4 +1,4 @@
-"""Training a DCGAN: its steps, its average, the epoch that is kept."""
+"""Training a DCGAN: its steps, its weight average, the epoch that is kept."""
 
 import copy
 import logging
@@ -15,15 +15,17 @@ from torch import Tensor, nn
 from facefill.core import device
 from facefill.core.device import Compute
 from facefill.core.images import contact_sheet
+from facefill.core.tensors import from_unit, sample_z, to_pictures, to_unit
+from facefill.models.dcgan import Dcgan
 from facefill.models.dcgan.augment import augment
-from facefill.train.average import fresh_statistics, update_average
 from facefill.models.dcgan.health import health
 from facefill.models.dcgan.losses import discriminator_loss, generator_loss, r1_penalty, verdict
-from facefill.models.dcgan.networks import Discriminator, Generator
-from facefill.core.tensors import from_unit, sample_z, to_unit
-from facefill.train.run import ModelSettings, Run, Trained, carry_out
-from facefill.train.best import Best, checked_epochs
+from facefill.models.dcgan.networks import Discriminator, Generator, make_networks
 from facefill.models.dcgan.validation import Validation
+from facefill.train.average import fresh_statistics, update_average
+from facefill.train.best import Best, checked_epochs
+from facefill.train.loop import Trained, TrainingLoop, run_training
+from facefill.train.task import Training
 
 log = logging.getLogger("facefill.train")
 
@@ -32,105 +34,56 @@ RECALIBRATION_BATCHES = 20  # batches that set the averaged generator's BatchNor
 R1_EVERY = 16  # D steps between two penalties (lazy regularisation, Karras et al. 2020)
 
 
-@dataclass(frozen=True)
-class Settings(ModelSettings):
-    """A DCGAN's settings; config.schema.yaml says what each means."""
+def train(training: Training, settings: Dcgan) -> Trained:
+    """Train a generator and its discriminator.
 
-    epochs: int
-    batch: int
-    generator_filters: int
-    discriminator_filters: int
-    kernel: int
-    fully_connected: int
-    spectral_norm: bool
-    antialias: bool
-    z_dim: int
-    prior: str
-    generator_lr: float
-    discriminator_lr: float
-    beta1: float
-    beta2: float
-    generator_steps: int
-    loss: str
-    label_smoothing: float
-    r1: float
-    augment: tuple[str, ...]
-    flips: bool
-    ema: float
-    validation_faces: int
-    channels_last: str | bool
-    precision: str
-
-
-def train(
-    faces: np.ndarray,
-    validation_faces: np.ndarray,
-    zoom: float,
-    settings: Settings,
-    seed: int,
-    device_name: str,
-    workdir: Path,
-    fingerprint: str,
-) -> Trained:
-    """Train on `faces`, uint8 [N, size, size, 3]; go on from a checkpoint where one fits.
-
-    `validation_faces`, likewise and aligned with `zoom`, decide which epoch is kept where
-    the settings ask for that; else it is the last. `workdir` and `fingerprint` (of data and code)
-    are as in facefill.train.run. Raises FacefillError when there are fewer faces than a batch or
-    the losses stop being numbers.
+    Kept is the epoch that completes the validation faces best, or the last one where the settings
+    ask for none. Raises FacefillError as `run_training` does.
     """
-    compute = device.choose(device_name, settings.precision, settings.channels_last)
-    run, events = carry_out(
-        lambda: _Run(faces, validation_faces, zoom, settings, seed, compute),
-        workdir,
-        str(zoom),
-        fingerprint,
-    )
-    return run.finish(events)
+    compute = device.choose(training.device, settings.precision, settings.channels_last)
+    return run_training(lambda: DcganLoop(training, settings, compute), training)
 
 
-class _Run(Run):
+@dataclass
+class Players:
+    """Generator and discriminator, each with its optimiser."""
+
+    generator: Generator
+    discriminator: Discriminator
+    generator_adam: torch.optim.Optimizer
+    discriminator_adam: torch.optim.Optimizer
+
+
+def make_players(settings: Dcgan, size: int, compute: Compute) -> Players:
+    """Untrained networks for faces of `size` pixels, on their device, with Adam."""
+    networks = make_networks(vars(settings), size)
+    rates = settings.generator_lr, settings.discriminator_lr
+    adams = []
+    for network, rate in zip(networks, rates, strict=True):
+        network.to(compute.device, memory_format=compute.memory_format)
+        betas = (settings.beta1, settings.beta2)
+        # Fused: one kernel instead of a pass over the weights per arithmetic operation.
+        adams.append(torch.optim.Adam(network.parameters(), rate, betas, fused=True))
+    return Players(*networks, *adams)
+
+
+class DcganLoop(TrainingLoop):
+    """A training of a DCGAN in progress."""
+
     losses = ("d_loss", "g_loss", "d_real", "d_fake")
     remedy = "lower the model's learning rates or set precision: float32"
 
-    def __init__(
-        self,
-        faces: np.ndarray,
-        validation_faces: np.ndarray,
-        zoom: float,
-        settings: Settings,
-        seed: int,
-        compute: Compute,
-    ):
-        super().__init__(faces, settings, seed, compute)
-        torch.manual_seed(seed)
-        size = faces.shape[1]
-        self.generator = Generator(
-            size,
-            settings.z_dim,
-            settings.generator_filters,
-            settings.kernel,
-            settings.antialias,
-        )
-        self.discriminator = Discriminator(
-            size,
-            settings.discriminator_filters,
-            settings.kernel,
-            settings.fully_connected,
-            settings.spectral_norm,
-        )
-        self.average = copy.deepcopy(self.generator)
-        for network in (self.generator, self.discriminator, self.average):
-            network.to(compute.device, memory_format=compute.memory_format)
-        betas = (settings.beta1, settings.beta2)
-        self.generator_adam = adam(self.generator, settings.generator_lr, betas)
-        self.discriminator_adam = adam(self.discriminator, settings.discriminator_lr, betas)
-        self.spread = _spread(self.faces[:: max(1, len(faces) // 512)])
+    def __init__(self, training: Training, settings: Dcgan, compute: Compute):
+        super().__init__(training, settings, compute)
+        self.players = make_players(settings, training.faces.shape[1], compute)
+        self.average = copy.deepcopy(self.players.generator)
+        self.spread = _spread(self.faces[:: max(1, len(self.faces) // 512)])
         self.fixed_z = self._z(SAMPLES, self.stream(0))
-        self.validation = None
+        self.validate = None
         if settings.validation_faces:
-            start = self._z(len(validation_faces), self.stream(-3))
-            self.validation = Validation(validation_faces, zoom, start, settings.prior, compute)
+            faces = training.validation_faces
+            start = self._z(len(faces), self.stream(-3))
+            self.validate = Validation(faces, training.zoom, start, settings.prior, compute)
         self.updates = 0  # of the generator and so of its average
         self.best = Best()
         self.sheets.append(self._sample()[0])
@@ -138,20 +91,14 @@ class _Run(Run):
     # -- checkpoints ---------------------------------------------------------------------------
 
     def parts(self) -> dict[str, Any]:
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "average": self.average,
-            "adam_generator": self.generator_adam,
-            "adam_discriminator": self.discriminator_adam,
-        }
+        return vars(self.players) | {"average": self.average}
 
     def state(self) -> dict[str, Any]:
         return super().state() | self.best.state()
 
-    def take_up(self, state: dict[str, Any]) -> None:
-        self.best.take_up(state, self._kept_networks())
-        super().take_up(state)
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.best.load_state(state, self._kept_networks())
+        super().load_state(state)
         self.updates = self.steps * self.settings.generator_steps
 
     # -- the loop ------------------------------------------------------------------------------
@@ -159,61 +106,73 @@ class _Run(Run):
     def batches(self) -> int:
         return len(self.faces) // self.settings.batch
 
-    def one_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
+    def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
         size, batches = self.settings.batch, self.batches()
         order = torch.randperm(len(self.faces), generator=random)[: batches * size]
         flips = torch.rand(batches, size, generator=random) < 0.5
         for number, chosen in enumerate(order.view(batches, size)):
             real = self.faces[chosen.to(self.compute.device)]
             if self.settings.flips:
-                flip = flips[number].to(self.compute.device)[:, None, None, None]
-                real = torch.where(flip, real.flip(3), real)
+                real = self.mirror(real, flips[number])
             yield step(
-                self.generator,
-                self.discriminator,
-                self.generator_adam,
-                self.discriminator_adam,
+                self.players,
                 to_unit(real).contiguous(memory_format=self.compute.memory_format),
                 self._z(size, random),
                 self.settings,
-                self.compute,
-                self._update_average,
-                random,
+                compute=self.compute,
+                random=random,
+                after_generator_step=self._update_average,
                 penalise=self.settings.r1 > 0 and self.steps % R1_EVERY == 0,
             )
 
     def _update_average(self) -> None:
         self.updates += 1
-        update_average(self.average, self.generator, self.settings.ema, self.updates)
+        update_average(self.average, self.players.generator, self.settings.ema, self.updates)
 
-    def look(self) -> tuple[np.ndarray, dict[str, float | None]]:
+    def evaluate(self) -> tuple[np.ndarray, dict[str, float | None]]:
         sheet, diversity = self._sample()
-        return sheet, {"diversity": diversity} | self._validate()
-
-    def _validate(self) -> dict[str, float | None]:
-        """Try the epoch's networks on unseen faces, and keep them when they are the best so far."""
         scores = None, None
-        if self.validation and self.epoch in checked_epochs(self.settings.epochs):
-            scores = tuple(round(score, 6) for score in self.validation(self.average))
+        if self.validate and self.epoch in checked_epochs(self.settings.epochs):
+            scores = tuple(round(score, 6) for score in self.validate(self.average))
             self.best.offer(self.epoch, scores, self._kept_networks())
-        return {"val_hole_psnr": scores[0], "val_identity_distance": scores[1]}
+        measured = {"diversity": diversity, "val_hole_psnr": scores[0]}
+        return sheet, measured | {"val_identity_distance": scores[1]}
 
     def _kept_networks(self) -> dict[str, nn.Module]:
-        return {"average": self.average, "discriminator": self.discriminator}
+        """What is kept, under the names in the file of weights."""
+        return {"generator": self.average, "discriminator": self.players.discriminator}
+
+    def finish(self, events: Path) -> Trained:
+        """Restore the networks of the kept epoch and judge the training."""
+        epoch = self.epoch
+        if self.best.scores:
+            epoch = self.best.epoch
+            self.best.restore(self._kept_networks())
+            log.info("epoch %d completes the validation faces best and is kept", epoch)
+        self._recalibrate_discriminator()
+        history = pd.DataFrame(self.history)
+        warnings = health(self.history, self.settings.loss, self.settings.label_smoothing)
+        return self.result(
+            events,
+            networks=self._kept_networks(),
+            history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
+            epoch=epoch,
+            facts={"warnings": warnings},
+        )
 
     # -- samples -------------------------------------------------------------------------------
 
     def _sample(self) -> tuple[np.ndarray, float]:
-        """The fixed z as a contact sheet, and how varied its faces are (real faces: about 1)."""
+        """Samples of the fixed z as a contact sheet, and their diversity (real faces: about 1)."""
         self._recalibrate()
         with torch.no_grad(), self.compute.autocast():
             faces = from_unit(self.average(self.fixed_z))
-        sheet = contact_sheet(faces.permute(0, 2, 3, 1).cpu().numpy(), columns=8)
+        sheet = contact_sheet(to_pictures(faces), columns=8)
         return sheet, (_spread(faces) / self.spread).item()
 
     @torch.no_grad()
     def _recalibrate(self) -> None:
-        """Give the averaged generator BatchNorm statistics of its own: its weights are new."""
+        """Set the averaged generator's BatchNorm statistics, which the average does not have."""
         random = self.stream(-1)
         with fresh_statistics(self.average), self.compute.autocast():
             for _ in range(RECALIBRATION_BATCHES):
@@ -221,62 +180,29 @@ class _Run(Run):
 
     @torch.no_grad()
     def _recalibrate_discriminator(self) -> None:
-        """Give D statistics of as many real faces as samples: in training it saw more samples."""
-        random = self.stream(-2)
+        """Set D's statistics by as many real faces as samples: training shows it more samples."""
+        random, discriminator = self.stream(-2), self.players.discriminator
         order = torch.randperm(len(self.faces), generator=random)
-        with fresh_statistics(self.discriminator), self.compute.autocast():
+        with fresh_statistics(discriminator), self.compute.autocast():
             for chosen in order.split(SAMPLES)[:RECALIBRATION_BATCHES]:
-                real = self.faces[chosen.to(self.compute.device)]
-                self.discriminator(
-                    to_unit(real).contiguous(memory_format=self.compute.memory_format)
-                )
-                self.discriminator(self.average(self._z(len(chosen), random)))
+                real = to_unit(self.faces[chosen.to(self.compute.device)])
+                discriminator(real.contiguous(memory_format=self.compute.memory_format))
+                discriminator(self.average(self._z(len(chosen), random)))
 
     def _z(self, count: int, random: torch.Generator) -> Tensor:
-        return sample_z(count, self.settings.z_dim, self.settings.prior, random).to(
-            self.compute.device
-        )
-
-    def finish(self, events: Path) -> Trained:
-        """Put the kept epoch's networks in place and judge the training."""
-        warnings = health(self.history, self.settings.loss, self.settings.label_smoothing)
-        for warning in warnings:
-            log.warning("%s", warning)
-        epoch = self.epoch
-        if self.best.scores:
-            epoch = self.best.epoch
-            self.best.put_into(self._kept_networks())
-            log.info("epoch %d completes the validation faces best and is kept", epoch)
-        self._recalibrate_discriminator()
-        history = pd.DataFrame(self.history)
-        return Trained(
-            {"generator": self.average, "discriminator": self.discriminator},
-            history.assign(kept=(history["epoch"] == epoch).astype(int)),
-            self.sheets,
-            epoch,
-            str(self.compute),
-            self.images,
-            events,
-            warnings,
-        )
-
-
-def adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    """Adam in one fused kernel instead of one pass over the weights per arithmetic operation."""
-    return torch.optim.Adam(network.parameters(), lr, betas, fused=True)
+        z = sample_z(count, self.settings.z_dim, self.settings.prior, random)
+        return z.to(self.compute.device)
 
 
 def step(
-    generator: Generator,
-    discriminator: Discriminator,
-    generator_adam: torch.optim.Optimizer,
-    discriminator_adam: torch.optim.Optimizer,
+    players: Players,
     real: Tensor,
     z: Tensor,
-    settings: Settings,
+    settings: Dcgan,
+    *,
     compute: Compute,
-    after_generator_step: Callable[[], None],
     random: torch.Generator,
+    after_generator_step: Callable[[], None] = lambda: None,
     penalise: bool = False,
 ) -> Tensor:
     """One D step and `generator_steps` G steps on the same z (Goodfellow et al. 2014, algorithm 1).
@@ -285,42 +211,37 @@ def step(
     `penalise` D pays the R1 penalty of R1_EVERY steps. Returns the means of D's loss, G's loss,
     and D's verdicts on real faces and samples as one tensor on the device, so that nothing waits.
     """
+    generator, discriminator = players.generator, players.discriminator
 
-    def seen(faces: Tensor) -> Tensor:
+    def augmented(faces: Tensor) -> Tensor:
         return augment(faces, settings.augment, random)
 
     with compute.autocast():
         fake = generator(z)
-        on_real = discriminator(seen(real))
-        on_fake = discriminator(seen(fake.detach()))
+        on_real = discriminator(augmented(real))
+        on_fake = discriminator(augmented(fake.detach()))
     d_loss = discriminator_loss(settings.loss, on_real, on_fake, settings.label_smoothing)
-    discriminator_adam.zero_grad(set_to_none=True)
+    players.discriminator_adam.zero_grad(set_to_none=True)
     d_loss.backward()
     if penalise:  # in float32: a gradient of a gradient
-        (settings.r1 * R1_EVERY * r1_penalty(discriminator, seen(real))).backward()
-    discriminator_adam.step()
+        (settings.r1 * R1_EVERY * r1_penalty(discriminator, augmented(real))).backward()
+    players.discriminator_adam.step()
 
-    discriminator.requires_grad_(False)  # G's gradient needs D's inputs only: a sixth less work
-    for again in range(settings.generator_steps):
+    discriminator.requires_grad_(False)  # G needs gradients of D's inputs only: a sixth less work
+    for number in range(settings.generator_steps):
         with compute.autocast():
-            if again:
+            if number:
                 fake = generator(z)
-            g_loss = generator_loss(settings.loss, discriminator(seen(fake)))
-        generator_adam.zero_grad(set_to_none=True)
+            g_loss = generator_loss(settings.loss, discriminator(augmented(fake)))
+        players.generator_adam.zero_grad(set_to_none=True)
         g_loss.backward()
-        generator_adam.step()
+        players.generator_adam.step()
         after_generator_step()
     discriminator.requires_grad_(True)
-    return torch.stack(
-        [
-            d_loss.detach(),
-            g_loss.detach(),
-            verdict(settings.loss, on_real.detach()),
-            verdict(settings.loss, on_fake.detach()),
-        ]
-    )
+    verdicts = [verdict(settings.loss, logits.detach()) for logits in (on_real, on_fake)]
+    return torch.stack([d_loss.detach(), g_loss.detach(), *verdicts])
 
 
 def _spread(faces: Tensor) -> Tensor:
-    """How much faces uint8 [N, 3, H, W] differ from one another: mean over pixels of their SD."""
+    """Diversity of faces uint8 [N, 3, H, W]: their standard deviation, mean over the pixels."""
     return faces.float().std(0).mean()

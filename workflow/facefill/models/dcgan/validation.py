@@ -1,4 +1,4 @@
-"""How well a generator completes faces that it has not seen: decides which epoch is kept."""
+"""How well a generator completes validation faces: decides which epoch is kept."""
 
 import math
 
@@ -10,8 +10,8 @@ from facefill.core.descriptor import Describer
 from facefill.core.device import Compute
 from facefill.core.likeness import psnr
 from facefill.core.masking import make_masks
+from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.models.dcgan.networks import Generator
-from facefill.core.tensors import from_unit, to_unit
 
 STEPS = 60
 LR = 0.1  # of the search, decayed along a cosine
@@ -21,8 +21,8 @@ MASK = {"kind": "center", "scale": 0.25}
 class Validation:
     """A short latent search for faces with a hole in the middle, always the same.
 
-    Plain L1 to the known pixels and |z|^2 / 2, Adam, z from one start each: not the best
-    completion, but the same test for every epoch at a few seconds each.
+    L1 distance to the known pixels plus |z|^2 / 2, by Adam from one z per face: not the best
+    completion, but the same test for every epoch, in a few seconds.
     """
 
     def __init__(self, faces: np.ndarray, zoom: float, start: Tensor, prior: str, compute: Compute):
@@ -44,7 +44,7 @@ class Validation:
         filled = self._search(generator)
         completed = np.where(self.known[..., None], self.faces, filled)
         pairs = list(zip(self.faces, completed, strict=True))
-        hole_psnr = np.mean([psnr(face, one, ~self.known) for face, one in pairs])
+        hole_psnr = np.mean([psnr(*pair, ~self.known) for pair in pairs])
         distances = np.linalg.norm(self.describe(completed) - self.descriptors, axis=1)
         return float(hole_psnr), float(np.mean(distances))
 
@@ -63,4 +63,4 @@ class Validation:
                 with torch.no_grad():
                     z.clamp_(-1, 1)
         with torch.no_grad(), self.compute.autocast():
-            return from_unit(generator(z)).permute(0, 2, 3, 1).cpu().numpy()
+            return to_pictures(from_unit(generator(z)))

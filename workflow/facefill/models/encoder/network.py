@@ -1,4 +1,4 @@
-"""The network that predicts, from what is known of a face, how a generator would make it."""
+"""The network that predicts z, and changes of a feature map, from what is known of a face."""
 
 import itertools
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from facefill.models.dcgan.networks import FIRST_SIDE, feature_channels, feature_sides
 from facefill.core.tensors import initialise
+from facefill.models.dcgan.networks import FIRST_SIDE, feature_channels, feature_sides
 
 
 class Encoder(nn.Module):
@@ -15,9 +15,9 @@ class Encoder(nn.Module):
 
     Strided convolutions halve the side and double the channels from `filters` on, down to 4 x 4
     pixels, from which a linear layer makes z. With `features`, the side of one of G's feature
-    maps, transposed convolutions go back up to it, joined at every side with the map of the way
+    maps, transposed convolutions go back up to it, joined at every side with the map from the way
     down (a U-Net, Ronneberger et al. 2015), and end in the changes of that map
-    (`Generator.forward`); they begin at 0, where G is left as it is.
+    (`Generator.forward`). Before training these are 0, which leaves G's map unchanged.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Encoder(nn.Module):
             for narrow, wide in itertools.pairwise([4, *widths])
         )
         z = nn.Linear(widths[-1] * FIRST_SIDE**2, z_dim)
-        # A uniform prior's cube is left by no prediction.
+        # tanh keeps predictions within the cube of a uniform prior.
         self.z = nn.Sequential(nn.Flatten(), z, nn.Tanh() if prior == "uniform" else nn.Identity())
         self.up, self.join, self.changes = nn.ModuleList(), nn.ModuleList(), None
         if features:
@@ -69,7 +69,7 @@ def _layer(convolution: nn.Module, channels: int) -> nn.Sequential:
 
 
 def make_encoder(settings: dict[str, Any], generator: dict[str, Any], size: int) -> Encoder:
-    """The untrained network of an encoder with `settings`, for a generator with those settings."""
+    """The untrained network of an encoder; `settings` are its own, `generator` its generator's."""
     return Encoder(
         size,
         settings["filters"],

@@ -4,7 +4,6 @@ import copy
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,20 @@ from facefill.core.descriptor import Describer
 from facefill.core.device import Compute
 from facefill.core.images import contact_sheet
 from facefill.core.likeness import psnr
-from facefill.train.average import update_average
-from facefill.models.glcic.networks import CompletionNetwork, Discriminators, patch_corners
-from facefill.models.dcgan.health import completion_health
-from facefill.train.holes import Holes, recalibrate
+from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.models.dcgan.losses import discriminator_loss, generator_loss, verdict
-from facefill.core.tensors import from_unit, to_unit
-from facefill.train.run import ModelSettings, Run, Trained, carry_out
+from facefill.models.glcic import Glcic
+from facefill.models.glcic.health import health
+from facefill.models.glcic.networks import CompletionNetwork, Discriminators, patch_corners
+from facefill.train.average import update_average
 from facefill.train.best import Best, checked_epochs
+from facefill.train.holes import Holes, recalibrate
+from facefill.train.loop import Trained, TrainingLoop, run_training
+from facefill.train.task import Training
 
 log = logging.getLogger("facefill.train")
 
-VALIDATION_FACES = 64  # are asked for
-IDENTITY_FACES = 32  # of them, whose descriptors are compared
+IDENTITY_FACES = 32  # validation faces whose descriptors are compared
 RATES = {"adam": 0.001, "adadelta": 1.0}  # where no other is asked for; Zeiler's has none
 ADAM_BETAS = (0.5, 0.999)
 ADADELTA_RHO = 0.95  # Zeiler 2012
@@ -39,97 +39,52 @@ COLUMNS = (
     "d_accuracy", "val_hole_psnr", "val_identity_distance",
 )  # fmt: skip
 RECONSTRUCTION, DISCRIMINATOR, JOINT = 1, 2, 3  # the phases, as Iizuka et al. number them
+LOSSES = {
+    RECONSTRUCTION: ("reconstruction",),
+    DISCRIMINATOR: ("d_loss", "d_real", "d_fake"),
+    JOINT: ("reconstruction", "g_loss", "d_loss", "d_real", "d_fake"),
+}
 
 
-@dataclass(frozen=True)
-class Settings(ModelSettings):
-    """A completion network's settings; config.schema.yaml says what each means."""
+def train(training: Training, settings: Glcic) -> Trained:
+    """Train a completion network and its discriminators.
 
-    reconstruction_epochs: int
-    discriminator_epochs: int
-    joint_epochs: int
-    batch: int
-    width: float
-    discriminator_width: float
-    local: bool
-    spectral_norm: bool
-    reconstruction: str
-    alpha: float
-    optimizer: str
-    generator_lr: float | None
-    discriminator_lr: float | None
-    schedule: str
-    flips: bool
-    ema: float
-    channels_last: str | bool
-    precision: str
-    masks: tuple[dict[str, Any], ...]
-
-    @property
-    def epochs(self) -> int:
-        return self.reconstruction_epochs + self.discriminator_epochs + self.joint_epochs
-
-    def phase(self, epoch: int) -> int:
-        """The phase of an epoch, counted from 1."""
-        if epoch <= self.reconstruction_epochs:
-            return RECONSTRUCTION
-        joint = epoch > self.reconstruction_epochs + self.discriminator_epochs
-        return JOINT if joint else DISCRIMINATOR
-
-    def candidates(self) -> list[int]:
-        """The epochs that may be kept: some of the last phase in which the network learns.
-
-        An earlier phase is no rival: by PSNR its blur would often win.
-        """
-        if not self.joint_epochs:
-            return checked_epochs(self.reconstruction_epochs)
-        before = self.reconstruction_epochs + self.discriminator_epochs
-        return [before + epoch for epoch in checked_epochs(self.joint_epochs)]
-
-
-def train(
-    faces: np.ndarray,
-    validation_faces: np.ndarray,
-    zoom: float,
-    settings: Settings,
-    seed: int,
-    device_name: str,
-    workdir: Path,
-    fingerprint: str,
-) -> Trained:
-    """Train on `faces`, uint8 [N, size, size, 3]; go on from a checkpoint where one fits.
-
-    `validation_faces`, likewise and aligned with `zoom`, decide which epoch is kept. `workdir` and
-    `fingerprint` (of data and code) are as in facefill.train.run. Raises FacefillError when there
-    are fewer faces than a batch or the losses stop being numbers.
+    Kept is the epoch that completes the validation faces best. Raises FacefillError as
+    `run_training` does.
     """
-    compute = device.choose(device_name, settings.precision, settings.channels_last)
-    run, events = carry_out(
-        lambda: _Run(faces, validation_faces, zoom, settings, seed, compute),
-        workdir,
-        str(zoom),
-        fingerprint,
-    )
-    return run.finish(events)
+    compute = device.choose(training.device, settings.precision, settings.channels_last)
+    return run_training(lambda: GlcicLoop(training, settings, compute), training)
 
 
-class _Run(Run):
+def phase_of(epoch: int, settings: Glcic) -> int:
+    """The phase of an epoch, counted from 1."""
+    if epoch <= settings.reconstruction_epochs:
+        return RECONSTRUCTION
+    joint = epoch > settings.reconstruction_epochs + settings.discriminator_epochs
+    return JOINT if joint else DISCRIMINATOR
+
+
+def candidates(settings: Glcic) -> list[int]:
+    """The epochs that may be kept: some of the last phase in which the network learns.
+
+    Earlier phases are left out: by PSNR their blur would often win.
+    """
+    if not settings.joint_epochs:
+        return checked_epochs(settings.reconstruction_epochs)
+    before = settings.reconstruction_epochs + settings.discriminator_epochs
+    return [before + epoch for epoch in checked_epochs(settings.joint_epochs)]
+
+
+class GlcicLoop(TrainingLoop):
+    """A training of a completion network in progress."""
+
     remedy = "lower the model's learning rates or set precision: float32"
 
-    def __init__(
-        self,
-        faces: np.ndarray,
-        validation_faces: np.ndarray,
-        zoom: float,
-        settings: Settings,
-        seed: int,
-        compute: Compute,
-    ):
-        super().__init__(faces, settings, seed, compute)
-        torch.manual_seed(seed)
-        size = faces.shape[1]
+    def __init__(self, training: Training, settings: Glcic, compute: Compute):
+        super().__init__(training, settings, compute)
+        size = training.faces.shape[1]
         self.completion = CompletionNetwork(size, settings.width)
-        self.completion.mean_colour.copy_(_mean_colour(faces))
+        self.completion.mean_colour.copy_(_mean_colour(training.faces))
         self.discriminators = Discriminators(
             size, settings.discriminator_width, settings.local, settings.spectral_norm
         )
@@ -141,23 +96,19 @@ class _Run(Run):
             self.discriminators, settings.optimizer, settings.discriminator_lr
         )
         self.rate = self.optimizer.param_groups[0]["lr"]
-        self.holes = Holes(settings.masks, size, zoom, compute)
+        self.holes = Holes(settings.masks, size, training.zoom, compute)
         self.corners = torch.stack([patch_corners(known.cpu()) for known in self.holes.known])
-        self.validation_faces = np.asarray(validation_faces)
+        self.validation_faces = np.asarray(training.validation_faces)
         self.validation = self.on_device(self.validation_faces)
-        self.describe = Describer(size, zoom)
+        self.describe = Describer(size, training.zoom)
         self.descriptors: np.ndarray | None = None  # of the validation faces
         self.updates = 0  # of the completion network and so of its average
         self.best = Best()
-        self.sheets.append(self.look()[0])
+        self.sheets.append(self.evaluate()[0])
 
     @property
     def losses(self) -> tuple[str, ...]:
-        return {
-            RECONSTRUCTION: ("reconstruction",),
-            DISCRIMINATOR: ("d_loss", "d_real", "d_fake"),
-            JOINT: ("reconstruction", "g_loss", "d_loss", "d_real", "d_fake"),
-        }[self.settings.phase(self.epoch + 1)]
+        return LOSSES[phase_of(self.epoch + 1, self.settings)]
 
     # -- checkpoints ---------------------------------------------------------------------------
 
@@ -173,47 +124,46 @@ class _Run(Run):
     def state(self) -> dict[str, Any]:
         return super().state() | self.best.state() | {"updates": self.updates}
 
-    def take_up(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         self.updates = state["updates"]
-        self.best.take_up(state, self._networks())
-        super().take_up(state)
+        self.best.load_state(state, self._kept_networks())
+        super().load_state(state)
 
     # -- the loop ------------------------------------------------------------------------------
 
     def batches(self) -> int:
         return len(self.faces) // self.settings.batch
 
-    def one_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
+    def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
         size, batches = self.settings.batch, self.batches()
-        phase = self.settings.phase(self.epoch + 1)
-        # In phase 2 nothing of the completion network may change, nor its statistics.
+        phase = phase_of(self.epoch + 1, self.settings)
+        # Phase 2 freezes the completion network, its BatchNorm statistics included.
         self.completion.train(phase != DISCRIMINATOR)
         order = torch.randperm(len(self.faces), generator=random)[: batches * size]
         for chosen in order.view(batches, size):
             faces = to_unit(self.faces[chosen.to(self.compute.device)])
             if self.settings.flips:
-                flip = (torch.rand(size, generator=random) < 0.5).to(self.compute.device)
-                faces = torch.where(flip[:, None, None, None], faces.flip(3), faces)
+                faces = self.mirror(faces, torch.rand(size, generator=random) < 0.5)
             faces = faces.contiguous(memory_format=self.compute.memory_format)
             yield self._step(phase, faces, self.holes.draw(size, random))
 
     def _step(self, phase: int, faces: Tensor, holes: Tensor) -> Tensor:
         """One step on `faces` [N, 3, size, size] in [-1, 1] under `holes`; its losses."""
-        known, corners = self.holes.of(holes), self._corners(holes)
+        known, corners = self.holes.known_map(holes), self._corners(holes)
         with torch.set_grad_enabled(phase != DISCRIMINATOR), self.compute.autocast():
-            made = self.completion(*self.holes.observe(faces, known, holes)).float()
-        completed = torch.where(known, faces, made)
-        judged = []
+            filled = self.completion(*self.holes.observe(faces, known, holes)).float()
+        completed = torch.where(known, faces, filled)
+        d_losses = []
         if phase != RECONSTRUCTION:
-            judged = self._discriminators_step(faces, completed.detach(), corners)
+            d_losses = self._discriminators_step(faces, completed.detach(), corners)
         if phase == DISCRIMINATOR:
-            return torch.stack(judged)
+            return torch.stack(d_losses)
         loss = reconstruction = reconstruction_loss(
-            self.settings.reconstruction, faces, made, known
+            self.settings.reconstruction, faces, filled, known
         )
         losses = [reconstruction.detach()]
         if phase == JOINT:
-            # Its own gradient is not wanted, and its statistics are those of real and completed.
+            # Freeze D, its BatchNorm statistics included: only the completion network learns here.
             self.discriminators.eval().requires_grad_(False)
             with self.compute.autocast():
                 g_loss = generator_loss("bce", self.discriminators(completed, corners))
@@ -221,7 +171,7 @@ class _Run(Run):
             loss = reconstruction + self.settings.alpha * g_loss
             losses.append(g_loss.detach())
         self._completion_step(loss)
-        return torch.stack([*losses, *judged])
+        return torch.stack([*losses, *d_losses])
 
     def _corners(self, holes: Tensor) -> Tensor:
         """Where the patches around `holes` are: [N, 2] as of `patch_corners`."""
@@ -232,7 +182,7 @@ class _Run(Run):
     ) -> list[Tensor]:
         """One step of D, on real and completed faces in one batch: its loss and two verdicts.
 
-        One batch, so that BatchNorm treats both alike, as it does when D is asked later.
+        In one batch BatchNorm treats both alike, as it does at inference.
         """
         both = torch.cat([real, completed]).contiguous(memory_format=self.compute.memory_format)
         with self.compute.autocast():
@@ -259,85 +209,80 @@ class _Run(Run):
     # -- validation ----------------------------------------------------------------------------
 
     @torch.no_grad()
-    def look(self) -> tuple[np.ndarray, dict[str, float | None]]:
-        """Completions of validation faces as a sheet, how near they come, and whether D sees it."""
+    def evaluate(self) -> tuple[np.ndarray, dict[str, float | None]]:
+        """Completions of validation faces as a sheet, their hole PSNR, and D's accuracy."""
         recalibrate(self.average, self.faces, self.holes, self.stream(-1), self.compute)
         self.discriminators.eval()
-        every, scores, right, shown = [], [], [], []
+        completions, scores, accuracies, shown = [], [], [], []
         for number, mask in enumerate(self.settings.masks):
             holes = self.holes.regular(number, len(self.validation))
-            known, corners = self.holes.of(holes), self._corners(holes)
-            seen, said = self.holes.observe(to_unit(self.validation), known, holes)
-            made = from_unit(self._complete(seen, said))
-            completed = torch.where(known, self.validation, made)
-            right += [
-                self._says(self.validation, corners, True),
-                self._says(completed, corners, False),
+            known, corners = self.holes.known_map(holes), self._corners(holes)
+            observed, known_map = self.holes.observe(to_unit(self.validation), known, holes)
+            filled = from_unit(self._complete(observed, known_map))
+            completed = torch.where(known, self.validation, filled)
+            accuracies += [
+                self._accuracy(self.validation, corners, True),
+                self._accuracy(completed, corners, False),
             ]
-            every.append(_pictures(completed))
-            where = ~known[:, 0].cpu().numpy()
-            triples = zip(self.validation_faces, every[-1], where, strict=True)
+            faces, hidden = to_pictures(completed), ~known[:, 0].cpu().numpy()
+            completions.append(faces)
+            triples = zip(self.validation_faces, faces, hidden, strict=True)
             scores.append(np.mean([psnr(*triple) for triple in triples if triple[2].any()]))
             log.info("hole PSNR under mask %d, %s: %.2f dB", number, mask["kind"], scores[-1])
-            one = number % len(every[-1])  # another face for every mask
-            filled = torch.where(said > 0, seen, self.average.mean_colour)
-            shown += [self.validation_faces[one], _pictures(from_unit(filled))[one], every[-1][one]]
+            row = number % len(faces)  # another face for every mask
+            inputs = torch.where(known_map > 0, observed, self.average.mean_colour)
+            inputs = to_pictures(from_unit(inputs))
+            shown += [self.validation_faces[row], inputs[row], faces[row]]
         self.discriminators.train()
-        phase, hole_psnr = self.settings.phase(self.epoch), float(np.mean(scores))
-        accuracy = None if phase == RECONSTRUCTION else float(np.mean(right))
+        phase, hole_psnr = phase_of(self.epoch, self.settings), float(np.mean(scores))
+        accuracy = None if phase == RECONSTRUCTION else float(np.mean(accuracies))
         measured = {"phase": phase, "d_accuracy": accuracy, "val_hole_psnr": hole_psnr}
-        measured["val_identity_distance"] = self._validate(every, hole_psnr)
+        measured["val_identity_distance"] = self._validate(completions, hole_psnr)
         return contact_sheet(np.stack(shown), columns=3 * 4), measured
 
-    def _complete(self, seen: Tensor, said: Tensor) -> Tensor:
-        seen = seen.contiguous(memory_format=self.compute.memory_format)
+    def _complete(self, observed: Tensor, known_map: Tensor) -> Tensor:
+        observed = observed.contiguous(memory_format=self.compute.memory_format)
         with self.compute.autocast():
-            return self.average(seen, said)
+            return self.average(observed, known_map)
 
-    def _says(self, faces: Tensor, corners: Tensor, real: bool) -> float:
-        """The share of `faces`, uint8 [N, 3, size, size], that D rightly calls real, or not."""
+    def _accuracy(self, faces: Tensor, corners: Tensor, real: bool) -> float:
+        """The share of `faces`, uint8 [N, 3, size, size], that D classifies as what they are."""
         with self.compute.autocast():
             logits = self.discriminators(to_unit(faces), corners)
         return ((logits > 0) == real).float().mean().item()
 
-    def _validate(self, completed: list[np.ndarray], hole_psnr: float) -> float | None:
+    def _validate(self, completions: list[np.ndarray], hole_psnr: float) -> float | None:
         """The identity distance of an epoch that may be kept; keep it if it is the best so far.
 
-        `completed` are the validation faces under every mask; of each face one of them counts.
+        `completions` are the validation faces under every mask; of each face one of them counts.
         """
-        if self.epoch not in self.settings.candidates():
+        if self.epoch not in candidates(self.settings):
             return None
         if self.descriptors is None:
             self.descriptors = self.describe(self.validation_faces[:IDENTITY_FACES])
-        chosen = [completed[row % len(completed)][row] for row in range(len(self.descriptors))]
-        distances = np.linalg.norm(self.describe(np.stack(chosen)) - self.descriptors, axis=1)
+        rows = range(len(self.descriptors))
+        chosen = np.stack([completions[row % len(completions)][row] for row in rows])
+        distances = np.linalg.norm(self.describe(chosen) - self.descriptors, axis=1)
         distance = float(np.mean(distances))
         scores = round(hole_psnr, 6), round(distance, 6)
-        self.best.offer(self.epoch, scores, self._networks())
+        self.best.offer(self.epoch, scores, self._kept_networks())
         return distance
 
-    def _networks(self) -> dict[str, nn.Module]:
+    def _kept_networks(self) -> dict[str, nn.Module]:
         """What is kept, under the names in the file of weights."""
         return {"completion": self.average, "discriminators": self.discriminators}
 
     def finish(self, events: Path) -> Trained:
-        """Put the kept epoch's networks in place and judge the training."""
-        history = pd.DataFrame(self.history, columns=COLUMNS)
-        warnings = completion_health(history)
-        for warning in warnings:
-            log.warning("%s", warning)
-        epoch = self.best.epoch
-        self.best.put_into(self._networks())
+        """Restore the networks of the kept epoch and judge the training."""
+        history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
+        self.best.restore(self._kept_networks())
         log.info("epoch %d completes the validation faces best and is kept", epoch)
-        return Trained(
-            {name: network.eval() for name, network in self._networks().items()},
-            history.assign(kept=(history["epoch"] == epoch).astype(int)),
-            self.sheets,
-            epoch,
-            str(self.compute),
-            self.images,
+        return self.result(
             events,
-            warnings,
+            networks={name: network.eval() for name, network in self._kept_networks().items()},
+            history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
+            epoch=epoch,
+            facts={"warnings": health(history)},
         )
 
 
@@ -349,14 +294,14 @@ def optimizer(network: nn.Module, kind: str, lr: float | None) -> torch.optim.Op
     return torch.optim.Adadelta(network.parameters(), lr, ADADELTA_RHO)
 
 
-def reconstruction_loss(kind: str, faces: Tensor, made: Tensor, known: Tensor) -> Tensor:
-    """How far `made` is from `faces` in the holes: the mean over each hole, then over the faces.
+def reconstruction_loss(kind: str, faces: Tensor, filled: Tensor, known: Tensor) -> Tensor:
+    """The error of `filled` against `faces`: the mean over each hole, then over the faces.
 
     `l2` is the squared difference (Iizuka et al. 2017, equation 2, which sums over the hole),
-    `l1` the absolute one, both of colours in [0, 1], as there. `faces` and `made` are
+    `l1` the absolute one, both of colours in [0, 1], as there. `faces` and `filled` are
     [N, 3, size, size] in [-1, 1], `known` is bool [N, 1, size, size].
     """
-    difference = (made - faces) / 2 * ~known
+    difference = (filled - faces) / 2 * ~known
     errors = difference.square() if kind == "l2" else difference.abs()
     hidden = 3 * (~known).sum((1, 2, 3)).clamp(min=1)
     return (errors.sum((1, 2, 3)) / hidden).mean()
@@ -369,8 +314,3 @@ def _mean_colour(faces: np.ndarray) -> Tensor:
         total += faces[start : start + 4096].sum((0, 1, 2), dtype=np.int64)
     mean = total / (len(faces) * faces.shape[1] * faces.shape[2])
     return torch.from_numpy(mean / 127.5 - 1).float()[:, None, None]
-
-
-def _pictures(faces: Tensor) -> np.ndarray:
-    """uint8 [N, 3, size, size] -> [N, size, size, 3] to look at."""
-    return faces.permute(0, 2, 3, 1).cpu().numpy()

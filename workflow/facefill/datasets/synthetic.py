@@ -1,0 +1,36 @@
+"""Photos rendered by facefill itself: needs no internet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from facefill.core.errors import FacefillError
+from facefill.datasets import Dataset
+from facefill.kinds import Config, declare, setting
+
+
+@declare
+class Synthetic(Dataset):
+    """Renders photos of people who do not exist."""
+
+    faces: int = setting(2500, minimum=1, doc="photos to render")
+    people: int = setting(800, minimum=1, doc="different persons among them")
+    seed: int = setting(0, minimum=0, doc="another seed, other people")
+
+    rule: ClassVar[str] = "render"
+    parallel: ClassVar[bool] = True
+    extra: ClassVar[dict[str, str]] = {"truth": "truth.csv"}
+    example: ClassVar[Config] = {"faces": 3, "people": 2}
+
+    def check(self, key: str, config: Config) -> None:
+        if self.people > self.faces:
+            raise FacefillError(
+                f"config: {key}.people is {self.people}, expected at most as many as its faces "
+                f"({self.faces})"
+            )
+
+    def make_raw(self, raw: Path, *, extra: dict[str, Path], cache: Path, threads: int) -> int:
+        from facefill.render.dataset import render_dataset
+
+        return render_dataset(raw, extra["truth"], self.faces, self.people, self.seed, threads)

@@ -1,0 +1,275 @@
+"""Search for the z whose generated face continues the known pixels (Yeh et al. 2017)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from facefill.core.errors import FacefillError
+from facefill.kinds import Config, declare, kind_of, make, reference, setting
+from facefill.methods import BATCH, Blend, Method
+
+if TYPE_CHECKING:
+    from facefill.complete import Completed, Task
+
+FORWARD_AND_BACKWARD = 3  # work of a step, in units of a forward pass: a gradient costs two
+
+
+@declare
+class Latent(Method):
+    """Searches the input of a generator for every face."""
+
+    model: str = reference("models", "generator", doc="which of `models` generates")
+    steps: int = setting(200, minimum=1, doc="optimiser steps on z; of hmc trajectories")
+    optimizer: Literal["adam", "momentum", "hmc"] = setting(
+        "adam", doc="Adam, Nesterov's momentum (Amos's text) or Hamiltonian Monte Carlo"
+    )
+    lr: float = setting(
+        0.05, exclusiveMinimum=0, doc="learning rate of adam and momentum, at its peak"
+    )
+    schedule: Literal["constant", "cosine"] = setting(
+        "cosine", doc="the rate stays, or is warmed up and then decayed along a cosine"
+    )
+    beta1: float = setting(
+        0.9, minimum=0, exclusiveMaximum=1, doc="adam's decay of the mean gradient"
+    )
+    beta2: float = setting(
+        0.999, minimum=0, exclusiveMaximum=1, doc="adam's decay of the mean squared gradient"
+    )
+    epsilon: float = setting(1.0e-8, exclusiveMinimum=0, doc="keeps adam from dividing by 0")
+    momentum: float = setting(
+        0.9,
+        minimum=0,
+        exclusiveMaximum=1,
+        doc="share of its velocity that momentum keeps per step",
+    )
+    contextual: Literal["weighted", "plain"] = setting(
+        "weighted", doc="loss on known pixels, weighted by Yeh's window or all alike"
+    )
+    window: int = setting(7, minimum=3, maximum=63, doc="side of Yeh's window in pixels; odd")
+    norm: Literal["l1", "l2"] = setting(
+        "l1", doc="contextual loss by absolute or squared differences"
+    )
+    prior: float = setting(
+        0.003,
+        minimum=0,
+        doc="weight of the prior loss, D's verdict on the face; with 0 D is not asked",
+    )
+    prior_loss: Literal["minimax", "non_saturating"] = setting(
+        "minimax", doc="log(1 - D(G(z))) as Yeh, or -log D(G(z)) as Amos"
+    )
+    z_prior: float = setting(
+        0,
+        minimum=0,
+        doc="weight of |z|^2 / 2, which keeps z where the normal prior has its mass",
+    )
+    encoder: str | None = reference(
+        "models", "encoder", None, doc="which of `models`, of kind encoder, predicts z; null = none"
+    )
+    anchor: float = setting(
+        0,
+        minimum=0,
+        doc="weight of half the squared distance of z from the encoder's prediction",
+    )
+    features: int = setting(
+        0,
+        minimum=0,
+        doc="side of the generator's feature map that is searched beside z; 0 = z alone",
+    )
+    features_prior: float = setting(
+        1,
+        minimum=0,
+        doc="weight of half the squared distance of that map's changes from the encoder's, or from "
+        "none",
+    )
+    target: str | None = reference(
+        "methods",
+        default=None,
+        doc="another of `methods`, not of kind latent, to whose completions the hole is drawn; "
+        "null = none",
+    )
+    target_weight: float = setting(
+        0,
+        minimum=0,
+        doc="weight of the absolute difference from those, summed over the hole",
+    )
+    bounds: Literal["auto", "none", "clip", "stochastic_clip", "tanh"] = setting(
+        "auto",
+        doc="how z stays within the prior's cube; auto = clip for a uniform prior, none for a "
+        "normal one",
+    )
+    start: Literal["random", "mean", "encoder"] = setting(
+        "random",
+        doc="the first z, drawn from the prior, its mean, or predicted by the encoder (further "
+        "searches of a face around that)",
+    )
+    restarts: int = setting(
+        1,
+        minimum=1,
+        maximum=64,
+        doc="searches per face from different z; the worse half is given up again and again",
+    )
+    samples: int = setting(
+        1,
+        minimum=1,
+        maximum=64,
+        doc="different completions per face; the first one is measured",
+    )
+    patience: int = setting(
+        0,
+        minimum=0,
+        doc="steps without 0.1 % of progress that end a face's search early; 0 = never",
+    )
+    keep: Literal["best", "last"] = setting(
+        "best", doc="which z of the search completes, that of least loss or the last"
+    )
+    picture_every: int = setting(10, minimum=1, doc="steps between the pictures of progress.gif")
+    blend: Blend = setting(
+        "poisson",
+        doc="how the face is laid into the hole - exact Poisson blending, as it is, or OpenCV's "
+        "seamlessClone",
+    )
+    hmc_beta: float = setting(0.2, exclusiveMinimum=0, doc="hmc's inverse temperature")
+    hmc_epsilon: float = setting(0.001, exclusiveMinimum=0, doc="length of hmc's leapfrog steps")
+    hmc_leapfrog: int = setting(100, minimum=1, doc="leapfrog steps of a trajectory")
+    hmc_anneal: float = setting(
+        1,
+        exclusiveMinimum=0,
+        maximum=1.1,
+        doc="hmc_beta is multiplied by this after each trajectory",
+    )
+
+    extra: ClassVar[tuple[str, ...]] = ("progress", "search", "z", "samples")
+    example: ClassVar[Config] = {"model": "model", "steps": 12, "hmc_leapfrog": 3}
+
+    def complete(self, task: Task) -> Completed:
+        import numpy as np
+
+        from facefill.complete import Completed
+        from facefill.core.blend import blend
+        from facefill.methods.latent.search import search
+
+        found = search(self, task, task.watched)
+        samples = np.stack(
+            [
+                blend(self.blend, task.observed, task.masks.known, sample)
+                for sample in found.samples.swapaxes(0, 1)
+            ],
+            axis=1,
+        )
+        return Completed(
+            faces=samples[:, 0],
+            samples=samples,
+            z=found.z,
+            search=found.losses,
+            progress=found.frames,
+            course=found.course,
+        )
+
+    def work(self, config: Config) -> float:
+        model, size = make("models", config["models"][self.model]), config["align"]["size"]
+        judged = model.discriminator_work(size) if self.prior else 0
+        return FORWARD_AND_BACKWARD * BATCH * (model.generator_work(size) + judged)
+
+    def check(self, key: str, config: Config) -> None:
+        if self.window % 2 == 0:
+            raise FacefillError(
+                f"config: {key}.window is {self.window}, expected an odd number of pixels so that "
+                "the window has a middle"
+            )
+        searches = self.restarts * self.samples
+        if self.start == "mean" and searches > 1 and self.optimizer != "hmc":
+            raise FacefillError(
+                f"config: {key}.start is 'mean', so that its {searches} searches per face would be "
+                "one and the same; set start to random, or restarts and samples to 1"
+            )
+        halvings = math.ceil(math.log2(self.restarts))
+        if halvings >= self.steps:
+            raise FacefillError(
+                f"config: {key}.restarts is {self.restarts}, too many to be halved {halvings} "
+                f"times within {self.steps} steps; lower it or raise steps"
+            )
+        if self.prior and config["models"][self.model].get("loss") == "lsgan":
+            raise FacefillError(
+                f"config: {key}.prior is {self.prior}, but the model {self.model!r} was trained "
+                "with the loss lsgan, whose verdicts are no logits; set prior to 0"
+            )
+        self._check_target(key, config)
+        self._check_encoder(key, config)
+
+    def _check_target(self, key: str, config: Config) -> None:
+        if (self.target is None) != (self.target_weight == 0):
+            raise FacefillError(
+                f"config: {key}.target_weight is {self.target_weight}, but {key}.target is "
+                f"{self.target!r}; set both, or target to null and the weight to 0"
+            )
+        if self.target and "search" in kind_of("methods", config["methods"][self.target]).extra:
+            raise FacefillError(
+                f"config: {key}.target is {self.target!r}, which searches itself; name a method of "
+                "another kind"
+            )
+
+    def _check_encoder(self, key: str, config: Config) -> None:
+        """Refuse settings that need an encoder, without one, and an encoder that has no effect."""
+        if self.encoder is None:
+            needed = {"start": self.start == "encoder", "anchor": self.anchor != 0}
+            for name, instead in (("start", "random"), ("anchor", 0)):
+                if needed[name]:
+                    raise FacefillError(
+                        f"config: {key}.{name} is {getattr(self, name)!r}, but the method has no "
+                        f"encoder; name one under {key}.encoder, or set {name} to {instead}"
+                    )
+            return
+        predicts_features = config["models"][self.encoder]["features"]
+        if self.start != "encoder" and not self.anchor and not predicts_features:
+            raise FacefillError(
+                f"config: {key}.encoder is {self.encoder!r}, but the search neither starts at its "
+                "prediction nor is held near it; set start to encoder, anchor above 0, or encoder "
+                "to null"
+            )
+
+    def check_used(self, key: str, config: Config) -> None:
+        super().check_used(key, config)
+        size = config["align"]["size"]
+        sides = [4 << step for step in range(16) if 4 << step < size]
+        if self.features not in (0, *sides):
+            raise FacefillError(
+                f"config: {key}.features is {self.features}, expected 0 or the side of a feature "
+                f"map of a generator for {size} pixels: {', '.join(map(str, sides))}"
+            )
+        self._check_target_used(key, config)
+        if self.encoder is not None:
+            self._check_encoder_used(key, config["models"][self.encoder])
+
+    def _check_target_used(self, key: str, config: Config) -> None:
+        """Refuse a target whose method lacks faces or masks of this one."""
+        if self.target is None:
+            return
+        name, compare = key.partition(".")[2], config["compare"]
+        target = config["methods"][self.target]
+        faces, target_faces = (n or compare["faces"] for n in (self.faces, target["faces"]))
+        if faces > target_faces:
+            raise FacefillError(
+                f"config: {key}.target is {self.target!r}, which completes {target_faces} faces, "
+                f"but {name} completes {faces}; set methods.{self.target}.faces to that"
+            )
+        masks, target_masks = (m or compare["masks"] for m in (self.masks, target["masks"]))
+        lacking = [mask for mask in masks if mask in compare["masks"] and mask not in target_masks]
+        if lacking:
+            raise FacefillError(
+                f"config: methods.{self.target}.masks lacks {lacking[0]!r}, under which {name} "
+                "completes, whose target it is; add it"
+            )
+
+    def _check_encoder_used(self, key: str, encoder: Config) -> None:
+        """Refuse an encoder that predicts for another model, or another feature map."""
+        if encoder["generator"] != self.model:
+            raise FacefillError(
+                f"config: {key}.encoder is {self.encoder!r}, which predicts for the model "
+                f"{encoder['generator']!r}, not for {self.model!r}; name another one"
+            )
+        if encoder["features"] not in (0, self.features):
+            raise FacefillError(
+                f"config: {key}.features is {self.features}, but its encoder predicts the map of "
+                f"side {encoder['features']}; set it to that"
+            )

@@ -1,0 +1,27 @@
+"""Completion by example: patches of the rest of the face (Wexler 2007, Barnes 2009)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from facefill.kinds import Config, declare, setting
+from facefill.methods import Method
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@declare
+class Patchmatch(Method):
+    """Puts the hole together from patches of the rest of the face."""
+
+    patch: int = setting(7, minimum=3, maximum=9, doc="side of the patches in pixels")
+    iterations: int = setting(6, minimum=1, doc="of search and vote at every scale")
+    seed: int = setting(0, minimum=0, doc="of the random search, the same for every face")
+
+    example: ClassVar[Config] = {"patch": 5, "iterations": 2}
+
+    def fill(self, faces: np.ndarray, known: np.ndarray) -> np.ndarray:
+        from facefill.methods.patchmatch.fill import fill_by_patches
+
+        return fill_by_patches(faces, known, self)

@@ -1,0 +1,27 @@
+"""Mean absolute difference of the hidden pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from facefill.kinds import declare
+from facefill.metrics._hole import HoleMetric
+
+if TYPE_CHECKING:
+    from facefill.measure import FacePair
+
+
+@declare
+class HoleL1(HoleMetric):
+    """Mean absolute difference over the hidden pixels and all channels, in grey levels."""
+
+    heading = "hole L1 [0..255]"
+    better = "lower"
+    decimals = 1
+    place = 30
+    shown = ("page",)
+
+    def measure_hole(self, pair: FacePair) -> float:
+        from facefill.core.likeness import l1
+
+        return l1(pair.original, pair.completed, pair.hole)

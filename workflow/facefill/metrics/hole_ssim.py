@@ -1,0 +1,23 @@
+"""Structural similarity of the hidden pixels (Wang et al. 2004)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from facefill.kinds import declare
+from facefill.metrics._hole import HoleMetric
+
+if TYPE_CHECKING:
+    from facefill.measure import FacePair
+
+
+@declare
+class HoleSsim(HoleMetric):
+    """Mean of the SSIM map, in -1..1, over the hidden pixels and all channels."""
+
+    heading = "hole SSIM"
+    better = "higher"
+    place = 60
+
+    def measure_hole(self, pair: FacePair) -> float:
+        return float(pair.ssim[1][pair.hole].mean())

@@ -1,0 +1,38 @@
+"""How much several completions of one face differ, in the hole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from facefill.kinds import declare
+from facefill.metrics import SetMetric
+
+if TYPE_CHECKING:
+    from facefill.measure import FaceSet
+
+
+@declare
+class SampleSpread(SetMetric):
+    """Root mean squared difference in the hole of two samples of one face, in grey levels.
+
+    Mean over all pairs of samples, then over the faces that have a hole.
+    """
+
+    heading = "spread of samples"
+    better = "higher"
+    decimals = 2
+    note = "grey levels in the hole"
+    place = 30
+    applies = ("samples",)
+
+    def measure(self, sets: FaceSet) -> tuple[float, int]:
+        import numpy as np
+
+        from facefill.core.likeness import mean_distance, mean_of_faces
+
+        spreads = []
+        for samples, hole in zip(sets.samples, sets.holes, strict=True):
+            if hole.any():
+                pixels = samples[:, hole].reshape(len(samples), -1).astype(np.float64)
+                spreads.append(mean_distance(pixels) / np.sqrt(pixels.shape[1]))
+        return mean_of_faces(spreads)

@@ -1,0 +1,27 @@
+"""How much several completions of one face differ, in identity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from facefill.kinds import declare
+from facefill.metrics import SetMetric
+
+if TYPE_CHECKING:
+    from facefill.measure import FaceSet
+
+
+@declare
+class SampleSpreadIdentity(SetMetric):
+    """The mean distance of the descriptors of two samples of one face, then over the faces."""
+
+    heading = "spread of samples"
+    better = "higher"
+    note = "identity distance"
+    place = 40
+    applies = ("samples",)
+
+    def measure(self, sets: FaceSet) -> tuple[float, int]:
+        from facefill.core.likeness import mean_distance, mean_of_faces
+
+        return mean_of_faces([mean_distance(samples) for samples in sets.sample_descriptors])

@@ -1,0 +1,31 @@
+"""One rule per kind of data set that makes raw/: download, render."""
+
+for kind, declared in kinds("datasets").items():
+    if declared.rule is None:
+        continue
+
+    rule:
+        name:
+            declared.rule
+        output:
+            raw=directory("results/{dataset}/raw"),
+            extra=[f"results/{{dataset}}/{file}" for file in declared.extra.values()],
+        log:
+            text=f"results/logs/{{dataset}}/{declared.rule}.log",
+            timing=f"results/logs/{{dataset}}/{declared.rule}.json",
+        benchmark:
+            f"results/benchmarks/{{dataset}}/{declared.rule}.tsv"
+        wildcard_constraints:
+            dataset=any_of(entries_of("datasets", kind)),
+        conda:
+            "../../envs/facefill.yaml"
+        threads: usable_cores() if declared.parallel else 1
+        params:
+            content=lambda wildcards: dataset_of(wildcards).content(),
+            code=code("raw", f"datasets.{kind}"),
+            # What decides the photos is `content`. Params that take `input` trigger nothing, so
+            # another mirror or cache folder is no reason to run again.
+            settings=lambda wildcards, input: config["datasets"][wildcards.dataset],
+            cache=lambda wildcards, input: config["cache"],
+        script:
+            "../scripts/raw.py"

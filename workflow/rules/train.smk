@@ -1,0 +1,66 @@
+"""One rule per kind of model: train one model on the train split."""
+
+for kind in kinds("models"):
+
+    rule:
+        name:
+            f"train_{kind}"
+        input:
+            unpack(training_inputs),
+            faces="results/{dataset}/splits/train.npy",
+            table="results/{dataset}/splits/train.csv",
+            validation="results/{dataset}/splits/val.npy",
+            validation_table="results/{dataset}/splits/val.csv",
+        output:
+            # `update` keeps the last good weights until a training has ended well. Settings are
+            # deleted at the start: Snakemake takes what it restores for a result.
+            weights=update("results/{dataset}/models/{model}/weights.safetensors"),
+            settings="results/{dataset}/models/{model}/settings.json",
+            history="results/{dataset}/models/{model}/history.csv",
+            losses=report(
+                "results/{dataset}/models/{model}/losses.png",
+                caption="../report/losses.rst",
+                category="Models",
+                subcategory="{model}",
+                labels={"model": "{model}", "what": "losses"},
+            ),
+            samples=report(
+                "results/{dataset}/models/{model}/samples.png",
+                caption="../report/samples.rst",
+                category="Models",
+                subcategory="{model}",
+                labels={"model": "{model}", "what": "samples"},
+            ),
+            samples_gif="results/{dataset}/models/{model}/samples.gif",
+            events=directory("results/{dataset}/models/{model}/events"),
+        log:
+            text=f"results/logs/{{dataset}}/train_{kind}/{{model}}.log",
+            timing=f"results/logs/{{dataset}}/train_{kind}/{{model}}.json",
+        benchmark:
+            f"results/benchmarks/{{dataset}}/train_{kind}/{{model}}.tsv"
+        wildcard_constraints:
+            model=any_of(entries_of("models", kind)),
+        conda:
+            "../../envs/facefill.yaml"
+        threads: training_threads
+        resources:
+            gpu=GPU_SLOTS,
+        params:
+            settings=lambda wildcards: config["models"][wildcards.model],
+            zoom=config["align"]["zoom"],
+            seed=config["seed"],
+            device=config["device"],
+            code=training_code,
+            # Takes `threads`, and the captions take `input`: neither triggers a rerun.
+            threads=lambda wildcards, threads: asked_threads(
+                f"train_{config['models'][wildcards.model]['kind']}",
+                threads,
+                training_threads(wildcards),
+            ),
+            captions=lambda wildcards, input: kind_of(
+                "models", config["models"][wildcards.model]
+            ).captions,
+            # Unknown to Snakemake, so that a training that was killed finds its checkpoint again.
+            checkpoints="results/{dataset}/checkpoints/{model}",
+        script:
+            "../scripts/train.py"
