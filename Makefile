@@ -13,15 +13,17 @@ PYTEST = python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorde
 test: .venv/installed
 	$(PYTEST) $(ARGS)
 
-# What finds most mistakes in 90 seconds: no run of Snakemake, no long training.
+# Most mistakes, in 90 seconds: no run of Snakemake, no long training.
 test-fast: .venv/installed
 	$(PYTEST) -m "not slow" $(ARGS)
 
+# The style, and whether the generated documents are up to date.
 lint: .venv/installed
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
+	PYTHONPATH=workflow python tools/docs/configuration.py --check
 
 # Kills builds at random moments, 12 in every stage (half an hour on two cores), and
 # writes docs/survival.md.
@@ -44,7 +46,8 @@ bench: .venv/installed
 	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=workflow python tools/bench/search.py
 	PYTHONPATH=workflow python tools/bench/align.py $(PHOTOS)
 
-# The README's table of the configuration, from the schema, and docs/hostile-input.md, by its tests.
+# The generated documents: docs/configuration.md and the schema from what kinds declare, and
+# docs/hostile-input.md by its tests.
 docs: .venv/installed
 	PYTHONPATH=workflow python tools/docs/configuration.py
 	python -m pytest tests/hostile --write-docs

@@ -27,7 +27,7 @@ def test_its_settings_are_documented_and_its_example_is_valid(table, kind):
     given = {k: v for k, v in settings(table, kind).items() if k != "kind"}
     lacking = set(known.get("required", [])) - set(given)
     if not lacking:
-        Draft202012Validator(known).validate(given)
+        Draft202012Validator(known | {"$defs": schema()["$defs"]}).validate(given)
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -217,4 +217,4 @@ def test_a_new_measure_is_in_the_whole_report(new, tmp_path):
         command="snakemake",
     )
     text = (tmp_path / "page.md").read_text()
-    assert text.count("new of the face") == 2 and "7.000 (N = 7)" in text
+    assert text.count("new of the face") == 3 and "7.000 (N = 7)" in text

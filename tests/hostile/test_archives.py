@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from archives import entry, everything, repeated, tar_of, tree, zip_of
+from facefill.core.errors import FacefillError
 from facefill.download import download
 from facefill.download import fetch as fetch_module
-from facefill.core.errors import FacefillError
 from project import Project, names
 from server import (
     HTML,

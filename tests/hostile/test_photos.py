@@ -24,10 +24,10 @@ from PIL import Image, PngImagePlugin
 from facefill.align import Aligner, Outcome, align_shard
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
-from facefill.flatten import flatten
 from facefill.core.images import MAX_SCANS, decode_photo
-from facefill.index import index_photos
 from facefill.core.photos import MAX_BYTES, digest, find_photos, photo_sha256
+from facefill.flatten import flatten
+from facefill.index import index_photos
 from facefill.render import render_photo
 from project import Project, as_nobody, names, three_photos, without_privileges
 

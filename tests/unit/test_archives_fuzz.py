@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archives import entry, everything, tar_of, zip_of
-from facefill.download.extract import extract
 from facefill.core.errors import FacefillError
+from facefill.download.extract import extract
 
 pytestmark = pytest.mark.slow
 

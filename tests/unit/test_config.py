@@ -75,7 +75,7 @@ def with_mask(**settings) -> dict:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"kind": "grit"}, "masks.new.kind is 'grit', expected one of center, random, half, full"),
+        ({"kind": "grit"}, "masks.new.kind is 'grit', expected one of box, center, file"),
         ({"kind": "half", "side": "up"}, "masks.new.side is 'up', expected one of left, right"),
         ({"kind": "full", "scale": 1}, "masks.new.scale is not a known key; known keys: kind"),
         ({"kind": "random", "hidden": 1}, "masks.new.hidden is 1.0, expected less than 1"),
@@ -464,7 +464,7 @@ DOES_NOT_FIT = {
     ),
     "an unknown kind of mask to learn from": (
         {"models.encoder.masks": [{"kind": "centre"}]},
-        "models.encoder.masks.0.kind is 'centre', expected one of center",
+        "models.encoder.masks.0.kind is 'centre', expected one of box, center",
     ),
     "an unknown key of a mask to learn from": (
         {"models.encoder.masks": [{"kind": "grid", "scale": 2}]},
@@ -580,7 +580,7 @@ DOES_NOT_FIT = {
     ),
     "a kind that nearly exists": (
         {"methods.patchmatch.kind": "patch_match"},
-        "methods.patchmatch.kind is 'patch_match', expected one of latent, feedforward, telea",
+        "methods.patchmatch.kind is 'patch_match', expected one of biharmonic, feedforward",
     ),
     "a feedforward method that names a dcgan": (
         {"methods.glcic.model": "dcgan"},

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from facefill.train.run import Run
 from test_complete import one_thread  # noqa: F401
 
 from facefill.core import device
 from facefill.core.tensors import random_stream
-from facefill.train.run import Run
 
 # ruff: noqa: F811
 

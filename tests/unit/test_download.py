@@ -22,10 +22,10 @@ from types import SimpleNamespace
 import pytest
 
 from archives import entry, repeated, tar_of, tree, zip_of
+from facefill.core.errors import FacefillError
 from facefill.download import download
 from facefill.download import extract as extract_module
 from facefill.download import fetch as fetch_module
-from facefill.core.errors import FacefillError
 from server import (
     FORM,
     HTML,

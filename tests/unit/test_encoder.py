@@ -11,15 +11,15 @@ from test_train import interrupted
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
 from facefill.core.masking import make_masks
-from facefill.models.encoder import training as encoder
-from facefill.train import weights
-from facefill.models.encoder.training import Settings, train
-from facefill.models.encoder.network import Encoder
-from facefill.train.holes import Holes, recalibrate
-from facefill.models.dcgan.networks import Discriminator, Generator, feature_channels
-from facefill.core.tensors import from_unit, random_stream, to_unit
 from facefill.core.observed import observed_by_network
+from facefill.core.tensors import from_unit, random_stream, to_unit
+from facefill.models.dcgan.networks import Discriminator, Generator, feature_channels
 from facefill.models.dcgan.trained import load_dcgan
+from facefill.models.encoder import training as encoder
+from facefill.models.encoder.network import Encoder
+from facefill.models.encoder.training import Settings, train
+from facefill.train import weights
+from facefill.train.holes import Holes, recalibrate
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -5,7 +5,14 @@ import os
 import pytest
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import atomic, atomic_folder, copy_folder, read_table, sha256_path, write_bytes
+from facefill.core.files import (
+    atomic,
+    atomic_folder,
+    copy_folder,
+    read_table,
+    sha256_path,
+    write_bytes,
+)
 
 
 def listing(folder):

@@ -14,9 +14,9 @@ from PIL import Image
 from facefill.align import COLUMNS, GEOMETRY_COLUMNS, member
 from facefill.core.errors import FacefillError
 from facefill.core.files import add_to_zip, csv_rows, sha256_bytes
-from facefill.flatten import MANIFEST_COLUMNS, face_names, flatten
 from facefill.core.images import png_bytes
 from facefill.core.photos import shard_of
+from facefill.flatten import MANIFEST_COLUMNS, face_names, flatten
 
 # Names
 

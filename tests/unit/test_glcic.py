@@ -16,14 +16,14 @@ from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
 from facefill.core.likeness import psnr
 from facefill.core.masking import make_masks
-from facefill.models.glcic import training as glcic
-from facefill.train import holes
-from facefill.models.glcic.training import Settings, optimizer, reconstruction_loss, train
-from facefill.models.dcgan.health import completion_health
-from facefill.core.tensors import from_unit, to_unit
 from facefill.core.observed import observed_by_network
-from facefill.train.pictures import write_completion_losses
+from facefill.core.tensors import from_unit, to_unit
+from facefill.models.dcgan.health import completion_health
 from facefill.models.dcgan.validation import CHECKS
+from facefill.models.glcic import training as glcic
+from facefill.models.glcic.training import Settings, optimizer, reconstruction_loss, train
+from facefill.train import holes
+from facefill.train.pictures import write_completion_losses
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "short_validation")]
 

@@ -7,7 +7,13 @@ from torch import nn
 
 from facefill.core import device
 from facefill.core.masking import make_masks
-from facefill.models.glcic.networks import CompletionNetwork, Discriminators, dilations, patch_corners, patches_at
+from facefill.models.glcic.networks import (
+    CompletionNetwork,
+    Discriminators,
+    dilations,
+    patch_corners,
+    patches_at,
+)
 from facefill.train.holes import VARIANTS, Holes
 
 pytestmark = pytest.mark.usefixtures("one_thread")

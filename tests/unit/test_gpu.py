@@ -12,9 +12,9 @@ import test_glcic
 import test_train
 import torch
 
+from facefill.core.masking import make_masks, observe
 from facefill.methods.latent import loss
 from facefill.methods.latent.search import search
-from facefill.core.masking import make_masks, observe
 from facefill.models.dcgan import training as dcgan
 from facefill.models.encoder import training as encoder
 from facefill.models.glcic import training as glcic

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facefill.core.images import TooLargeImage, UnreadableImage, contact_sheet, decode_photo, png_bytes
+from facefill.core.images import (
+    TooLargeImage,
+    UnreadableImage,
+    contact_sheet,
+    decode_photo,
+    png_bytes,
+)
 
 LIMIT = 10_000_000
 

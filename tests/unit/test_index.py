@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_table, write_table
-from facefill.index import index_photos, strip_common_folder
 from facefill.core.photos import cached_digests, digest
+from facefill.index import index_photos, strip_common_folder
 
 SCRIPT = Path(__file__).parents[2] / "workflow/scripts/index.py"
 COLUMNS = ["source", "identity", "bytes", "sha256"]

@@ -5,31 +5,32 @@ import sys
 
 import pytest
 
+from contract.examples import example, settings
 from facefill.core import machine
-from facefill import work
-from facefill.methods import feedforward
-from facefill.methods.latent import search as latent
+from facefill.kinds import make
+from facefill.methods import BATCH
 
 MODELS = {
-    "small": {
-        "kind": "dcgan",
-        "batch": 16,
-        "generator_filters": 32,
-        "discriminator_filters": 16,
-        "kernel": 4,
-        "generator_steps": 1,
-    },
-    "encoder": {"kind": "encoder", "generator": "small", "batch": 32, "filters": 32},
-    "glcic": {"kind": "glcic", "batch": 32, "width": 1, "discriminator_width": 1},
+    "small": settings("models", "dcgan", batch=16, generator_filters=32, discriminator_filters=16),
+    "large": settings(
+        "models", "dcgan", batch=128, generator_filters=64, discriminator_filters=64
+    ),
+    "encoder": settings("models", "encoder", generator="small", batch=32, filters=32),
+    "glcic": settings("models", "glcic", batch=32, width=1, discriminator_width=1),
 }
-MODELS["large"] = {
-    **MODELS["small"], "batch": 128, "generator_filters": 64, "discriminator_filters": 64,
-}  # fmt: skip
-LATENT = {"kind": "latent", "prior": 0.0}
+
+
+def config(size: int) -> dict:
+    return {"models": MODELS, "align": {"size": size}}
+
+
+def step_of(kind: str, size: int = 64, **changes) -> float:
+    """Multiply-accumulates of a step of a method."""
+    return example("methods", kind, **changes).work(config(size))
 
 
 def threads(model: str, cores: int) -> int:
-    return machine.worthwhile_threads(work.of_training(MODELS[model], MODELS, 64), cores)
+    return machine.worthwhile_threads(make("models", MODELS[model]).work(config(64)), cores)
 
 
 @pytest.mark.parametrize(
@@ -48,21 +49,16 @@ def test_the_estimate_is_that_of_the_layers():
     """The generator of 32 filters for 64 pixels, its layers one by one; a step is three passes."""
     layers = [(256, 128, 4), (128, 64, 8), (64, 32, 16), (32, 3, 32)]  # from, to, side before
     generator = sum(wide * narrow * 16 * side**2 for wide, narrow, side in layers)
-    step = work.of_completion({**LATENT, "model": "small"}, MODELS, 64)
+    step = step_of("latent", model="small", prior=0)
     assert step == 3 * 64 * generator
 
 
 def test_a_judged_search_and_a_larger_face_cost_more():
-    search = {**LATENT, "model": "small"}
-    plain = work.of_completion(search, MODELS, 64)
-    assert work.of_completion({**search, "prior": 0.1}, MODELS, 64) > plain
-    assert work.of_completion(search, MODELS, 128) > 4 * plain
-    one_pass = work.of_completion({"kind": "feedforward", "model": "glcic"}, MODELS, 64)
-    assert 1e9 < one_pass / work.SEARCH_BATCH < 3e9  # 2 GMAC per face, published widths
-
-
-def test_the_batch_is_that_of_the_completions():
-    assert work.SEARCH_BATCH == latent.BATCH == feedforward.BATCH
+    plain = step_of("latent", model="small", prior=0)
+    assert step_of("latent", model="small", prior=0.1) > plain
+    assert step_of("latent", 128, model="small", prior=0) > 4 * plain
+    one_pass = step_of("feedforward", model="glcic")
+    assert 1e9 < one_pass / BATCH < 3e9  # 2 GMAC per face, published widths
 
 
 @pytest.fixture

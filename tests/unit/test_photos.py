@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from facefill.core import photos
 from facefill.core.errors import FacefillError
-from facefill.core.photos import MAX_BYTES, Photo, cached_digests, digest, find_photos, open_photo, photo_sha256, shard_of
+from facefill.core.photos import (
+    MAX_BYTES,
+    Photo,
+    cached_digests,
+    digest,
+    find_photos,
+    open_photo,
+    photo_sha256,
+    shard_of,
+)
 from project import as_nobody
 
 sources = st.text(st.characters(blacklist_characters="\0", codec="utf-8"), min_size=1)

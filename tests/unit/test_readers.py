@@ -24,15 +24,14 @@ from facefill.align import COLUMNS, GEOMETRY_COLUMNS, member
 from facefill.config import load
 from facefill.core.errors import FacefillError
 from facefill.core.files import add_to_zip, csv_rows, read_table, write_table
-from facefill.flatten import MANIFEST_COLUMNS, flatten
 from facefill.core.images import TooLargeImage, UnreadableImage, decode_photo, png_bytes
-from facefill.index import identities_from_table, index_photos
 from facefill.core.photos import Photo
+from facefill.flatten import MANIFEST_COLUMNS, flatten
+from facefill.index import identities_from_table, index_photos
 from project import ROOT
 
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-COMPLETE = load(CONFIG, SCHEMA)
+COMPLETE = load(CONFIG)
 
 # The same examples every time: a test that fails only now and then helps nobody.
 quick = settings(
@@ -303,9 +302,9 @@ def complete_or_refused(config) -> None:
     before = copy.deepcopy(config)
     try:
         with one_line():
-            complete = load(config, SCHEMA)
+            complete = load(config)
             assert complete.keys() == COMPLETE.keys()
-            again = load(complete, SCHEMA)
+            again = load(complete)
             assert repr(again) == repr(complete)
             assert again["compare"]["masks"] and again["datasets"][again["dataset"]]["kind"]
     finally:
@@ -335,7 +334,7 @@ def test_every_value_may_come_as_text():
                 table = table[parent]
             if not isinstance(table[key], str):
                 table[key] = json.dumps(table[key])
-        assert repr(load(config, SCHEMA)) == repr(COMPLETE)
+        assert repr(load(config)) == repr(COMPLETE)
 
 
 # -- image headers -----------------------------------------------------------------------------

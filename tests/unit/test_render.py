@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from facefill.core.template import TEMPLATE
 from facefill.render import photo_name, plan_photos, render_photo
 from facefill.render.dataset import render_dataset
-from facefill.core.template import TEMPLATE
 
 PHOTOS = [(person, shot) for person in range(5) for shot in range(3)]
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import csv_rows, sha256_bytes
-from facefill.flatten import MANIFEST_COLUMNS
 from facefill.core.images import png_bytes
+from facefill.flatten import MANIFEST_COLUMNS
 from facefill.split import SPLITS, assign, choose, split
 
 

@@ -14,14 +14,20 @@ from torch import nn
 from facefill.core import device
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
-from facefill.train import checkpoint, weights
-from facefill.models.dcgan import training as dcgan
-from facefill.models.dcgan.training import Settings, train
-from facefill.models.dcgan.health import health
-from facefill.models.dcgan.networks import Antialias, Discriminator, Generator, feature_channels, feature_sides
 from facefill.core.tensors import from_unit, sample_z, to_unit
-from facefill.train.pictures import write_samples
+from facefill.models.dcgan import training as dcgan
+from facefill.models.dcgan.health import health
+from facefill.models.dcgan.networks import (
+    Antialias,
+    Discriminator,
+    Generator,
+    feature_channels,
+    feature_sides,
+)
+from facefill.models.dcgan.training import Settings, train
 from facefill.models.dcgan.validation import CHECKS
+from facefill.train import checkpoint, weights
+from facefill.train.pictures import write_samples
 from trap import Trap
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "short_recalibration")]

@@ -6,9 +6,9 @@ import torch
 from test_complete import faces, one_thread  # noqa: F401
 
 from facefill.core import device
+from facefill.core.tensors import from_unit, to_unit
 from facefill.models.dcgan import validation
 from facefill.models.dcgan.networks import Generator
-from facefill.core.tensors import from_unit, to_unit
 from facefill.models.dcgan.validation import Validation
 from facefill.train.best import best_epoch, checked_epochs
 

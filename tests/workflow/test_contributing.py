@@ -62,7 +62,7 @@ def copy(tmp_path_factory) -> Project:
 def test_they_keep_to_their_contracts(copy):
     """The contract tests, none of which names them, find every one and pass."""
     chosen = " or ".join(KINDS.values())
-    options = ["-v", "-p", "no:cacheprovider", "-p", "no:randomly", "tests/contract", "-k", chosen]
+    options = ["-v", "-p", "no:cacheprovider", "tests/contract", "-k", chosen]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options], cwd=copy.folder, capture_output=True, text=True
     )

@@ -7,11 +7,13 @@ import pytest
 import yaml
 
 from facefill.config import load
+from facefill.kinds import kinds
+from facefill.methods import EXTRA
+from facefill.settings import schema
 from project import ROOT
 
-SCHEMA_FILE = ROOT / "workflow" / "schemas" / "config.schema.yaml"
-SCHEMA = yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
-CONFIG = load(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")), SCHEMA_FILE)
+SCHEMA = schema()
+CONFIG = load(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
 NAMED = {"datasets": "dataset_", "models": "model_", "methods": "method_", "masks": "mask_"}
 
 # In a table the first two columns speak of the original. In a column that is headed "ours" every
@@ -99,9 +101,17 @@ def wrong_key(parts: list[str], value: str | None) -> str:
 def is_written(path: str) -> bool:
     """Whether a rule writes this file, or a folder that holds it."""
     rules = "\n".join(file.read_text() for file in (ROOT / "workflow" / "rules").glob("*.smk"))
-    sections = re.findall(r"^    (?:output|log|benchmark):\n((?: {8}.*\n)+)", rules, re.MULTILINE)
-    files = re.findall(r'"(results/[^"]+)"', "".join(sections))
-    folders = re.findall(r'directory\(\s*"([^"]+)"', "".join(sections))
+    section = r"^( +)(?:output|log|benchmark):\n((?:\1    .*\n)+)"
+    sections = "".join(text for _, text in re.findall(section, rules, re.MULTILINE))
+    # In a loop over kinds the path is an f-string.
+    files = [
+        file.replace("{{", "{").replace("}}", "}")
+        for file in re.findall(r'"(results/[^"]+)"', sections)
+    ]
+    completions = "results/{dataset}/completions/{mask}/{method}/"
+    files += [f"{completions}{name}" for name in EXTRA.values()]
+    files += [f.replace("{kind}", k) for f in files for k in [*kinds("models"), *kinds("methods")]]
+    folders = re.findall(r'directory\(\s*"([^"]+)"', sections)
     return path in files or any(path.startswith(f"{folder}/") for folder in folders)
 
 

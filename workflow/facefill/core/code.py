@@ -27,8 +27,8 @@ PLUMBING = {
 LOGGERS = {"bar", "log", "logger", "logging", "print", "warnings"}
 # What a kind says about itself without changing what it computes.
 WORDS = {"captions", "doc", "example", "remedy"}
-CHECKS = {"check", "check_used", "check_size", "extent", "work"}
-PRESENTATION = {"better", "decimals", "factor", "heading", "note", "shown"}
+CHECKS = ("check", "_check", "extent", "work", "remark")  # how such names begin
+PRESENTATION = {"better", "decimals", "explanation", "factor", "heading", "note", "shown"}
 MODULE = ""  # the name under which a module's statements are kept that define nothing
 VERSION = 1  # of the cache's format
 
@@ -219,7 +219,7 @@ class _Stripped(ast.NodeTransformer):
     def _is_said(self, statement: ast.stmt) -> bool:
         """Whether a statement of a class only says something about it."""
         if isinstance(statement, ast.FunctionDef):
-            return statement.name in CHECKS
+            return statement.name.startswith(CHECKS)
         return bool(set(_defined(statement)) & self._ignored)
 
     def visit_If(self, node: ast.If) -> ast.AST:

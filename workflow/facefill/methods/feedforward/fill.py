@@ -6,7 +6,7 @@ import torch
 from facefill.complete import Task
 from facefill.core.batches import batches, network_inputs
 from facefill.core.progress import progress
-from facefill.core.tensors import from_unit
+from facefill.core.tensors import from_unit, to_pictures
 from facefill.kinds import kinds
 from facefill.methods import BATCH
 from facefill.train.weights import load_settings
@@ -36,6 +36,6 @@ def complete_faces(task: Task, mirror: bool) -> np.ndarray:
             if mirror:
                 mirrored = network(*(part.flip(3) for part in batch)).float()
                 faces = (faces + mirrored.flip(3)) / 2
-            completed.append(from_unit(faces[:count]).permute(0, 2, 3, 1).cpu().numpy())
+            completed.append(to_pictures(from_unit(faces[:count])))
             bar.update(count)
     return np.concatenate(completed)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from facefill.core.errors import FacefillError
 from facefill.kinds import Config, declare, kind_of, make, reference, setting
 from facefill.methods import BATCH, Blend, Method
+from facefill.models import FORWARD_AND_BACKWARD
 
 if TYPE_CHECKING:
     from facefill.complete import Completed, Task
-
-FORWARD_AND_BACKWARD = 3  # work of a step, in units of a forward pass: a gradient costs two
 
 
 @declare

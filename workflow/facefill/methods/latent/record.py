@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from facefill.core.tensors import from_unit
+from facefill.core.tensors import from_unit, to_pictures
 from facefill.methods.latent import Latent
 from facefill.methods.latent.loss import Evaluation
 
@@ -102,4 +102,4 @@ class Record:
 
 def to_pixels(faces: Tensor) -> np.ndarray:
     """Float [N, 3, size, size] in [-1, 1] -> uint8 [N, size, size, 3]."""
-    return from_unit(faces.detach()).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return to_pictures(from_unit(faces.detach()))
