@@ -15,7 +15,7 @@ from facefill.masks import make_masks
 from facefill.train.networks import Generator, from_unit, to_unit
 
 CHECKS = 4  # epochs that are compared, evenly spaced, the last one among them
-STEPS = 60
+STEPS = 40
 LR = 0.1  # of the search, decayed along a cosine
 MASK = {"kind": "center", "scale": 0.25}
 IDENTITY_WEIGHT = 10.0  # dB of hole PSNR that outweigh an identity distance of 1
