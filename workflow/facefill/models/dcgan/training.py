@@ -30,7 +30,7 @@ from facefill.train.task import Training
 log = logging.getLogger("facefill.train")
 
 SAMPLES = 64  # faces of the fixed z that show how training goes
-RECALIBRATION_BATCHES = 20  # batches that set the averaged generator's BatchNorm statistics
+RECALIBRATION_BATCHES = 10  # batches that set the averaged generator's BatchNorm statistics
 R1_EVERY = 16  # D steps between two penalties (lazy regularisation, Karras et al. 2020)
 
 

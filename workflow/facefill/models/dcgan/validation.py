@@ -13,7 +13,7 @@ from facefill.core.masking import make_masks
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.models.dcgan.networks import Generator
 
-STEPS = 60
+STEPS = 40
 LR = 0.1  # of the search, decayed along a cosine
 MASK = {"kind": "center", "scale": 0.25}
 
