@@ -294,15 +294,43 @@ def declares(method, file):
 
 def extra_output(name):
     """The path of a file of EXTRA, with its caption where Snakemake's report shows it."""
-    path = f"results/{{dataset}}/completions/{{mask}}/{{method}}/{EXTRA[name]}"
-    if name != "progress":
-        return path
+    if name == "progress":
+        return completion_output(EXTRA[name], "progress", "search")
+    return f"results/{{dataset}}/completions/{{mask}}/{{method}}/{EXTRA[name]}"
+
+
+# -- what Snakemake's own report shows ---------------------------------------------------------
+
+
+def completion_output(file, caption, what):
+    """A file of a completion."""
     return report(
-        path,
-        caption="../report/progress.rst",
+        f"results/{{dataset}}/completions/{{mask}}/{{method}}/{file}",
+        caption=f"../report/{caption}.rst",
         category="Completions",
         subcategory="{mask}",
-        labels={"mask": "{mask}", "method": "{method}", "what": "search"},
+        labels={"mask": "{mask}", "method": "{method}", "what": what},
+    )
+
+
+def model_output(file, what):
+    """A picture of a model; its caption is called after it."""
+    return report(
+        f"results/{{dataset}}/models/{{model}}/{file}",
+        caption=f"../report/{what}.rst",
+        category="Models",
+        subcategory="{model}",
+        labels={"model": "{model}", "what": what},
+    )
+
+
+def report_output(file, caption, category, what):
+    """A file of the report."""
+    return report(
+        f"results/{{dataset}}/report/{file}",
+        caption=f"../report/{caption}.rst",
+        category=category,
+        labels={"dataset": "{dataset}", "what": what},
     )
 
 

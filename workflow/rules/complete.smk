@@ -11,13 +11,7 @@ for kind, declared in kinds("methods").items():
             csv="results/{dataset}/splits/test.csv",
         output:
             faces=directory("results/{dataset}/completions/{mask}/{method}/faces"),
-            grid=report(
-                "results/{dataset}/completions/{mask}/{method}/grid.png",
-                caption="../report/grid.rst",
-                category="Completions",
-                subcategory="{mask}",
-                labels={"mask": "{mask}", "method": "{method}", "what": "faces"},
-            ),
+            grid=completion_output("grid.png", "grid", "faces"),
             extra=[extra_output(file) for file in declared.extra],
         log:
             text=f"results/logs/{{dataset}}/complete_{kind}/{{mask}}/{{method}}.log",

@@ -17,20 +17,8 @@ for kind in kinds("models"):
             weights=update("results/{dataset}/models/{model}/weights.safetensors"),
             settings="results/{dataset}/models/{model}/settings.json",
             history="results/{dataset}/models/{model}/history.csv",
-            losses=report(
-                "results/{dataset}/models/{model}/losses.png",
-                caption="../report/losses.rst",
-                category="Models",
-                subcategory="{model}",
-                labels={"model": "{model}", "what": "losses"},
-            ),
-            samples=report(
-                "results/{dataset}/models/{model}/samples.png",
-                caption="../report/samples.rst",
-                category="Models",
-                subcategory="{model}",
-                labels={"model": "{model}", "what": "samples"},
-            ),
+            losses=model_output("losses.png", "losses"),
+            samples=model_output("samples.png", "samples"),
             samples_gif="results/{dataset}/models/{model}/samples.gif",
             events=directory("results/{dataset}/models/{model}/events"),
         log:

@@ -1,4 +1,4 @@
-"""Strokes of a brush are hidden: the free-form masks of DeepFill v2 (Yu et al. 2019) and its code."""
+"""Strokes of a brush are hidden: the free-form masks of DeepFill v2 (Yu et al. 2019)."""
 
 from __future__ import annotations
 

@@ -9,13 +9,13 @@ from torch import Tensor
 from facefill.core.descriptor import Describer
 from facefill.core.device import Compute
 from facefill.core.likeness import psnr
-from facefill.core.masking import make_masks
 from facefill.core.tensors import from_unit, to_pictures, to_unit
+from facefill.masks.center import Center
 from facefill.models.dcgan.networks import Generator
 
 STEPS = 40
 LR = 0.1  # of the search, decayed along a cosine
-MASK = {"kind": "center", "scale": 0.25}
+MASK = Center(scale=0.25)
 
 
 class Validation:
@@ -33,7 +33,7 @@ class Validation:
         size = faces.shape[1]
         self.faces, self.prior, self.compute = np.asarray(faces), prior, compute
         self.start = start.to(compute.device)
-        self.known = make_masks(MASK, ["any"], size, zoom).known[0]
+        self.known = MASK.known("", size, zoom)
         pixels = torch.from_numpy(self.faces.copy()).permute(0, 3, 1, 2)
         self.pixels = to_unit(pixels).to(compute.device, memory_format=compute.memory_format)
         self.describe = Describer(size, zoom)
