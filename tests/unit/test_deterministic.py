@@ -1,15 +1,17 @@
 """What makes the same machine give the same bytes."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
-from facefill.train.run import Run
 from test_complete import one_thread  # noqa: F401
 
 from facefill.core import device
 from facefill.core.tensors import random_stream
+from facefill.train.loop import TrainingLoop
+from trainings import training
 
 # ruff: noqa: F811
 
@@ -33,15 +35,16 @@ def test_every_stream_of_random_numbers_is_its_own():
     assert again in drawn
 
 
-class Drawing(Run):
+class Drawing(TrainingLoop):
     """A training that only notes what each of its epochs draws."""
 
     losses = ("loss",)
 
     def __init__(self):
         settings = SimpleNamespace(batch=1, epochs=3)
-        super().__init__(np.zeros((2, 4, 4, 3), np.uint8), settings, 0, device.choose("cpu"))
-        self.sheets.append(self.look()[0])
+        faces = np.zeros((2, 4, 4, 3), np.uint8)
+        super().__init__(training(faces, faces, Path("none")), settings, device.choose("cpu"))
+        self.sheets.append(self.evaluate()[0])
         self.drawn = []
 
     def parts(self):
@@ -50,12 +53,15 @@ class Drawing(Run):
     def batches(self):
         return 1
 
-    def one_epoch(self, random):
+    def train_epoch(self, random):
         self.drawn.append(torch.randperm(1000, generator=random).tolist())
         yield torch.zeros(1)
 
-    def look(self):
+    def evaluate(self):
         return np.zeros((4, 4, 3), np.uint8), {}
+
+    def finish(self, events):
+        return self.result(events, networks={}, history=None)
 
 
 def test_every_epoch_has_an_order_of_its_own(one_thread):
@@ -65,6 +71,6 @@ def test_every_epoch_has_an_order_of_its_own(one_thread):
     assert len(set(map(tuple, whole.drawn))) == 3
     begun, resumed = Drawing(), Drawing()
     next(begun.epochs())
-    resumed.take_up(begun.state())
+    resumed.load_state(begun.state())
     list(resumed.epochs())
     assert begun.drawn + resumed.drawn == whole.drawn

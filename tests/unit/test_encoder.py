@@ -8,6 +8,8 @@ import torch
 from test_complete import faces, one_thread  # noqa: F401
 from test_train import interrupted
 
+import trainings
+from contract.examples import example
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
 from facefill.core.masking import make_masks
@@ -17,38 +19,21 @@ from facefill.models.dcgan.networks import Discriminator, Generator, feature_cha
 from facefill.models.dcgan.trained import load_dcgan
 from facefill.models.encoder import training as encoder
 from facefill.models.encoder.network import Encoder
-from facefill.models.encoder.training import Settings, train
 from facefill.train import weights
 from facefill.train.holes import Holes, recalibrate
+from untrained import DCGAN, save
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE = 32
-GENERATOR = {
-    "z_dim": 6,
-    "prior": "normal",
-    "generator_filters": 8,
-    "discriminator_filters": 4,
-    "kernel": 4,
-    "fully_connected": 0,
-    "spectral_norm": False,
-    "antialias": False,
-    "precision": "float32",
-    "channels_last": "auto",
-}
-SETTINGS = Settings(
-    epochs=3,
-    batch=8,
-    filters=8,
-    features=8,
-    lr=0.002,
-    flips=True,
-    masks=(
-        {"kind": "center", "scale": 0.25},
-        {"kind": "random", "hidden": 0.8, "seed": 1},
-        {"kind": "lowres", "factor": 8},
-    ),
+GENERATOR = DCGAN | {"z_dim": 6, "generator_filters": 8, "precision": "float32"}
+MASKS = (
+    {"kind": "center", "scale": 0.25},
+    {"kind": "random", "hidden": 0.8, "seed": 1},
+    {"kind": "lowres", "factor": 8},
 )
+# What these tests change of the example.
+CHANGES = {"epochs": 3, "filters": 8, "lr": 0.002, "masks": MASKS}
 
 
 def network(features=8, prior="normal", z_dim=6):
@@ -123,7 +108,7 @@ def test_changes_begin_at_0(features):
 
 @pytest.mark.parametrize("features", [0, 8])
 def test_a_face_alone_is_predicted_as_in_a_batch(faces, features):  # noqa: F811
-    predict, given = lively(network(features)), inputs(faces, SETTINGS.masks[0])
+    predict, given = lively(network(features)), inputs(faces, MASKS[0])
     many, alone = predict(*given), predict(*(part[2:3] for part in given))
     assert torch.allclose(many[0][2], alone[0][0], atol=1e-4)
     assert not torch.allclose(many[0][1], alone[0][0], atol=1e-2)
@@ -132,7 +117,7 @@ def test_a_face_alone_is_predicted_as_in_a_batch(faces, features):  # noqa: F811
         assert not torch.allclose(many[1][1], alone[1][0], atol=1e-2)
 
 
-# What it sees.
+# What it is given.
 
 
 def test_what_is_known_by_hand():
@@ -140,17 +125,17 @@ def test_what_is_known_by_hand():
     ones[:, :, 0, 0] = -0.5
     known = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
     known[..., 3] = True
-    seen, say = observed_by_network(ones, known, 0)
-    assert (seen[..., :3] == 0).all() and (seen[..., 3] == 0.5).all()
-    assert torch.equal(say, known.float())
-    seen, say = observed_by_network(ones, known, 2)
-    assert (seen[0, :, :2, :2] == 0.25).all()  # the mean of 0.5 three times and -0.5
-    assert (seen[0, :, 2:] == 0.5).all()
-    assert (say[..., :3] == 0.5).all() and (say[..., 3] == 1).all()
+    observed, known_map = observed_by_network(ones, known, 0)
+    assert (observed[..., :3] == 0).all() and (observed[..., 3] == 0.5).all()
+    assert torch.equal(known_map, known.float())
+    observed, known_map = observed_by_network(ones, known, 2)
+    assert (observed[0, :, :2, :2] == 0.25).all()  # the mean of 0.5 three times and -0.5
+    assert (observed[0, :, 2:] == 0.5).all()
+    assert (known_map[..., :3] == 0.5).all() and (known_map[..., 3] == 1).all()
 
 
 @pytest.mark.parametrize(
-    "mask", [*SETTINGS.masks[:2], {"kind": "half", "side": "left"}, {"kind": "grid", "step": 4}]
+    "mask", [*MASKS[:2], {"kind": "half", "side": "left"}, {"kind": "grid", "step": 4}]
 )
 def test_hidden_pixels_do_not_matter(faces, mask):  # noqa: F811
     names = [str(number) for number in range(len(faces))]
@@ -185,24 +170,20 @@ def test_of_hidden_blocks_the_means_alone_matter(faces):  # noqa: F811
 
 def own_faces(count=24):
     """Faces that the generator can make."""
-    made = trained_generator()(torch.randn(count, 6, generator=torch.manual_seed(2)) * 0.7)
-    return from_unit(made).permute(0, 2, 3, 1).contiguous().numpy()
+    z = torch.randn(count, 6, generator=torch.manual_seed(2)) * 0.7
+    return from_unit(trained_generator()(z)).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 @pytest.fixture
 def of_generator(one_thread, tmp_path):  # noqa: F811
-    paths = tmp_path / "generator" / "weights.safetensors", tmp_path / "generator" / "settings.json"
     networks = {"generator": trained_generator(), "discriminator": discriminator()}
-    weights.save(*paths, networks, GENERATOR)
-    return paths
+    return save(tmp_path / "generator", networks, GENERATOR)
 
 
-def fit(folder, of_generator, faces=None, seed=0, zoom=1.0, fingerprint="x", **changes):  # noqa: F811
+def fit(folder, of_generator, faces=None, **changes):  # noqa: F811
     faces = own_faces() if faces is None else faces
-    settings = Settings(**(SETTINGS.__dict__ | changes))
-    return train(
-        faces, own_faces(30)[24:], zoom, *of_generator, settings, seed, "cpu", folder, fingerprint
-    )
+    changes = {"models": {"generator": of_generator}} | CHANGES | changes
+    return trainings.fit("encoder", faces, own_faces(30)[24:], folder, **changes)
 
 
 def test_its_statistics_are_those_of_all_masks(tmp_path, of_generator):
@@ -210,7 +191,7 @@ def test_its_statistics_are_those_of_all_masks(tmp_path, of_generator):
     trained = fit(tmp_path, of_generator).networks["encoder"]
     pixels = torch.from_numpy(own_faces()).permute(0, 3, 1, 2)
     compute = load_dcgan(*of_generator, SIZE, "cpu").compute
-    holes = Holes(SETTINGS.masks, SIZE, 1.0, compute)
+    holes = Holes(MASKS, SIZE, 1.0, compute)
     for stream, expected in ((-1, True), (-2, False)):
         again = copy.deepcopy(trained)
         recalibrate(again, pixels, holes, random_stream(0, stream), compute)
@@ -248,12 +229,13 @@ def test_training_lowers_the_loss(tmp_path, of_generator):
 
 
 def test_validation_is_the_psnr_of_the_holes(tmp_path, of_generator):
-    mask, unseen = SETTINGS.masks[0], own_faces(30)[24:]
+    mask, unseen = MASKS[0], own_faces(30)[24:]
     trained = fit(tmp_path / "a", of_generator, epochs=1, masks=(mask,))
     with torch.no_grad():
-        made = from_unit(trained_generator()(*trained.networks["encoder"](*inputs(unseen, mask))))
+        predicted = trained.networks["encoder"](*inputs(unseen, mask))
+        generated = from_unit(trained_generator()(*predicted))
     hole = slice(SIZE // 4, SIZE * 3 // 4)
-    error = made.permute(0, 2, 3, 1).numpy().astype(float) - unseen
+    error = generated.permute(0, 2, 3, 1).numpy().astype(float) - unseen
     psnr = 10 * np.log10(255**2 / np.square(error[:, hole, hole]).mean((1, 2, 3)))
     assert trained.history["val_hole_psnr"].item() == pytest.approx(psnr.mean(), abs=0.01)
 
@@ -264,10 +246,11 @@ def test_without_features_z_alone_is_learnt(tmp_path, of_generator):
     assert history["pixels"].iloc[-1] < history["pixels"].iloc[0]
 
 
-def test_generator_and_discriminator_stay_as_they_were(of_generator):
+def test_generator_and_discriminator_stay_as_they_were(tmp_path, of_generator):
     dcgan = load_dcgan(*of_generator, SIZE, "cpu")
     before = copy.deepcopy([dcgan.generator.state_dict(), dcgan.discriminator.state_dict()])
-    next(encoder._Run(own_faces(), own_faces(2), 1.0, dcgan, SETTINGS, 0).epochs())
+    given = trainings.training(own_faces(), own_faces(2), tmp_path)
+    next(encoder.EncoderLoop(given, example("models", "encoder", **CHANGES), dcgan).epochs())
     for network, was in zip((dcgan.generator, dcgan.discriminator), before, strict=True):
         after = network.state_dict()
         assert all(torch.equal(tensor, after[name]) for name, tensor in was.items())

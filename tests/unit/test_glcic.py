@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from PIL import Image
 from test_complete import one_thread  # noqa: F401
 from test_train import interrupted
 
+import trainings
+from contract.examples import example
 from facefill.core import device
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
@@ -18,38 +21,34 @@ from facefill.core.likeness import psnr
 from facefill.core.masking import make_masks
 from facefill.core.observed import observed_by_network
 from facefill.core.tensors import from_unit, to_unit
-from facefill.models.dcgan.health import completion_health
-from facefill.models.dcgan.validation import CHECKS
 from facefill.models.glcic import training as glcic
-from facefill.models.glcic.training import Settings, optimizer, reconstruction_loss, train
+from facefill.models.glcic.health import health
+from facefill.models.glcic.plot import draw_losses
+from facefill.models.glcic.training import candidates, optimizer, reconstruction_loss
 from facefill.train import holes
-from facefill.train.pictures import write_completion_losses
+from facefill.train.best import CHECKS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "short_validation")]
 
 SIZE = 32
 CENTER = {"kind": "center", "scale": 0.25}
-SETTINGS = Settings(
-    reconstruction_epochs=2,
-    discriminator_epochs=1,
-    joint_epochs=2,
-    batch=8,
-    width=0.05,
-    discriminator_width=0.05,
-    local=True,
-    spectral_norm=False,
-    reconstruction="l2",
-    alpha=0.01,
-    optimizer="adam",
-    generator_lr=0.002,
-    discriminator_lr=0.0002,
-    schedule="cosine",
-    flips=True,
-    ema=0.5,
-    channels_last="auto",
-    precision="float32",
-    masks=(CENTER, {"kind": "random", "hidden": 0.8, "seed": 1}, {"kind": "lowres", "factor": 8}),
-)
+# What these tests change of the example.
+CHANGES = {
+    "reconstruction_epochs": 2,
+    "joint_epochs": 2,
+    "alpha": 0.01,
+    "optimizer": "adam",
+    "generator_lr": 0.002,
+    "discriminator_lr": 0.0002,
+    "schedule": "cosine",
+    "ema": 0.5,
+    "precision": "float32",
+    "masks": (
+        CENTER,
+        {"kind": "random", "hidden": 0.8, "seed": 1},
+        {"kind": "lowres", "factor": 8},
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ FACES, UNSEEN = smooth(20, 0), smooth(3, 1)
 
 
 def settings(**changes):
-    return Settings(**(SETTINGS.__dict__ | changes))
+    return example("models", "glcic", **(CHANGES | changes))
 
 
 def phases(reconstruction=0, discriminator=0, joint=0):
@@ -82,12 +81,13 @@ def phases(reconstruction=0, discriminator=0, joint=0):
     return dict(zip(names, (reconstruction, discriminator, joint), strict=True))
 
 
-def fit(folder, faces=FACES, seed=0, fingerprint="x", zoom=1.0, **changes):
-    return train(faces, UNSEEN, zoom, settings(**changes), seed, "cpu", folder, fingerprint)
+def fit(folder, faces=FACES, **changes):
+    return trainings.fit("glcic", faces, UNSEEN, folder, **(CHANGES | changes))
 
 
-def started(**changes):
-    return glcic._Run(FACES, UNSEEN, 1.0, settings(**changes), 0, device.choose("cpu", "float32"))
+def started(faces=FACES, **changes):
+    given = trainings.training(faces, UNSEEN, Path("none"))
+    return glcic.GlcicLoop(given, settings(**changes), device.choose("cpu", "float32"))
 
 
 def same_tensors(one, two):
@@ -108,26 +108,25 @@ def table(trained, path):
 
 
 def test_every_phase_trains_what_it_should():
-    run = started(**phases(1, 1, 1))
-    epochs = run.epochs()
-    changed = []
+    loop, changed = started(**phases(1, 1, 1)), []
+    parts, epochs = (loop.completion, loop.discriminators), loop.epochs()
     for _ in range(3):
-        before = [copy.deepcopy(part.state_dict()) for part in (run.completion, run.discriminators)]
+        before = [copy.deepcopy(part.state_dict()) for part in parts]
         next(epochs)
-        after = [part.state_dict() for part in (run.completion, run.discriminators)]
+        after = [part.state_dict() for part in parts]
         changed.append([not same_tensors(*pair) for pair in zip(before, after, strict=True)])
     assert changed == [[True, False], [False, True], [True, True]]
 
 
 def test_the_average_is_what_completes_and_rests_in_phase_2():
-    run = started(**phases(1, 1, 1))
-    epochs = run.epochs()
+    loop = started(**phases(1, 1, 1))
+    epochs = loop.epochs()
     next(epochs)
-    before = copy.deepcopy(run.average.state_dict())
+    before = copy.deepcopy(loop.average.state_dict())
     next(epochs)
-    assert same_tensors(before, run.average.state_dict())
+    assert same_tensors(before, loop.average.state_dict())
     next(epochs)
-    assert not same_tensors(before, run.average.state_dict())
+    assert not same_tensors(before, loop.average.state_dict())
 
 
 def test_history_says_what_every_phase_has(tmp_path):
@@ -142,7 +141,7 @@ def test_history_says_what_every_phase_has(tmp_path):
         assert history[name].notna().equals(judges), name
     assert history["val_hole_psnr"].notna().all()
     assert history["val_identity_distance"].notna().equals(history["phase"] == 3)
-    write_completion_losses(tmp_path / "losses.png", history)
+    draw_losses(tmp_path / "losses.png", history)
     assert np.asarray(Image.open(tmp_path / "losses.png")).std() > 1
 
 
@@ -175,14 +174,14 @@ def test_alpha_weighs_what_d_says(tmp_path):
 
 def test_the_loss_by_hand():
     faces = torch.zeros(2, 3, 4, 4)
-    made = torch.ones(2, 3, 4, 4)  # off by 0.5 in [0, 1]
-    made[1] *= 2
+    filled = torch.ones(2, 3, 4, 4)  # off by 0.5 in [0, 1]
+    filled[1] *= 2
     known = torch.ones(2, 1, 4, 4, dtype=torch.bool)
     known[0, :, :2], known[1, :, 0, 0] = False, False  # a large and a small hole: equal weights
-    assert reconstruction_loss("l1", faces, made, known).item() == pytest.approx((0.5 + 1) / 2)
-    assert reconstruction_loss("l2", faces, made, known).item() == pytest.approx((0.25 + 1) / 2)
-    made[:, :, 2:] = 7  # what is known does not count
-    assert reconstruction_loss("l1", faces, made, known).item() == pytest.approx((0.5 + 1) / 2)
+    assert reconstruction_loss("l1", faces, filled, known).item() == pytest.approx((0.5 + 1) / 2)
+    assert reconstruction_loss("l2", faces, filled, known).item() == pytest.approx((0.25 + 1) / 2)
+    filled[:, :, 2:] = 7  # what is known does not count
+    assert reconstruction_loss("l1", faces, filled, known).item() == pytest.approx((0.5 + 1) / 2)
 
 
 def test_the_mean_colour_is_that_of_the_training_faces():
@@ -205,27 +204,27 @@ def test_adadelta_trains(tmp_path):
 
 
 def test_the_rate_follows_a_cosine_over_phases_1_and_3():
-    run, rates = started(**phases(1, 1, 1)), []
-    for _ in run.epochs():
-        rates.append(run.optimizer.param_groups[0]["lr"])
+    loop, rates = started(**phases(1, 1, 1)), []
+    for _ in loop.epochs():
+        rates.append(loop.optimizer.param_groups[0]["lr"])
     expected = [0.002 * (1 + np.cos(np.pi * done)) / 2 for done in (0.25, 0.25, 0.75)]
     assert rates == pytest.approx(expected)
-    run = started(schedule="constant", **phases(1))
-    next(run.epochs())
-    assert run.optimizer.param_groups[0]["lr"] == 0.002
+    loop = started(schedule="constant", **phases(1))
+    next(loop.epochs())
+    assert loop.optimizer.param_groups[0]["lr"] == 0.002
 
 
 def test_without_an_average_the_network_itself_completes():
-    run = started(ema=0.0, **phases(1))
-    next(run.epochs())
-    pairs = zip(run.completion.parameters(), run.average.parameters(), strict=True)
+    loop = started(ema=0.0, **phases(1))
+    next(loop.epochs())
+    pairs = zip(loop.completion.parameters(), loop.average.parameters(), strict=True)
     assert all(torch.equal(*pair) for pair in pairs)
 
 
 # What D sees.
 
 
-def shown_to_discriminators(run):
+def shown_to_discriminators(loop):
     """Record what D is trained on: real faces, completed ones, corners, of every step."""
     shown = []
 
@@ -233,28 +232,28 @@ def shown_to_discriminators(run):
         if torch.is_grad_enabled() and network.training:
             shown.append((*given[0].detach().clone().chunk(2), given[1]))
 
-    run.discriminators.register_forward_pre_hook(record)
+    loop.discriminators.register_forward_pre_hook(record)
     return shown
 
 
 def test_the_discriminators_are_shown_completions_of_masked_faces():
     """Ashwin's blog completed whole faces: what D was shown were copies, and it learnt nothing."""
-    run = started(masks=(CENTER,), **phases(0, 1, 1))
-    shown, epochs = shown_to_discriminators(run), run.epochs()
+    loop = started(masks=(CENTER,), **phases(0, 1, 1))
+    shown, epochs = shown_to_discriminators(loop), loop.epochs()
     next(epochs)
     assert len(shown) == 2
     hole = slice(SIZE // 4, SIZE * 3 // 4)
     known = torch.ones(8, 1, SIZE, SIZE, dtype=torch.bool)
     known[..., hole, hole] = False
-    completion = run.completion.eval()  # the phase has left it as it was
+    completion = loop.completion.eval()  # the phase has left it as it was
     for real, completed, corners in shown:
         assert torch.equal(corners, torch.full((16, 2), SIZE // 4))
         assert torch.equal(completed * known, real * known)
         with torch.no_grad():
-            made = completion(*observed_by_network(real, known, 0))
+            filled = completion(*observed_by_network(real, known, 0))
             copied = completion(real, torch.ones(8, 1, SIZE, SIZE))
-        assert torch.allclose(completed[..., hole, hole], made[..., hole, hole], atol=1e-5)
-        assert not torch.allclose(made[..., hole, hole], copied[..., hole, hole], atol=1e-2)
+        assert torch.allclose(completed[..., hole, hole], filled[..., hole, hole], atol=1e-5)
+        assert not torch.allclose(filled[..., hole, hole], copied[..., hole, hole], atol=1e-2)
     next(epochs)
     assert len(shown) == 4
     for real, completed, _ in shown[2:]:
@@ -264,21 +263,18 @@ def test_the_discriminators_are_shown_completions_of_masked_faces():
 
 def test_the_completion_network_never_sees_a_hidden_pixel():
     """In no phase: the same training with other hidden pixels shows it the same."""
-    seen = []
+    recorded = []
     for faces in (FACES, hidden_changed(FACES)):
-        run = glcic._Run(
-            faces, UNSEEN, 1.0, settings(masks=(CENTER,), flips=False, **phases(1, 1, 1)), 0,
-            device.choose("cpu", "float32"),
-        )  # fmt: skip
+        loop = started(faces, masks=(CENTER,), flips=False, **phases(1, 1, 1))
         inputs = []
-        run.completion.register_forward_pre_hook(
+        loop.completion.register_forward_pre_hook(
             lambda _, given, inputs=inputs: inputs.append(torch.cat(given, 1).clone())
         )
-        for _ in run.epochs():
+        for _ in loop.epochs():
             pass
-        seen.append(torch.stack(inputs))
-    assert len(seen[0]) == 6
-    assert torch.equal(*seen)
+        recorded.append(torch.stack(inputs))
+    assert len(recorded[0]) == 6
+    assert torch.equal(*recorded)
 
 
 def hidden_changed(faces):
@@ -301,40 +297,42 @@ def test_validation_is_the_psnr_of_the_holes(tmp_path):
     known = make_masks(CENTER, list("abc"), SIZE, 1.0).known
     unit = to_unit(torch.from_numpy(UNSEEN.copy()).permute(0, 3, 1, 2))
     with torch.no_grad():
-        made = trained.networks["completion"](
+        filled = trained.networks["completion"](
             *observed_by_network(unit, torch.from_numpy(known)[:, None], 0)
         )
-    made = from_unit(made).permute(0, 2, 3, 1).numpy()
-    expected = np.mean([psnr(*one) for one in zip(UNSEEN, made, ~known, strict=True)])
+    filled = from_unit(filled).permute(0, 2, 3, 1).numpy()
+    expected = np.mean([psnr(*one) for one in zip(UNSEEN, filled, ~known, strict=True)])
     kept = trained.history[trained.history["kept"] == 1]
     assert kept["epoch"].item() == trained.epoch
     assert kept["val_hole_psnr"].item() == pytest.approx(expected, abs=0.01)
 
 
 def test_only_the_last_phase_of_the_network_may_be_kept():
-    assert settings(**phases(5, 2, 3)).candidates() == [8, 9, 10]
-    assert settings(**phases(3)).candidates() == [1, 2, 3]
-    many = settings(**phases(4, 1, 80)).candidates()
+    assert candidates(settings(**phases(5, 2, 3))) == [8, 9, 10]
+    assert candidates(settings(**phases(3))) == [1, 2, 3]
+    many = candidates(settings(**phases(4, 1, 80)))
     assert len(many) == CHECKS and many[0] > 4 + 1 and many[-1] == 85
 
 
 def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
     """Not the last one, and with the discriminators of that epoch."""
     states = {}
-    look = glcic._Run.look
+    evaluate = glcic.GlcicLoop.evaluate
 
-    def worse_later(run):
-        sheet, measured = look(run)
-        networks = run._networks()
-        states[run.epoch] = copy.deepcopy({name: networks[name].state_dict() for name in networks})
+    def worse_later(loop):
+        sheet, measured = evaluate(loop)
+        networks = loop._kept_networks()
+        states[loop.epoch] = copy.deepcopy({name: networks[name].state_dict() for name in networks})
         return sheet, measured
 
-    monkeypatch.setattr(glcic._Run, "look", worse_later)
+    monkeypatch.setattr(glcic.GlcicLoop, "evaluate", worse_later)
     scores = {1: 30.0, 2: 10.0, 3: 20.0, 4: 15.0}
     monkeypatch.setattr(glcic, "psnr", lambda *_: 0.0)
-    validate = glcic._Run._validate
+    validate = glcic.GlcicLoop._validate
     monkeypatch.setattr(
-        glcic._Run, "_validate", lambda run, made, _: validate(run, made, scores.get(run.epoch, 0))
+        glcic.GlcicLoop,
+        "_validate",
+        lambda loop, completions, _: validate(loop, completions, scores.get(loop.epoch, 0)),
     )
     trained = fit(tmp_path / "a", **phases(1, 0, 3))
     assert trained.epoch == 3  # 1 is of another phase
@@ -356,13 +354,13 @@ def test_equal_seeds_equal_bytes(tmp_path):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A training that nobody interrupted, with BatchNorm or spectral norm; each made once."""
+    """A training that nobody interrupted, with BatchNorm or spectral norm; each trained once."""
 
     @functools.cache
-    def make(spectral_norm):
+    def train(spectral_norm):
         return fit(tmp_path_factory.mktemp("whole"), spectral_norm=spectral_norm)
 
-    return make
+    return train
 
 
 @pytest.mark.parametrize(
@@ -424,29 +422,29 @@ def course(d_loss=0.8, d_accuracy=0.8, epochs=5, joint=True):
 
 
 def test_a_healthy_training_is_not_warned_of():
-    assert completion_health(course()) == []
-    assert completion_health(course(joint=False)) == []
+    assert health(course()) == []
+    assert health(course(joint=False)) == []
 
 
 @pytest.mark.parametrize("sick", [{"d_loss": 0.001}, {"d_accuracy": 1.0}])
 def test_a_discriminator_that_has_won_is_called_so(sick):
-    (warning,) = completion_health(course(**sick))
+    (warning,) = health(course(**sick))
     assert warning.startswith("D has won") and "raise alpha" in warning
 
 
 def test_a_discriminator_that_learns_nothing_is_called_so():
-    (warning,) = completion_health(course(d_loss=1.386, d_accuracy=0.5))
+    (warning,) = health(course(d_loss=1.386, d_accuracy=0.5))
     assert "guessing gives 50 %" in warning
 
 
 def test_the_last_fifth_of_phase_3_decides():
     early = course(d_loss=0.001)
-    assert completion_health(pd.concat([early, course(epochs=25)])) == []
-    assert completion_health(pd.concat([course(epochs=5), early.tail(5)]))
+    assert health(pd.concat([early, course(epochs=25)])) == []
+    assert health(pd.concat([course(epochs=5), early.tail(5)]))
 
 
 def test_a_collapse_is_in_what_is_left_behind(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(glcic, "discriminator_loss", lambda _, real, *rest: 0 * real.mean())
     trained = fit(tmp_path / "a", **phases(0, 0, 1))
-    (warning,) = trained.warnings
+    (warning,) = trained.facts["warnings"]
     assert warning.startswith("D has won: its loss fell to 0.000") and warning in caplog.text

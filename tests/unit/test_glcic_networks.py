@@ -149,13 +149,13 @@ def test_every_mask_is_drawn_and_every_face_has_its_own():
     drawn = holes.draw(300, torch.Generator().manual_seed(0))
     assert drawn[:, 0].bincount().min() > 70
     assert drawn[:, 1].max() > 0.9 * VARIANTS
-    known = holes.of(drawn)
+    known = holes.known_map(drawn)
     faces = torch.rand(300, 3, 32, 32) + 1  # nowhere 0
-    seen, said = holes.observe(faces, known, drawn)
+    observed, known_map = holes.observe(faces, known, drawn)
     blocks = drawn[:, 0] == 2
-    assert (said[blocks] == 0.5).all()
-    assert torch.allclose(seen[blocks][:, :, 3, 3], faces[blocks][:, :, :8, :8].mean((2, 3)))
-    assert torch.equal(said[~blocks].bool(), known[~blocks])
-    assert torch.equal(seen[~blocks], faces[~blocks] * known[~blocks])
+    assert (known_map[blocks] == 0.5).all()
+    assert torch.allclose(observed[blocks][:, :, 3, 3], faces[blocks][:, :, :8, :8].mean((2, 3)))
+    assert torch.equal(known_map[~blocks].bool(), known[~blocks])
+    assert torch.equal(observed[~blocks], faces[~blocks] * known[~blocks])
     randoms = known[drawn[:, 0] == 1]
     assert (randoms[0] != randoms[1]).any()

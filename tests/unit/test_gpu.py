@@ -6,19 +6,16 @@ only ones that see it.
 
 import numpy as np
 import pytest
-import test_complete
-import test_encoder
-import test_glcic
-import test_train
 import torch
+from test_complete import SEARCH
 
+import trainings
+from facefill.complete import Task
 from facefill.core.masking import make_masks, observe
-from facefill.methods.latent import loss
+from facefill.methods.latent import Latent, loss
 from facefill.methods.latent.search import search
-from facefill.models.dcgan import training as dcgan
-from facefill.models.encoder import training as encoder
-from facefill.models.glcic import training as glcic
 from holes import smooth_faces
+from untrained import save_dcgan, save_encoder
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -30,9 +27,12 @@ def state(trained):
     return [value.cpu() for one in trained.networks.values() for value in one.state_dict().values()]
 
 
-def same_twice(fit, folder):
+def same_twice(kind, folder, **changes):
     """Train twice in folders of their own."""
-    one, two = (state(fit(folder / name)) for name in ("one", "two"))
+    one, two = (
+        state(trainings.fit(kind, FACES, UNSEEN, folder / name, device="cuda", **changes))
+        for name in ("one", "two")
+    )
     assert all(map(torch.equal, one, two))
 
 
@@ -46,41 +46,35 @@ def same_twice(fit, folder):
     ],
 )
 def test_a_dcgan_trains_on_a_gpu(changes, precision, tmp_path):
-    settings = dcgan.Settings(**(vars(test_train.SETTINGS) | changes | {"precision": precision}))
-    same_twice(
-        lambda folder: dcgan.train(FACES, UNSEEN, 1.0, settings, 0, "cuda", folder, "x"), tmp_path
-    )
+    same_twice("dcgan", tmp_path, precision=precision, generator_steps=2, **changes)
 
 
 def test_an_encoder_trains_on_a_gpu(tmp_path):
-    model = test_complete.save(tmp_path, test_complete.networks(), test_complete.MODEL)
-    same_twice(
-        lambda folder: encoder.train(
-            FACES, UNSEEN, 1.0, *model, test_encoder.SETTINGS, 0, "cuda", folder, "x"
-        ),
-        tmp_path,
-    )
+    models = {"generator": save_dcgan(tmp_path / "generator")}
+    same_twice("encoder", tmp_path, models=models, masks=tuple(MASKS))
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32"])
 @pytest.mark.parametrize("optimizer", ["adam", "adadelta"])
 def test_a_completion_network_trains_on_a_gpu(optimizer, precision, tmp_path):
-    settings = test_glcic.settings(optimizer=optimizer, precision=precision, masks=tuple(MASKS))
-    same_twice(
-        lambda folder: glcic.train(FACES, UNSEEN, 1.0, settings, 0, "cuda", folder, "x"), tmp_path
-    )
+    changes = {"optimizer": optimizer, "precision": precision, "masks": tuple(MASKS)}
+    same_twice("glcic", tmp_path, schedule="cosine", ema=0.5, **changes)
 
 
-def searched(tmp_path, mask, **settings):
-    model = test_complete.save(tmp_path, test_complete.networks(), test_complete.MODEL)
-    encoder = test_complete.save_encoder(tmp_path / "encoder", model)
-    faces = smooth_faces(70, 32)  # more than one batch
-    names = list(map(str, range(len(faces))))
+def searched(tmp_path, mask, device="cuda", count=70, precision="auto", **settings):
+    """Search for `count` faces: 70 are more than one batch."""
+    model = save_dcgan(tmp_path / "model", precision=precision)
+    faces, names = smooth_faces(count, 32), list(map(str, range(count)))
     masks = make_masks(mask, names, 32, 1.0)
-    settings = test_complete.SEARCH | {"steps": 30, "target_weight": 0} | settings
-    observed = observe(faces, masks)
-    target = faces if settings["target_weight"] else None
-    return search(names, observed, masks, *model, encoder, target, settings, 0, "cuda", [0])
+    task = Task(
+        names=names,
+        observed=observe(faces, masks),
+        masks=masks,
+        models={"model": model, "encoder": save_encoder(tmp_path / "encoder", model)},
+        targets={"target": faces} if "target_weight" in settings else {},
+        device=device,
+    )
+    return search(Latent(model="dcgan", **(SEARCH | {"steps": 30} | settings)), task, [0])
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -103,31 +97,15 @@ def test_a_recorded_search_is_the_one_without_recording(mask, settings, tmp_path
     plain = searched(tmp_path, mask, **settings)
     assert bare  # so the other two were recorded
     for other in (two, plain):
-        assert np.array_equal(one.filled, other.filled)
+        assert np.array_equal(one.samples, other.samples)
         assert np.array_equal(one.z, other.z)
         assert one.losses.equals(other.losses)
 
 
 def test_a_gpu_searches_as_a_cpu_does(tmp_path):
-    """Rounding apart: the same start, the same way down."""
-    model = test_complete.save(
-        tmp_path, test_complete.networks(), test_complete.MODEL | {"precision": "float32"}
-    )
-    faces = smooth_faces(3, 32)
-    masks = make_masks(MASKS[0], list("abc"), 32, 1.0)
+    """But for rounding: from the same start to the same losses."""
     losses = [
-        search(
-            list("abc"),
-            observe(faces, masks),
-            masks,
-            *model,
-            None,
-            None,
-            test_complete.SEARCH,
-            0,
-            device,
-            [0],
-        ).losses["loss"]
+        searched(tmp_path, MASKS[0], device, 3, "float32", steps=12).losses["loss"]
         for device in ("cpu", "cuda")
     ]
     assert np.allclose(*losses, rtol=0.01)  # convolutions round to TF32 there

@@ -138,12 +138,12 @@ class Faces:
         return split(
             self.folder / "manifest.csv",
             self.faces,
-            train,
-            val,
-            test,
-            seed,
-            {name: self.folder / f"{name}.npy" for name in SPLITS},
-            {name: self.folder / f"{name}.csv" for name in SPLITS},
+            train=train,
+            val=val,
+            test=test,
+            seed=seed,
+            arrays={name: self.folder / f"{name}.npy" for name in SPLITS},
+            tables={name: self.folder / f"{name}.csv" for name in SPLITS},
         )
 
     def table(self, name: str) -> list[dict]:

@@ -11,6 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_complete import one_thread  # noqa: F401
 from torch import nn
 
+import trainings
+from contract.examples import example
 from facefill.core import device
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
@@ -24,9 +26,8 @@ from facefill.models.dcgan.networks import (
     feature_channels,
     feature_sides,
 )
-from facefill.models.dcgan.training import Settings, train
-from facefill.models.dcgan.validation import CHECKS
 from facefill.train import checkpoint, weights
+from facefill.train.best import CHECKS
 from facefill.train.pictures import write_samples
 from trap import Trap
 
@@ -39,39 +40,21 @@ def short_recalibration(monkeypatch):
     monkeypatch.setattr(dcgan, "RECALIBRATION_BATCHES", 2)
 
 
-SETTINGS = Settings(
-    epochs=3,
-    batch=8,
-    generator_filters=4,
-    discriminator_filters=4,
-    kernel=4,
-    fully_connected=0,
-    spectral_norm=False,
-    antialias=False,
-    z_dim=8,
-    prior="uniform",
-    generator_lr=2e-4,
-    discriminator_lr=2e-4,
-    beta1=0.5,
-    beta2=0.999,
-    generator_steps=2,
-    loss="bce",
-    label_smoothing=0.1,
-    r1=0.0,
-    augment=(),
-    flips=True,
-    ema=0.9,
-    validation_faces=0,
-    channels_last="auto",
-    precision="auto",
-)
+# What these tests change of the example.
+CHANGES = {
+    "epochs": 3,
+    "prior": "uniform",
+    "generator_steps": 2,
+    "label_smoothing": 0.1,
+    "ema": 0.9,
+}
+Z_DIM = 8  # of the example
 FACES = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3)).astype(np.uint8)
 UNSEEN = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 
 
-def fit(folder, faces=FACES, seed=0, fingerprint="x", unseen=UNSEEN, zoom=1.0, **changes):
-    settings = Settings(**(SETTINGS.__dict__ | changes))
-    return train(faces, unseen, zoom, settings, seed, "cpu", folder, fingerprint)
+def fit(folder, faces=FACES, **changes):
+    return trainings.fit("dcgan", faces, UNSEEN, folder, **(CHANGES | changes))
 
 
 def tensors(trained):
@@ -253,7 +236,7 @@ def test_tensorboard_shows_every_epoch_once(tmp_path, monkeypatch):
     assert [event.step for event in events.Scalars("d_loss")] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("network", ["average", "discriminator"])
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
 def test_damaged_kept_networks_are_noticed_at_the_start(tmp_path, caplog, scores, network):
     scores += BEST_IS_SECOND * 2
     one = fit(tmp_path / "a", validation_faces=3)
@@ -278,10 +261,12 @@ def test_losses_that_are_no_numbers_stop(tmp_path):
 
 
 def test_without_average_the_generator_itself_is_kept(tmp_path):
-    settings = Settings(**(SETTINGS.__dict__ | {"ema": 0.0, "epochs": 1}))
-    run = dcgan._Run(FACES, UNSEEN, 1.0, settings, 0, device.choose("cpu"))
-    list(run.epochs())
-    for average, own in zip(run.average.parameters(), run.generator.parameters(), strict=True):
+    settings = example("models", "dcgan", ema=0.0, epochs=1)
+    given = trainings.training(FACES, UNSEEN, tmp_path)
+    loop = dcgan.DcganLoop(given, settings, device.choose("cpu"))
+    list(loop.epochs())
+    generator = loop.players.generator.parameters()
+    for average, own in zip(loop.average.parameters(), generator, strict=True):
         assert torch.equal(average, own)
 
 
@@ -295,7 +280,7 @@ def scores(monkeypatch):
 
     def validation(faces, zoom, start, prior, compute):
         assert (faces == UNSEEN).all()
-        assert (zoom, prior, start.shape) == (1, "uniform", (len(UNSEEN), SETTINGS.z_dim))
+        assert (zoom, prior, start.shape) == (1, "uniform", (len(UNSEEN), Z_DIM))
 
         def validate(generator):
             assert not generator.training
@@ -463,17 +448,17 @@ def test_r1_is_paid_at_every_16th_step_across_epochs(tmp_path, monkeypatch):
     assert paid == [8, 8, 8]
 
 
-def test_d_sees_real_faces_and_samples_augmented(tmp_path, monkeypatch):
-    seen = []
+def test_d_gets_real_faces_and_samples_augmented(tmp_path, monkeypatch):
+    augmented = []
 
     def augment(faces, kinds, random):
-        seen.append((faces.requires_grad, kinds))
+        augmented.append((faces.requires_grad, kinds))
         return faces * 0.5
 
     monkeypatch.setattr(dcgan, "augment", augment)
     fit(tmp_path / "a", epochs=1, augment=("color",))
     # Real faces, samples for D, and with a gradient for each of G's two steps.
-    assert seen == [(grad, ("color",)) for grad in (False, False, True, True)] * 2
+    assert augmented == [(grad, ("color",)) for grad in (False, False, True, True)] * 2
 
 
 # Changes of G's feature maps.
@@ -516,7 +501,7 @@ def test_the_feature_maps_of_a_generator(size, antialias):
     maps = []
     for layer in generator.layers:
         if isinstance(layer, nn.BatchNorm2d):
-            layer.register_forward_hook(lambda layer, given, made: maps.append(made.shape[1:]))
+            layer.register_forward_hook(lambda layer, inputs, output: maps.append(output.shape[1:]))
     assert generator(torch.randn(2, 8)).shape == (2, 3, size, size)
     sides = feature_sides(size)
     assert maps == [(feature_channels(size, 4, side), side, side) for side in sides]

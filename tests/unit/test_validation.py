@@ -10,7 +10,7 @@ from facefill.core.tensors import from_unit, to_unit
 from facefill.models.dcgan import validation
 from facefill.models.dcgan.networks import Generator
 from facefill.models.dcgan.validation import Validation
-from facefill.train.best import best_epoch, checked_epochs
+from facefill.train.best import CHECKS, best_epoch, checked_epochs
 
 pytestmark = pytest.mark.usefixtures("one_thread", "short_search")
 
@@ -28,7 +28,7 @@ def short_search(monkeypatch):
 def test_checked_epochs(epochs):
     checked = checked_epochs(epochs)
     assert checked == sorted(set(checked))
-    assert len(checked) == min(epochs, validation.CHECKS)
+    assert len(checked) == min(epochs, CHECKS)
     assert checked[-1] == epochs and checked[0] >= 1
     gaps = np.diff([0, *checked])
     assert gaps.max() - gaps.min() <= 1

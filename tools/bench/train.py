@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 
 from facefill.core import device
-from facefill.models.dcgan.training import Settings, adam, step
+from facefill.models.dcgan import Dcgan
 from facefill.models.dcgan.networks import Discriminator, Generator
+from facefill.models.dcgan.training import make_players, step
 
 SIZE = 64
 
@@ -49,15 +50,10 @@ def main() -> None:
     print(f"train ratio {rates['facefill'] / rates['plain']:.2f}")
 
 
-def _networks(options: argparse.Namespace) -> tuple[Generator, Discriminator]:
-    torch.manual_seed(0)
-    return Generator(SIZE, 100, options.filters, 4, False), Discriminator(
-        SIZE, options.filters, 4, 0, False
-    )
-
-
 def _plain(options: argparse.Namespace, real: torch.Tensor, z: torch.Tensor) -> Callable[[], None]:
-    generator, discriminator = _networks(options)
+    torch.manual_seed(0)
+    generator = Generator(SIZE, 100, options.filters, 4, False)
+    discriminator = Discriminator(SIZE, options.filters, 4, 0, False)
     generator_adam, discriminator_adam = (
         torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999))
         for network in (generator, discriminator)
@@ -80,56 +76,16 @@ def _plain(options: argparse.Namespace, real: torch.Tensor, z: torch.Tensor) -> 
 def _ours(
     options: argparse.Namespace, real: torch.Tensor, z: torch.Tensor, compute: device.Compute
 ) -> Callable[[], None]:
-    generator, discriminator = _networks(options)
-    generator_adam, discriminator_adam = (
-        adam(network, 2e-4, (0.5, 0.999)) for network in (generator, discriminator)
-    )
-    for network in (generator, discriminator):
-        network.to(memory_format=compute.memory_format)
-    settings = Settings(
-        epochs=1,
+    settings = Dcgan(
         batch=options.batch,
         generator_filters=options.filters,
         discriminator_filters=options.filters,
-        kernel=4,
-        fully_connected=0,
-        spectral_norm=False,
-        antialias=False,
-        z_dim=100,
-        prior="normal",
-        generator_lr=2e-4,
-        discriminator_lr=2e-4,
-        beta1=0.5,
-        beta2=0.999,
-        generator_steps=1,
-        loss="bce",
-        label_smoothing=0.0,
-        r1=0.0,
-        augment=(),
-        flips=False,
-        ema=0.0,
-        validation_faces=0,
-        channels_last="auto",
-        precision="auto",
     )
+    torch.manual_seed(0)
+    players = make_players(settings, SIZE, compute)
     real = real.contiguous(memory_format=compute.memory_format)
     random = torch.Generator()
-
-    def run() -> None:
-        step(
-            generator,
-            discriminator,
-            generator_adam,
-            discriminator_adam,
-            real,
-            z,
-            settings,
-            compute,
-            lambda: None,
-            random,
-        )
-
-    return run
+    return lambda: step(players, real, z, settings, compute=compute, random=random)
 
 
 if __name__ == "__main__":

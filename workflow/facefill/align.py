@@ -165,6 +165,7 @@ def align_shard(
     shards: int,
     archive: Path,
     table: Path,
+    *,
     index: Path | None = None,
     content: str | None = None,
 ) -> int:

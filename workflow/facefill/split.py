@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 def split(
     manifest: Path,
     faces: Path,
+    *,
     train: int | None,
     val: float,
     test: float,

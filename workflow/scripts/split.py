@@ -11,10 +11,7 @@ with stage(snakemake) as work:
     work.items = split(
         Path(snakemake.input.manifest),
         Path(snakemake.input.faces),
-        settings["train"],
-        settings["val"],
-        settings["test"],
-        settings["seed"],
+        **settings,
         arrays={name: Path(output[name]) for name in SPLITS},
         tables={name: Path(output[f"{name}_table"]) for name in SPLITS},
     )

@@ -9,6 +9,7 @@ progress bars, the watching of processes, the checks of a configuration.
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ PLUMBING = {
 LOGGERS = {"bar", "log", "logger", "logging", "print", "warnings"}
 # What a kind says about itself without changing what it computes.
 WORDS = {"captions", "doc", "example", "remedy"}
-CHECKS = ("check", "_check", "extent", "work", "remark")  # how such names begin
+CHECKS = re.compile("_?check.*|extent|remark|(.*_)?work")  # names of functions
 PRESENTATION = {"better", "decimals", "explanation", "factor", "heading", "note", "shown"}
 MODULE = ""  # the name under which a module's statements are kept that define nothing
 VERSION = 1  # of the cache's format
@@ -219,7 +220,7 @@ class _Stripped(ast.NodeTransformer):
     def _is_said(self, statement: ast.stmt) -> bool:
         """Whether a statement of a class only says something about it."""
         if isinstance(statement, ast.FunctionDef):
-            return statement.name.startswith(CHECKS)
+            return bool(CHECKS.fullmatch(statement.name))
         return bool(set(_defined(statement)) & self._ignored)
 
     def visit_If(self, node: ast.If) -> ast.AST:

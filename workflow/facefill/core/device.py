@@ -35,11 +35,11 @@ def choose(
 
     `auto` takes cuda, then mps, then cpu; bfloat16 where the hardware multiplies it natively;
     channels_last where convolutions are faster in it (everywhere but on mps). Raises
-    FacefillError when a device is asked for that is not there.
+    FacefillError when the device asked for is missing.
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
-        device = next((name for name, there in present.items() if there), "cpu")
+        device = next((name for name, found in present.items() if found), "cpu")
     elif not present.get(device, True):
         raise FacefillError(
             f"config: device is {device!r}, but PyTorch {torch.__version__} finds none; set "
