@@ -19,8 +19,6 @@ from facefill.config import check_yaml, load
 from facefill.core.errors import FacefillError
 from project import ROOT, Project, mistake, names, three_photos
 
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
-
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Project:
@@ -39,7 +37,7 @@ def refusal(*command: str, file: str | None = None) -> str:
         if file:
             update_config(config, load_configfile(file))
         update_config(config, parse_config(command))
-        load(config, SCHEMA)
+        load(config)
     line = f"facefill: {caught.value}"
     assert line.startswith("facefill: config: ") and len(line.splitlines()) == 1
     return line
@@ -77,23 +75,23 @@ MISTAKES = {
     ),
     "text for a number": (
         {"models": {"dcgan": {"epochs": "many"}}},
-        ["models.dcgan.epochs is 'many'", "expected a whole number", "config.schema.yaml"],
+        ["models.dcgan.epochs is 'many'", "expected a whole number", "docs/configuration.md"],
     ),
     "half a number": (
         {"models": {"dcgan": {"epochs": 2.5}}},
-        ["models.dcgan.epochs is 2.5", "expected a whole number", "config.schema.yaml"],
+        ["models.dcgan.epochs is 2.5", "expected a whole number", "docs/configuration.md"],
     ),
     "true for a number": (
         {"compare": {"faces": True}},
-        ["compare.faces is True", "expected a whole number", "config.schema.yaml"],
+        ["compare.faces is True", "expected a whole number", "docs/configuration.md"],
     ),
     "no number at all (.nan)": (
         {"split": {"val": float("nan")}},
-        ["split.val is nan", "expected a number", "config.schema.yaml"],
+        ["split.val is nan", "expected a number", "docs/configuration.md"],
     ),
     "an endless number (.inf)": (
         {"methods": {"ours": {"lr": float("inf")}}},
-        ["methods.ours.lr is inf", "expected a number", "config.schema.yaml"],
+        ["methods.ours.lr is inf", "expected a number", "docs/configuration.md"],
     ),
     "a number of thirty digits": (
         {"seed": 10**30},
@@ -101,27 +99,27 @@ MISTAKES = {
     ),
     "text for a table": (
         {"compare": "everything"},
-        ["compare is 'everything'", "expected a table of keys", "config.schema.yaml"],
+        ["compare is 'everything'", "expected a table of keys", "docs/configuration.md"],
     ),
     "text for a list": (
         {"compare": {"masks": "center"}},
-        ["compare.masks is 'center'", "expected a list", "config.schema.yaml"],
+        ["compare.masks is 'center'", "expected a list", "docs/configuration.md"],
     ),
     "nothing for a table": (
         {"models": None},
-        ["models is None", "expected a table of keys", "config.schema.yaml"],
+        ["models is None", "expected a table of keys", "docs/configuration.md"],
     ),
     "too small": (
         {"align": {"size": 16}},
-        ["align.size is 16", "expected at least 32", "config.schema.yaml"],
+        ["align.size is 16", "expected at least 32", "docs/configuration.md"],
     ),
     "too large": (
         {"align": {"zoom": 9}},
-        ["align.zoom is 9.0", "expected at most 1.5", "config.schema.yaml"],
+        ["align.zoom is 9.0", "expected at most 1.5", "docs/configuration.md"],
     ),
     "a hole of no size": (
         {"masks": {"center": {"scale": 0.5}}},
-        ["masks.center.scale is 0.5", "expected less than 0.5", "config.schema.yaml"],
+        ["masks.center.scale is 0.5", "expected less than 0.5", "docs/configuration.md"],
     ),
     "a mask that hides everything": (
         {"masks": {"center": {"scale": 0}}},
@@ -157,11 +155,11 @@ MISTAKES = {
     ),
     "a missing key": (
         {"datasets": {"new": {"kind": "archive"}}},
-        ["datasets.new.urls is missing", "add it", "config.schema.yaml"],
+        ["datasets.new.urls is missing", "add it", "docs/configuration.md"],
     ),
     "a missing kind": (
         {"datasets": {"new": {"path": "photos"}}},
-        ["datasets.new.kind is missing", "add it", "config.schema.yaml"],
+        ["datasets.new.kind is missing", "add it", "docs/configuration.md"],
     ),
     "an unknown kind": (
         {"datasets": {"new": {"kind": "foldr", "path": "photos"}}},

@@ -12,9 +12,7 @@ from facefill.methods import BATCH
 
 MODELS = {
     "small": settings("models", "dcgan", batch=16, generator_filters=32, discriminator_filters=16),
-    "large": settings(
-        "models", "dcgan", batch=128, generator_filters=64, discriminator_filters=64
-    ),
+    "large": settings("models", "dcgan", batch=128, generator_filters=64, discriminator_filters=64),
     "encoder": settings("models", "encoder", generator="small", batch=32, filters=32),
     "glcic": settings("models", "glcic", batch=32, width=1, discriminator_width=1),
 }

@@ -322,7 +322,7 @@ def test_many_photos_in_order(tmp_path, monkeypatch):
 def test_imports_nothing_slow():
     """The Snakefile imports this module whenever it is parsed."""
     code = "import sys, facefill.core.photos; print(*sys.modules)"
-    path = Path(photos.__file__).parents[1]
+    path = Path(photos.__file__).parents[2]
     modules = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(path)}, capture_output=True, text=True
     ).stdout.split()

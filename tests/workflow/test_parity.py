@@ -108,8 +108,16 @@ def is_written(path: str) -> bool:
         file.replace("{{", "{").replace("}}", "}")
         for file in re.findall(r'"(results/[^"]+)"', sections)
     ]
-    completions = "results/{dataset}/completions/{mask}/{method}/"
-    files += [f"{completions}{name}" for name in EXTRA.values()]
+    # What Snakemake's report shows is written with a helper for each folder.
+    folder_of = {
+        "completion_output": "completions/{mask}/{method}",
+        "model_output": "models/{model}",
+        "report_output": "report",
+    }
+    for helper, folder in folder_of.items():
+        named = re.findall(rf'{helper}\(\s*"([^"]+)"', sections)
+        named += EXTRA.values() if helper == "completion_output" else []
+        files += [f"results/{{dataset}}/{folder}/{name}" for name in named]
     files += [f.replace("{kind}", k) for f in files for k in [*kinds("models"), *kinds("methods")]]
     folders = re.findall(r'directory\(\s*"([^"]+)"', sections)
     return path in files or any(path.startswith(f"{folder}/") for folder in folders)

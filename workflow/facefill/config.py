@@ -216,6 +216,8 @@ def _explain(error: ValidationError) -> str:
             for item in error.validator_value
         ]
         hint = _suggested(error.instance, allowed)
+        if hint and path.endswith(".kind"):  # there may be many
+            return f"config: {path} is {shown}, which is no known kind; {hint}"
         hint = f"; {hint}" if hint else ""
         return f"config: {path} is {shown}, expected one of {', '.join(allowed)}{hint}"
     expected = {
