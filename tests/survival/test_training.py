@@ -30,7 +30,7 @@ def test_a_failed_retraining_leaves_the_last_good_weights(built, change):
         built.configure(models={"dcgan": {"generator_lr": 1e30}})
     else:
         built.edit(
-            "workflow/facefill/models/dcgan/training.py",
+            "workflow/facefill/train/loop.py",
             "torch.manual_seed(training.seed)",
             "1 / 0",
         )
