@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from facefill.core.images import contact_sheet, write_gif, write_png
 from facefill.core.masking import make_masks
 from facefill.measure import FacePair
 from facefill.metrics import face_metrics, set_metrics
-from facefill.report.write import Choice, Inputs, Outputs, write_report
+from facefill.report.write import Choice, write_report
 
 TEMPLATE = Path(__file__).parents[1] / "workflow" / "report" / "page.html.j2"
 OUTPUTS = {
@@ -137,13 +138,13 @@ class Tree:
         sets = {"metric": ["kid_dlib", "kid_pixels"], "value": [0.0012, 0.034], "faces": 12}
         write_table(model / "set_metrics.csv", pd.DataFrame(sets))
 
-    def inputs(self) -> Inputs:
+    def inputs(self):
         root = self.root
 
         def of(pairs, file):
             return [str(root / mask / method / file) for mask, method in pairs]
 
-        return Inputs(
+        return dict(
             metrics=of(self.pairs, "metrics.csv"),
             set_metrics=of(self.pairs, "set_metrics.csv"),
             completions=of(self.pairs, "faces"),
@@ -164,8 +165,8 @@ class Tree:
             template=str(TEMPLATE),
         )
 
-    def report(self, folder, **changes) -> Outputs:
-        """Write the report into `folder`; `changes` replace fields of Inputs and Choice."""
+    def report(self, folder, **changes):
+        """Write the report into `folder`; `changes` replace inputs and fields of Choice."""
         facts = {
             "dataset": "<faces>",
             "pairs": [list(pair) for pair in self.pairs],
@@ -180,13 +181,13 @@ class Tree:
             "config": {"align": {"zoom": ZOOM, "landmarks": "outerEyesAndNose"}},
             "captions": {"dcgan": CAPTIONS},
         }
-        inputs = vars(self.inputs())
+        inputs = self.inputs()
         unknown = changes.keys() - inputs.keys() - facts.keys()
         assert not unknown, unknown
-        outputs = Outputs(**{key: str(folder / name) for key, name in OUTPUTS.items()})
+        outputs = {key: str(folder / name) for key, name in OUTPUTS.items()}
         write_report(
-            Inputs(**inputs | {key: changes[key] for key in changes.keys() & inputs.keys()}),
+            inputs | {key: changes[key] for key in changes.keys() & inputs.keys()},
             outputs,
             Choice(**facts | {key: changes[key] for key in changes.keys() & facts.keys()}),
         )
-        return outputs
+        return SimpleNamespace(**outputs)

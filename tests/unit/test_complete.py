@@ -76,7 +76,7 @@ def test_no_search_and_no_blend_sees_the_hole(faces, model, mask):
     assert (noisy != faces)[~masks.known].any()
     seen, seen_noisy = observe(faces, masks), observe(noisy, masks)
     found = [run(NAMES, one, model, masks, steps=4) for one in (faces, noisy)]
-    assert found[0].losses.equals(found[1].losses)
+    assert found[0].search.equals(found[1].search)
     fills = [(one.samples[:, 0], two) for one, two in zip(found, (seen, seen_noisy), strict=True)]
     for kind in BLENDS:
         one, two = (blend(kind, there, masks.known, filled) for filled, there in fills)
@@ -94,7 +94,7 @@ def test_no_encoder_sees_the_hole(faces, model, encoder, mask):
         run(NAMES, seen, model, masks, encoder, steps=4, **WITH_ENCODER)
         for seen in (faces, noise_in_the_hole(faces, masks))
     )
-    assert one.losses.equals(two.losses)
+    assert one.search.equals(two.search)
     assert (one.samples == two.samples).all()
     others = run(NAMES, faces[::-1], model, masks, encoder, steps=4, **WITH_ENCODER)
     assert (one.samples != others.samples).any((1, 2, 3, 4)).all()  # what is known does matter
@@ -125,7 +125,7 @@ def test_a_face_alone_is_completed_as_in_a_batch(faces, model, form):
     alone = run(NAMES[3:4], faces[3:4], model, **FORMS[form])
     assert (many.samples[3] == alone.samples[0]).all()
     assert (many.z[3] == alone.z[0]).all()
-    assert np.isfinite(many.losses[["loss", "contextual"]]).all(axis=None)
+    assert np.isfinite(many.search[["loss", "contextual"]]).all(axis=None)
 
 
 ENCODED = {
@@ -173,7 +173,7 @@ def test_more_faces_than_a_batch(faces, model):
     assert found.samples.shape == (BATCH + 2, 1, SIZE, SIZE, 3)
     assert found.z.shape == (BATCH + 2, 12)
     # One watched face in either batch; the last frame shows the result.
-    assert (found.frames[-1] == found.samples[[0, -1], 0]).all()
+    assert (found.progress[-1] == found.samples[[0, -1], 0]).all()
     alone = run(names[-1:], many[-1:], model, steps=2)
     assert (found.samples[-1] == alone.samples[0]).all()
 
@@ -192,7 +192,7 @@ def test_more_faces_than_a_batch_with_an_encoder(faces, model, encoder):
 def test_the_best_step_is_kept(faces, model):
     """With an absurd rate the search runs away; what is kept is still the best that was seen."""
     found = run(NAMES, faces, model, steps=31, lr=50.0)
-    losses = found.losses.groupby("face")["contextual"]
+    losses = found.search.groupby("face")["contextual"]
     assert (losses.last() > losses.min()).any()
     # The pixels are rounded, the losses are in units of [-1, 1].
     assert (_context(found.samples, faces) / 127.5 <= losses.min().to_numpy() + 1).all()
@@ -213,7 +213,7 @@ def test_the_search_finds_what_the_generator_can_make(model):
     z = sample_z(6, 12, "normal", torch.Generator().manual_seed(1))
     made = from_unit(networks()["generator"].eval()(z).detach()).permute(0, 2, 3, 1).numpy()
     found = run(NAMES, made, model, steps=60, lr=0.2, restarts=4)
-    losses = found.losses.pivot(index="face", columns="step", values="contextual")
+    losses = found.search.pivot(index="face", columns="step", values="contextual")
     assert (losses[60] < 0.1 * losses[0]).all()
     in_the_hole = np.abs(found.samples[:, 0].astype(float) - made)[:, ~KNOWN]
     assert in_the_hole.mean() < 0.1 * made.std()

@@ -23,7 +23,6 @@ from facefill.core.observed import observed_by_network
 from facefill.core.tensors import from_unit, to_unit
 from facefill.models.glcic import training as glcic
 from facefill.models.glcic.health import health
-from facefill.models.glcic.plot import draw_losses
 from facefill.models.glcic.training import candidates, optimizer, reconstruction_loss
 from facefill.train import holes
 from facefill.train.best import CHECKS
@@ -141,7 +140,7 @@ def test_history_says_what_every_phase_has(tmp_path):
         assert history[name].notna().equals(judges), name
     assert history["val_hole_psnr"].notna().all()
     assert history["val_identity_distance"].notna().equals(history["phase"] == 3)
-    draw_losses(tmp_path / "losses.png", history)
+    settings().draw_losses(tmp_path / "losses.png", history)
     assert np.asarray(Image.open(tmp_path / "losses.png")).std() > 1
 
 

@@ -99,13 +99,13 @@ def test_a_recorded_search_is_the_one_without_recording(mask, settings, tmp_path
     for other in (two, plain):
         assert np.array_equal(one.samples, other.samples)
         assert np.array_equal(one.z, other.z)
-        assert one.losses.equals(other.losses)
+        assert one.search.equals(other.search)
 
 
 def test_a_gpu_searches_as_a_cpu_does(tmp_path):
     """But for rounding: from the same start to the same losses."""
     losses = [
-        searched(tmp_path, MASKS[0], device, 3, "float32", steps=12).losses["loss"]
+        searched(tmp_path, MASKS[0], device, 3, "float32", steps=12).search["loss"]
         for device in ("cpu", "cuda")
     ]
     assert np.allclose(*losses, rtol=0.01)  # convolutions round to TF32 there

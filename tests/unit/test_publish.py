@@ -51,18 +51,19 @@ def page(tmp_path):
     job = write_timing(job, "complete_latent", 0, 61, 3, "faces", course)
 
     def write():
-        tables_of = {
+        inputs = {
             name: tmp_path / f"{name}.csv"
             for name in ("summary", "differences", "timings", "model_metrics")
         }
+        inputs |= {"provenance": tmp_path / "provenance.json"}
+        inputs |= {"searches": [tmp_path / "search.csv"]}
+        inputs |= {"template": ROOT / "workflow/report/results.md.j2"}
         publish.publish(
             tmp_path / "page.md",
+            inputs,
             dataset="lfw",
-            **tables_of,
-            provenance=tmp_path / "provenance.json",
-            searches={("center", "better"): tmp_path / "search.csv"},
+            searched=[("center", "better")],
             jobs=[job],
-            template=ROOT / "workflow/report/results.md.j2",
             command="snakemake docs/results-lfw.md --configfile x.yaml",
         )
         return (tmp_path / "page.md").read_text()

@@ -410,9 +410,9 @@ def test_tables(tree, outputs):
     assert keys == sorted(keys) and len(keys) == len(PAIRS) * FACES
     summary = pd.read_csv(outputs.summary)
     assert summary[["mask", "method"]].values.tolist() == [list(pair) for pair in PAIRS]
-    values = pd.read_csv(tree.inputs().metrics[0])["hole_psnr"]
-    faces = pd.read_csv(tree.inputs().metrics[0])["face"]
-    people = pd.read_csv(tree.inputs().test_csv).set_index("face")["identity"][faces]
+    values = pd.read_csv(tree.inputs()["metrics"][0])["hole_psnr"]
+    faces = pd.read_csv(tree.inputs()["metrics"][0])["face"]
+    people = pd.read_csv(tree.inputs()["test_csv"]).set_index("face")["identity"][faces]
     low, high = bootstrap.limits(bootstrap.resampled_means(values.to_numpy(), people))
     first = summary.iloc[0]
     assert first["faces"] == FACES
@@ -464,12 +464,12 @@ def test_methods_of_a_part_of_the_masks(tree, tmp_path):
     part = [pair for pair in PAIRS if pair != (next(iter(MASKS)), "ours")]
     inputs, places = tree.inputs(), [PAIRS.index(pair) for pair in part]
     changes = {
-        name: [getattr(inputs, name)[place] for place in places]
+        name: [inputs[name][place] for place in places]
         for name in ("metrics", "set_metrics", "completions")
     }
     iterative = [pair for pair in part if pair[1] == "ours"]
     for name in ("progress", "search", "completion_samples"):
-        changes[name] = getattr(inputs, name)[1:]
+        changes[name] = inputs[name][1:]
     outputs = tree.report(
         tmp_path, pairs=[list(pair) for pair in part], iterative=iterative, **changes
     )
@@ -540,7 +540,7 @@ def test_lowres_is_drawn_as_blocks(tree, tmp_path):
 
 
 def test_the_search_shows_six_methods_at_most(tree, tmp_path):
-    gif = Path(tree.inputs().progress[0])
+    gif = Path(tree.inputs()["progress"][0])
     for count in (6, 9):
         pictures.write_search(tmp_path / f"{count}.gif", {f"m{n}": gif for n in range(count)})
     assert (tmp_path / "6.gif").read_bytes() == (tmp_path / "9.gif").read_bytes()
@@ -680,13 +680,13 @@ def test_report_without_search_or_model(tree, outputs, tmp_path):
 
 def test_samples_of_other_faces_are_refused(tree, tmp_path):
     np.save(tmp_path / "samples.npy", np.zeros((FACES - 1, 2, SIZE, SIZE, 3), np.uint8))
-    files = [str(tmp_path / "samples.npy"), *tree.inputs().completion_samples[1:]]
+    files = [str(tmp_path / "samples.npy"), *tree.inputs()["completion_samples"][1:]]
     with pytest.raises(FacefillError, match=r"samples\.npy holds uint8 \[7, 2, 64, 64, 3\]"):
         tree.report(tmp_path, completion_samples=files)
 
 
 def test_lost_completion_is_named(tree, tmp_path):
-    empty = [str(tmp_path / "empty"), *tree.inputs().completions[1:]]
+    empty = [str(tmp_path / "empty"), *tree.inputs()["completions"][1:]]
     with pytest.raises(FacefillError, match=r"empty/p\d\d__photo\.png is missing"):
         tree.report(tmp_path, completions=empty)
 

@@ -653,7 +653,7 @@ def the_only(run, monkeypatch, restart, **settings):
 
 def by_step(found):
     """The losses of a search: a row per step, a column per face."""
-    return found.losses.pivot(index="step", columns="face", values="loss")
+    return found.search.pivot(index="step", columns="face", values="loss")
 
 
 WILD = {"lr": 2.0, "schedule": "constant"}  # a rate with which the loss goes up and down
@@ -694,7 +694,7 @@ def test_samples_differ_and_the_first_is_the_one_of_a_search_without(run):
     assert many.samples.shape == (3, 3, SIZE, SIZE, 3)
     assert (many.samples[:, 0] == one.samples[:, 0]).all()
     assert (many.z == one.z).all()
-    assert many.losses.equals(one.losses)
+    assert many.search.equals(one.search)
     for this, other in ((0, 1), (0, 2), (1, 2)):
         differ = many.samples[:, this] != many.samples[:, other]
         assert differ.any((1, 2, 3)).all()
@@ -704,7 +704,7 @@ def test_every_sample_has_restarts_of_its_own(run):
     """Sample 0 is not the best of all samples."""
     many, one = run(samples=3, restarts=2), run(restarts=2)
     assert (many.samples[:, 0] == one.samples[:, 0]).all()
-    assert many.losses.equals(one.losses)
+    assert many.search.equals(one.search)
 
 
 def test_another_seed_starts_elsewhere(run):
@@ -721,7 +721,7 @@ def test_what_is_kept(run, monkeypatch, keep):
     best = by_step(found).idxmin()
     assert (best < 20).any()
     for row, face in enumerate(NAMES):
-        shown = found.frames[best[face] if keep == "best" else 20]
+        shown = found.progress[best[face] if keep == "best" else 20]
         assert (found.samples[row, 0] == shown[row]).all()
 
 
@@ -730,7 +730,7 @@ def test_a_search_ends_where_a_longer_one_passes(run):
     longer = run(steps=9, keep="last", picture_every=1, watched=range(3), **WILD)
     for steps in (1, 4, 8):
         ended = run(steps=steps, keep="last", **WILD)
-        assert (ended.samples[:, 0] == longer.frames[steps]).all()
+        assert (ended.samples[:, 0] == longer.progress[steps]).all()
         assert (ended.z != longer.z).all()
 
 
@@ -757,16 +757,16 @@ def test_who_does_not_improve_stops_there(run, monkeypatch):
         ended = run(keep="last", steps=end, **WILD)
         assert (found.z[row] == ended.z[row]).all()
         assert losses[face].dropna().tolist() == free[face][: end + 1].tolist()
-        for frame in found.frames[end:]:
+        for frame in found.progress[end:]:
             assert (frame[row] == ended.samples[row, 0]).all()
-    assert len(found.frames) == max(stops) + 2
+    assert len(found.progress) == max(stops) + 2
 
 
 def test_a_stopped_search_is_recorded_as_if_alone(run):
     settings = {"steps": 60, "patience": 4, **WILD}
     many, alone = run(**settings), run(count=1, **settings)
-    own = many.losses[many.losses["face"] == "a"]
-    assert own.reset_index(drop=True).equals(alone.losses)
+    own = many.search[many.search["face"] == "a"]
+    assert own.reset_index(drop=True).equals(alone.search)
 
 
 def test_little_progress_in_many_steps_is_progress():
@@ -790,7 +790,7 @@ def test_patience_ends_at_a_recorded_step(run, evaluated):
     assert rows == 3
     assert steps < 100
     assert steps % 10 == 1  # 0, 10, 20, ...
-    assert found.losses["step"].max() <= steps - 1
+    assert found.search["step"].max() <= steps - 1
 
 
 def test_a_start_in_the_middle(run):
@@ -806,10 +806,10 @@ def test_a_start_in_the_middle(run):
 def test_frames(run, every, steps):
     """One at every so many steps, and the result."""
     found = run(picture_every=every, watched=[0, 2])
-    assert len(found.frames) == len(steps) + 1
-    assert all(frame.shape == (2, SIZE, SIZE, 3) for frame in found.frames)
-    assert (found.frames[-1] == found.samples[[0, 2], 0]).all()
-    assert (found.frames[0] == run(lr=0.0).samples[[0, 2], 0]).all()
+    assert len(found.progress) == len(steps) + 1
+    assert all(frame.shape == (2, SIZE, SIZE, 3) for frame in found.progress)
+    assert (found.progress[-1] == found.samples[[0, 2], 0]).all()
+    assert (found.progress[0] == run(lr=0.0).samples[[0, 2], 0]).all()
 
 
 def test_frames_of_restarts_show_the_best(run, monkeypatch):
@@ -818,13 +818,13 @@ def test_frames_of_restarts_show_the_best(run, monkeypatch):
     found = run(restarts=3, watched=[0, 2])
     for place, face in enumerate("ac"):
         best = min(range(3), key=lambda restart: by_step(alone[restart])[face][0])
-        assert (found.frames[0][place] == alone[best].frames[0][place]).all()
+        assert (found.progress[0][place] == alone[best].progress[0][place]).all()
 
 
 @pytest.mark.parametrize("steps, recorded", [(20, [0, 10, 20]), (25, [0, 10, 20, 25]), (3, [0, 3])])
 def test_records(run, steps, recorded):
     """Also where pictures are taken at other steps."""
-    losses = run(steps=steps, picture_every=2, watched=[1]).losses
+    losses = run(steps=steps, picture_every=2, watched=[1]).search
     assert losses["face"].tolist() == [name for name in NAMES for _ in recorded]
     assert losses["step"].tolist() == recorded * 3
     total = losses["contextual"] + Latent.prior * losses["prior"]
@@ -832,7 +832,7 @@ def test_records(run, steps, recorded):
 
 
 def test_records_without_a_prior_have_none(run):
-    losses = run(prior=0.0, steps=2).losses
+    losses = run(prior=0.0, steps=2).search
     assert losses["prior"].isna().all()
     assert losses["loss"].equals(losses["contextual"])
 
@@ -875,7 +875,7 @@ def made_of(model, z, changes):
 
 
 def contextual(found):
-    return found.losses.groupby("face")["contextual"].min()
+    return found.search.groupby("face")["contextual"].min()
 
 
 @pytest.mark.parametrize("side", [4, 8])
@@ -883,7 +883,7 @@ def test_a_search_with_features_comes_nearer(run, side):
     """From the same z, where nothing is changed yet."""
     alone = run(steps=40)
     both = run(steps=40, features=side, features_prior=0.01)
-    assert (both.losses["contextual"][::5] == alone.losses["contextual"][::5]).all()
+    assert (both.search["contextual"][::5] == alone.search["contextual"][::5]).all()
     assert (contextual(both) < 0.98 * contextual(alone)).all()
 
 
@@ -900,7 +900,7 @@ def test_a_search_starts_at_the_prediction(run, model, encoder, predicted):
     found = run(encoder=encoder, start="encoder", watched=range(3), **STILL)
     assert (found.z == predicted().z.numpy()).all()
     expected = made_of(model, predicted().z, predicted().changes)
-    assert np.abs(found.frames[0] - expected).max() <= 1
+    assert np.abs(found.progress[0] - expected).max() <= 1
     assert np.abs(expected - made_of(model, predicted().z, None)).max() > 10
     assert (np.ptp(found.z, axis=0) > 0.01).any()  # every face has its own
 
@@ -949,7 +949,7 @@ def test_every_sample_and_restart_goes_by_its_own_face(run, encoder):
         for count in (3, 1)
     )
     assert (many.samples[0] == alone.samples[0]).all()
-    assert many.losses[many.losses["face"] == "a"].equals(alone.losses)
+    assert many.search[many.search["face"] == "a"].equals(alone.search)
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
@@ -991,8 +991,8 @@ def test_a_huge_prior_keeps_the_changes_at_the_prediction(run, model, encoder, p
 def test_the_unweighted_loss_is_recorded(run, mask, weights):
     """That of what the search ends with, which is rounded here."""
     found = run(mask=mask, contextual=weights, keep="last")
-    last = found.losses.groupby("face")["unweighted"].last()
-    assert np.isfinite(found.losses["unweighted"]).all()
+    last = found.search.groupby("face")["unweighted"].last()
+    assert np.isfinite(found.search["unweighted"]).all()
     masks = make_masks(mask, NAMES, SIZE, 1)
     away = (found.samples[:, 0].astype(float) - FACES) / 127.5
     if masks.block:
@@ -1004,7 +1004,7 @@ def test_the_unweighted_loss_is_recorded(run, mask, weights):
 
 
 def test_the_plain_loss_is_the_sum_whose_mean_is_unweighted(run):
-    losses = run(contextual="plain").losses
+    losses = run(contextual="plain").search
     known = make_masks(CENTER, NAMES[:1], SIZE, 1).known.sum()
     expected = losses["contextual"] / (3 * known)
     assert losses["unweighted"].to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-5)
@@ -1037,7 +1037,7 @@ def test_the_course_of_a_search(run, settings, steps):
 
 def test_the_course_ends_where_the_last_face_stops(run):
     found = run(steps=100, patience=4, **WILD)
-    recorded = found.losses["step"]
+    recorded = found.search["step"]
     assert found.course[-1][0] in range(recorded.max(), recorded.max() + 11, 10)
     assert found.course[-1][0] < 100
     assert rising([seconds for _, seconds in found.course])

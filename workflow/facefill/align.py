@@ -12,7 +12,7 @@ import dlib
 import numpy as np
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import add_to_zip, atomic, csv_rows, read_table, sha256_bytes
+from facefill.core.files import add_to_zip, atomic, csv_rows, read_table, sha256_bytes, sha256_text
 from facefill.core.images import MAX_SIDE, TooLargeImage, UnreadableImage, decode_photo, png_bytes
 from facefill.core.photos import (
     UNREACHABLE,
@@ -155,7 +155,7 @@ def warp(photo: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
 
 def member(source: str) -> str:
     """Name of a photo's face within its shard's archive."""
-    return sha256_bytes(source.encode("utf-8", "surrogateescape"))[:32] + ".png"
+    return sha256_text(source)[:32] + ".png"
 
 
 def align_shard(
@@ -195,9 +195,8 @@ def align_shard(
             outcome = unread if data is None else aligner.align(data)
             if outcome.face is not None:
                 add_to_zip(faces, member(photo.source), png_bytes(outcome.face))
-            rows.writerow(
-                [photo.source, sha256, outcome.status, outcome.detail, *_geometry(outcome)]
-            )
+            cells = photo.source, sha256, outcome.status, outcome.detail
+            rows.writerow([*cells, *_geometry(outcome)])
             bar.update()
     return len(photos)
 
@@ -207,11 +206,8 @@ def _indexed(
 ) -> dict[str, str]:
     """Checksum of every photo of the shard as in the index, "" for those that cannot be read."""
     rows = read_table(index, ["source", "sha256"], text=["source", "sha256"])
-    expected = {
-        source: sha256
-        for source, sha256 in zip(rows["source"], rows["sha256"], strict=True)
-        if shard_of(source, shards) == shard
-    }
+    expected = dict(zip(rows["source"], rows["sha256"], strict=True))
+    expected = {key: expected[key] for key in expected if shard_of(key, shards) == shard}
     different = expected.keys() ^ {photo.source for photo in photos}
     if different:
         raise _changed(root, min(different))
@@ -247,9 +243,8 @@ def _changed(root: Path, source: str) -> FacefillError:
 def _geometry(outcome: Outcome) -> list[str]:
     if outcome.matrix is None:
         return [""] * len(GEOMETRY_COLUMNS)
-    return [f"{value:.6f}" for value in outcome.matrix.ravel()] + [
-        f"{value:.3f}" for value in outcome.landmarks.ravel()
-    ]
+    matrix = [f"{value:.6f}" for value in outcome.matrix.ravel()]
+    return matrix + [f"{value:.3f}" for value in outcome.landmarks.ravel()]
 
 
 def _load_predictor(path: Path | None) -> dlib.shape_predictor:

@@ -94,7 +94,9 @@ def write(result: Completed, task: Task, originals: np.ndarray, files: dict[str,
     if "progress" in files:
         rows = task.watched
         frames = [lay_in(observed[rows], known[rows], frame) for frame in result.progress]
-        write_progress(files["progress"], originals[rows], shown[rows], [*frames, completed[rows]])
+        frames.append(completed[rows])
+        sheets = [_triples(originals[rows], shown[rows], frame, columns=2) for frame in frames]
+        write_gif(files["progress"], np.stack(sheets), 0.1)
     write_completions(files["faces"], task.names, completed)
     write_grid(files["grid"], task.names, originals, shown, completed)
 
@@ -167,16 +169,6 @@ def write_grid(
     """
     rows = choose(names, GRID_FACES)
     write_png(grid, _triples(faces[rows], shown[rows], completed[rows], columns=4))
-
-
-def write_progress(
-    gif: Path, faces: np.ndarray, shown: np.ndarray, frames: list[np.ndarray]
-) -> None:
-    """Write the search as a GIF: each frame the sheet original | masked | completed so far.
-
-    `frames` hold completions of `faces`, uint8 [faces, size, size, 3], at rising steps.
-    """
-    write_gif(gif, np.stack([_triples(faces, shown, frame, columns=2) for frame in frames]), 0.1)
 
 
 def _triples(

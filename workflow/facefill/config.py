@@ -5,6 +5,7 @@ import math
 import os
 import reprlib
 from collections.abc import Iterable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +81,14 @@ def check_yaml(file: Path | str) -> None:
 def _effective(schema: Schema, value: Any, root: Schema) -> Schema:
     """Merge what $ref and if/then say about `value` into one flat schema."""
     if "$ref" in schema:
-        target = root
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        schema = {**schema, **_effective(target, value, root)}
-    branches = [schema, *schema.get("allOf", [])]
-    for branch in branches:
+        target = root["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+        schema = schema | _effective(target, value, root)
+    for branch in [schema, *schema.get("allOf", [])]:
         if "if" in branch:
             holds = Validator(branch["if"]).is_valid(value)
             chosen = branch.get("then" if holds else "else")
             if chosen:
-                schema = {**schema, **_effective(chosen, value, root)}
+                schema = schema | _effective(chosen, value, root)
     return schema
 
 
@@ -185,15 +183,8 @@ def _joined(path: str, key: Any) -> str:
     return f"{path}.{shown}" if path else shown
 
 
-def _path(error: ValidationError) -> str:
-    path = ""
-    for part in error.absolute_path:
-        path = _joined(path, part)
-    return path
-
-
 def _explain(error: ValidationError) -> str:
-    path = _path(error)
+    path = reduce(_joined, error.absolute_path, "")
     remedy = "see docs/configuration.md"
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))

@@ -12,7 +12,9 @@ from facefill.core.progress import progress
 from facefill.split import choose_faces, read_split
 
 
-def describe(npy: Path, csv: Path, zoom: float, count: int, descriptors: Path | str) -> int:
+def describe(
+    npy: Path | str, csv: Path | str, zoom: float, count: int, descriptors: Path | str
+) -> int:
     """Describe at most `count` faces of a split, those of `choose_faces`; return their number.
 
     `descriptors` gets float64 [N, 128] in the order of `csv`: dlib's descriptors

@@ -7,7 +7,7 @@ import re
 import unicodedata
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,7 +16,7 @@ from PIL import Image
 
 from facefill.align import COLUMNS, GEOMETRY_COLUMNS, member
 from facefill.core.errors import FacefillError
-from facefill.core.files import atomic_folder, csv_rows, read_table, sha256_bytes
+from facefill.core.files import atomic_folder, csv_rows, read_table, sha256_bytes, sha256_text
 from facefill.core.images import contact_sheet, write_png
 
 MANIFEST_COLUMNS = ["source", "identity", "status", "detail", "face", "sha256"]
@@ -42,13 +42,13 @@ class _Row:
 
 
 def flatten(
-    index: Path,
-    tables: list[Path],
-    archives: list[Path],
-    faces: Path,
-    manifest: Path,
-    geometry: Path,
-    sheet: Path,
+    index: Path | str,
+    tables: Sequence[Path | str],
+    archives: Sequence[Path | str],
+    faces: Path | str,
+    manifest: Path | str,
+    geometry: Path | str,
+    sheet: Path | str,
 ) -> int:
     """Bring the shards of align together; return the number of faces.
 
@@ -58,34 +58,29 @@ def flatten(
     `sheet` a PNG of random faces. Of photos with equal bytes only the first is kept. Raises
     FacefillError when the shards are not those of the index, or no photo has a usable face.
     """
-    rows = _read_rows(index, tables, archives)
+    rows = _read_rows(index, list(map(Path, tables)), list(map(Path, archives)))
     _mark_duplicates(rows)
     kept = {row.source: row for row in rows if row.status == "aligned"}
     counts = Counter(row.status for row in rows)
     if not kept:
         raise FacefillError(_nothing_left(rows, counts))
     if len(kept) < (1 - SET_ASIDE) * len(rows):
-        log.warning(
-            "%d of %d photos have no usable face (%s); the manifest says why",
-            len(rows) - len(kept),
-            len(rows),
-            _listed(counts),
-        )
+        share = f"{len(rows) - len(kept)} of {len(rows)} photos"
+        log.warning("%s have no usable face (%s); the manifest says why", share, _listed(counts))
     names = face_names({row.source: row.identity for row in kept.values()})
 
-    checksums = _write_faces(faces, kept, names)
+    checksums = _write_faces(Path(faces), kept, names)
     with csv_rows(manifest) as lines:
         lines.writerow(MANIFEST_COLUMNS)
         for row in rows:
             name = names.get(row.source, "")
-            lines.writerow(
-                [row.source, row.identity, row.status, row.detail, name, checksums.get(name, "")]
-            )
+            cells = row.source, row.identity, row.status, row.detail, name
+            lines.writerow([*cells, checksums.get(name, "")])
     with csv_rows(geometry) as lines:
         lines.writerow(["face", *GEOMETRY_COLUMNS])
         for name, source in sorted((name, source) for source, name in names.items()):
             lines.writerow([name, *kept[source].geometry.split(",")])
-    _write_sheet(sheet, faces, sorted(names.values()))
+    _write_sheet(sheet, Path(faces), sorted(names.values()))
     return len(kept)
 
 
@@ -124,23 +119,15 @@ def _safe(text: str) -> str:
 def _suffixed(plain: str, source: str, level: int) -> str:
     if level == 0:
         return plain
-    suffix = "-" + _sha256_text(source)[: SUFFIX_DIGITS[level]]
+    suffix = "-" + sha256_text(source)[: SUFFIX_DIGITS[level]]
     return plain[: MAX_NAME - len(suffix)] + suffix
 
 
-def _sha256_text(text: str) -> str:
-    return sha256_bytes(text.encode("utf-8", "surrogateescape"))
-
-
-def _read_rows(index: Path, tables: list[Path], archives: list[Path]) -> list[_Row]:
+def _read_rows(index: Path | str, tables: list[Path], archives: list[Path]) -> list[_Row]:
     """One row per raw image in the order of the index, filled from the shards."""
     listed = read_table(index, ["source", "identity", "sha256"], ["source", "identity", "sha256"])
-    rows = {
-        source: _Row(source, identity, sha256)
-        for source, identity, sha256 in zip(
-            listed["source"], listed["identity"], listed["sha256"], strict=True
-        )
-    }
+    columns = (listed[name] for name in ("source", "identity", "sha256"))
+    rows = {cells[0]: _Row(*cells) for cells in zip(*columns, strict=True)}
     for table, archive in zip(tables, archives, strict=True):
         for source, sha256, status, detail, *numbers in _read_shard(table):
             row = rows.get(source)
@@ -159,9 +146,8 @@ def _read_shard(table: Path) -> Iterator[list[str]]:
         lines = csv.reader(file)
         try:
             if next(lines, None) != COLUMNS:
-                raise FacefillError(
-                    f"{table}: not a table of aligned photos; delete it and run again"
-                )
+                complaint = "not a table of aligned photos; delete it and run again"
+                raise FacefillError(f"{table}: {complaint}")
             for line in lines:
                 if len(line) != len(COLUMNS):
                     raise csv.Error(f"{len(line)} cells")
@@ -204,16 +190,12 @@ def _nothing_left(rows: list[_Row], counts: Counter) -> str:
     worst = max(sorted(counts), key=counts.__getitem__)
     example = next(row for row in rows if row.status == worst)
     reason = f" ({example.source!r}: {example.detail})" if example.detail else ""
-    return (
-        f"none of {counts.total()} photos has a usable face ({_listed(counts)}): "
-        f"{remedies[worst]}{reason}"
-    )
+    none = f"none of {counts.total()} photos has a usable face ({_listed(counts)})"
+    return f"{none}: {remedies[worst]}{reason}"
 
 
 def _listed(counts: Counter) -> str:
-    return ", ".join(
-        f"{status} {number}" for status, number in sorted(counts.items()) if status != "aligned"
-    )
+    return ", ".join(f"{key} {counts[key]}" for key in sorted(counts) if key != "aligned")
 
 
 def _write_faces(faces: Path, kept: Mapping[str, _Row], names: Mapping[str, str]) -> dict[str, str]:
@@ -239,7 +221,7 @@ def _read_faces(path: Path, sources: list[str]) -> Iterator[tuple[str, bytes]]:
         raise FacefillError(f"{path}: damaged ({error}); delete the file and run again") from error
 
 
-def _write_sheet(sheet: Path, faces: Path, names: list[str]) -> None:
+def _write_sheet(sheet: Path | str, faces: Path, names: list[str]) -> None:
     chosen = np.random.default_rng(0).permutation(len(names))[:SHEET_FACES]
     pictures = [
         np.asarray(Image.open(io.BytesIO((faces / f"{names[number]}.png").read_bytes())))

@@ -37,14 +37,13 @@ def index_photos(
         (photo.source, sha256) for photo, (_, sha256) in zip(photos, contents, strict=True)
     ):
         raise FacefillError(f"{root}: photos changed while they were being read; run again")
-    return pd.DataFrame(
-        {
-            "source": [photo.source for photo in photos],
-            "identity": identities,
-            "bytes": pd.array([size for size, _ in contents], dtype="Int64"),
-            "sha256": ["" if size is None else sha256 for size, sha256 in contents],
-        }
-    )
+    columns = {
+        "source": [photo.source for photo in photos],
+        "identity": identities,
+        "bytes": pd.array([size for size, _ in contents], dtype="Int64"),
+        "sha256": ["" if size is None else sha256 for size, sha256 in contents],
+    }
+    return pd.DataFrame(columns)
 
 
 def _identities(

@@ -7,7 +7,8 @@ configuration, its documentation, the rules, the report and the contract tests a
 is found in these folders.
 
 Snakemake reads every declaration whenever it parses, so a kind's module imports NumPy, OpenCV,
-PyTorch and the like inside of functions, or in modules beside it, never at its top.
+PyTorch and the like inside of functions, or in modules beside it, never at its top. A method that
+overrides one of the base class has the types and the docstring of that, without repeating them.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ import inspect
 import pkgutil
 import types
 import typing
+from dataclasses import MISSING
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -29,11 +31,7 @@ AnySettings = TypeVar("AnySettings", bound="Settings")
 
 
 def setting(
-    default: Any = dataclasses.MISSING,
-    *,
-    doc: str,
-    schema: dict[str, Any] | None = None,
-    **bounds: Any,
+    default: Any = MISSING, *, doc: str, schema: Config | None = None, **bounds: Any
 ) -> Any:
     """Declare a setting: its default (none = it must be given) and one sentence about it.
 
@@ -45,9 +43,7 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def reference(
-    table: str, provides: str = "", default: Any = dataclasses.MISSING, *, doc: str
-) -> Any:
+def reference(table: str, provides: str = "", default: Any = MISSING, *, doc: str) -> Any:
     """Declare a setting that names an entry of another `table`, "models" or "methods".
 
     With `provides` the entry's kind must have that in its `provides`. The job gets the entry's
@@ -83,7 +79,7 @@ class Settings:
         properties, required = {}, []
         for name, field in cls.settings().items():
             entry = dict(field.metadata["schema"] or _schema_of(hints[name]))
-            if field.default is dataclasses.MISSING:
+            if field.default is MISSING:
                 required.append(name)
             else:
                 entry["default"] = _plain(field.default)

@@ -1,8 +1,8 @@
 """How good one method's completions are: by face and as a set, by all measures of metrics/."""
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,7 @@ from facefill.core.likeness import ssim
 from facefill.core.masking import make_masks
 from facefill.core.progress import progress
 from facefill.describe import read_descriptors
-from facefill.metrics import (
-    FLOAT_FORMAT,
-    SET_FLOAT_FORMAT,
-    Subject,
-    face_metrics,
-    set_metrics,
-)
+from facefill.metrics import FLOAT_FORMAT, SET_FLOAT_FORMAT, Subject, face_metrics, set_metrics
 from facefill.split import read_split
 
 log = logging.getLogger(__name__)
@@ -73,7 +67,7 @@ def measure(
     test_csv: Path | str,
     test_descriptors: Path | str,
     faces: Path | str,
-    samples: Path | str | None,
+    samples: Path | str | Sequence[str],
     mask: dict[str, Any],
     zoom: float,
     metrics: Path | str,
@@ -83,7 +77,8 @@ def measure(
 
     `test_npy` holds uint8 [N, size, size, 3] in the order of `test_csv` (face, identity, source),
     `test_descriptors` what `describe` made of them, the folder `faces` a {face}.png for each
-    completed test face, `samples` all completions of a method that makes several (`read_samples`).
+    completed test face, `samples` all completions of a method that makes several (`read_samples`),
+    empty for others.
     `mask` and `zoom` are those of `make_masks`.
 
     `metrics` gets a row per face (`face` and the measures of faces), `set_metrics` a row per
@@ -93,7 +88,9 @@ def measure(
     Raises FacefillError when a completion cannot be read, belongs to no test face or to none that
     was described, or differs from its original where the mask says that the pixel is known.
     """
-    files = _completed_files(Path(faces))
+    files = sorted(Path(faces).glob("*.png"), key=lambda file: file.stem)
+    if not files:
+        raise FacefillError(f"{faces} holds no completed faces; delete the folder and run again")
     names = [file.stem for file in files]
     originals, real = _originals(test_npy, test_csv, test_descriptors, files)
     size = originals.shape[1]
@@ -118,24 +115,20 @@ def measure(
             values = {column: metric.measure(pair) for column, metric in columns.items()}
             rows.append({"face": name} | values)
             bar.update()
-    several = drawn is not None and drawn.shape[1] > 1
     compared = FaceSet(
-        real=originals,
-        fake=completed,
-        real_descriptors=real,
-        fake_descriptors=fake,
-        holes=~known,
-        samples=drawn if several else None,
-        sample_descriptors=_describe_samples(drawn, describe) if several else None,
+        real=originals, fake=completed, real_descriptors=real, fake_descriptors=fake, holes=~known
     )
-    subjects: tuple[Subject, ...] = ("completions", "samples") if several else ("completions",)
+    subjects: list[Subject] = ["completions"]
+    if drawn is not None and drawn.shape[1] > 1:
+        descriptors = _describe_samples(drawn, describe)
+        compared = replace(compared, samples=drawn, sample_descriptors=descriptors)
+        subjects.append("samples")
     result = pd.DataFrame(rows)
     write_table(metrics, result, FLOAT_FORMAT)
     write_set_metrics(set_metrics, compared, subjects)
     for column in columns:
-        log.info(
-            "%s: mean %.3f over %d faces", column, result[column].mean(), result[column].count()
-        )
+        mean, count = result[column].mean(), result[column].count()
+        log.info("%s: mean %.3f over %d faces", column, mean, count)
     return len(result)
 
 
@@ -144,13 +137,6 @@ def write_set_metrics(path: Path | str, compared: FaceSet, subjects: Iterable[Su
     rows = [(name, *metric.measure(compared)) for name, metric in set_metrics(*subjects).items()]
     log.info("%s", rows)
     write_table(path, pd.DataFrame(rows, columns=["metric", "value", "faces"]), SET_FLOAT_FORMAT)
-
-
-def _completed_files(folder: Path) -> list[Path]:
-    files = sorted(folder.glob("*.png"), key=lambda file: file.stem)
-    if not files:
-        raise FacefillError(f"{folder} holds no completed faces; delete the folder and run again")
-    return files
 
 
 def _originals(
@@ -212,9 +198,8 @@ def _check_known(
     files: Iterable[Path | str],
 ) -> None:
     """Refuse completions, read from `files`, that changed known pixels."""
-    for name, original, face, kept, file in zip(
-        names, originals, completed, known, files, strict=True
-    ):
+    rows = zip(names, originals, completed, known, files, strict=True)
+    for name, original, face, kept, file in rows:
         differs = (original != face).any(axis=2) & kept
         if differs.any():
             y, x = np.argwhere(differs)[0]

@@ -21,11 +21,11 @@ BATCH = 64
 
 def measure_model(
     *,
-    faces: Path,
-    table: Path,
-    descriptors: Path,
-    weights: Path,
-    settings: Path,
+    faces: Path | str,
+    table: Path | str,
+    descriptors: Path | str,
+    weights: Path | str,
+    settings: Path | str,
     zoom: float,
     seed: int,
     device: str,
@@ -42,23 +42,15 @@ def measure_model(
     described = read_descriptors(descriptors, names)
     real = np.asarray(validation[[name in described for name in names]])
     size = real.shape[1]
-    dcgan = load_dcgan(weights, settings, size, device)
-    z = sample_z(
-        len(real),
-        dcgan.settings["z_dim"],
-        dcgan.settings["prior"],
-        torch.Generator().manual_seed(seed),
-    )
+    dcgan = load_dcgan(Path(weights), Path(settings), size, device)
+    z_dim, prior = dcgan.settings["z_dim"], dcgan.settings["prior"]
+    z = sample_z(len(real), z_dim, prior, torch.Generator().manual_seed(seed))
     fake = _samples(dcgan.generator, z, dcgan.compute)
     describe = Describer(size, zoom)
     with progress(len(fake), "measure", "samples") as bar:
-        fake_descriptors = describe(fake, bar.update)
-    compared = FaceSet(
-        real=real,
-        fake=fake,
-        real_descriptors=np.array(list(described.values())),
-        fake_descriptors=fake_descriptors,
-    )
+        of_fake = describe(fake, bar.update)
+    of_real = np.array(list(described.values()))
+    compared = FaceSet(real=real, fake=fake, real_descriptors=of_real, fake_descriptors=of_fake)
     write_set_metrics(set_metrics, compared, ["generator"])
     return len(fake)
 

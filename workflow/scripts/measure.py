@@ -5,15 +5,6 @@ from stage import stage
 with stage(snakemake) as work:
     from facefill.measure import measure
 
-    work.unit = "faces"
-    work.items = measure(
-        test_npy=snakemake.input.test_npy,
-        test_csv=snakemake.input.test_csv,
-        test_descriptors=snakemake.input.test_descriptors,
-        faces=snakemake.input.faces,
-        samples=snakemake.input.samples or None,
-        mask=snakemake.params.mask,
-        zoom=snakemake.params.zoom,
-        metrics=snakemake.output.metrics,
-        set_metrics=snakemake.output.set_metrics,
-    )
+    inputs, outputs = dict(snakemake.input.items()), dict(snakemake.output.items())
+    mask, zoom = snakemake.params.mask, snakemake.params.zoom
+    work.items, work.unit = measure(**inputs, **outputs, mask=mask, zoom=zoom), "faces"

@@ -5,17 +5,12 @@ from stage import stage
 with stage(snakemake) as work:
     from facefill.report.publish import publish
 
-    source, params = snakemake.input, snakemake.params
+    params = snakemake.params
     publish(
         snakemake.output[0],
+        dict(snakemake.input.items()),
         dataset=params.dataset,
-        summary=source.summary,
-        differences=source.differences,
-        timings=source.timings,
-        model_metrics=source.model_metrics,
-        provenance=source.provenance,
-        searches=dict(zip(map(tuple, params.searched), source.searches, strict=True)),
+        searched=params.searched,
         jobs=params.timings,
-        template=source.template,
         command=params.command,
     )

@@ -3,11 +3,8 @@
 from stage import stage
 
 with stage(snakemake) as work:
-    from facefill.report.write import Choice, Inputs, Outputs, write_report
+    from facefill.report.write import Choice, write_report
 
+    inputs, outputs = dict(snakemake.input.items()), dict(snakemake.output.items())
+    work.items = write_report(inputs, outputs, Choice.of(snakemake.params))
     work.unit = "completions"
-    work.items = write_report(
-        Inputs.of(snakemake.input),
-        Outputs.of(snakemake.output),
-        Choice.of(snakemake.params),
-    )

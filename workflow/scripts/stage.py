@@ -56,15 +56,8 @@ def stage(snakemake: "Snakemake") -> Iterator[Work]:
         yield work
         end = time.time()
         log.info("done: %d %s in %.1f s", work.items, work.unit, end - start)
-        facts = {
-            "rule": snakemake.rule,
-            "start": round(start, 3),
-            "end": round(end, 3),
-            "items": work.items,
-            "unit": work.unit,
-            "course": work.course,
-        }
-        write_bytes(timing, json.dumps(facts).encode() + b"\n")
+        facts = {"rule": snakemake.rule, "start": round(start, 3), "end": round(end, 3)}
+        write_bytes(timing, json.dumps(facts | vars(work)).encode() + b"\n")
     except FacefillError as error:
         _fail(log, str(error))
     except KeyboardInterrupt:

@@ -48,10 +48,10 @@ class Code:
 
     def __init__(self, roots: list[Path], cache: Path | None = None):
         self._roots, self._cache = roots, cache
-        self._known = _read_cache(cache)
+        self._known = _read_cache(cache) if cache else {}
         self._used: dict[str, dict] = {}  # the part of `_known` that somebody has asked for
         self._changed = False
-        self._modules: dict[str, dict[str, _Symbol] | None] = {}
+        self._modules: dict[str, dict[str, _Symbol]] = {}
         self._files: dict[str, Path | None] = {}
 
     def digest(self, modules: Iterable[str], presentation: bool = False) -> str:
@@ -68,8 +68,6 @@ class Code:
                 continue
             reached.add((module, name))
             symbols = self._symbols(module, presentation)
-            if symbols is None:
-                continue
             for chosen in symbols if name == "" else {name, MODULE} & set(symbols):
                 symbol = symbols[chosen]
                 lines.add(f"{module}:{chosen}:{symbol.digest}")
@@ -105,22 +103,16 @@ class Code:
 
     def _file(self, module: str) -> Path | None:
         if module not in self._files:
-            self._files[module] = self._find(module)
+            places = [root.joinpath(*module.split(".")) for root in self._roots]
+            files = [file for at in places for file in (at.with_suffix(".py"), at / "__init__.py")]
+            self._files[module] = next(filter(Path.is_file, files), None)
         return self._files[module]
 
-    def _find(self, module: str) -> Path | None:
-        for root in self._roots:
-            place = root.joinpath(*module.split("."))
-            for file in (place.with_name(place.name + ".py"), place / "__init__.py"):
-                if file.is_file():
-                    return file
-        return None
-
-    def _symbols(self, module: str, presentation: bool) -> dict[str, _Symbol] | None:
+    def _symbols(self, module: str, presentation: bool) -> dict[str, _Symbol]:
         key = f"{module} {presentation}"
         if key not in self._modules:
             file = self._file(module)
-            self._modules[key] = self._read(module, file, presentation) if file else None
+            self._modules[key] = self._read(module, file, presentation) if file else {}
         return self._modules[key]
 
     def _read(self, module: str, file: Path, presentation: bool) -> dict[str, _Symbol]:
@@ -137,9 +129,7 @@ class Code:
         return {name: _Symbol(**fields) for name, fields in self._known[key].items()}
 
 
-def _read_cache(file: Path | None) -> dict[str, dict]:
-    if file is None:
-        return {}
+def _read_cache(file: Path) -> dict[str, dict]:
     try:
         content = json.loads(file.read_bytes())
         return content["files"] if content["version"] == VERSION else {}
@@ -249,13 +239,11 @@ class _Stripped(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         node.keywords = [word for word in node.keywords if word.arg not in WORDS]
         if isinstance(node.func, ast.Name) and node.func.id == "progress":
-            node.args = [argument for argument in node.args if not isinstance(argument, TEXT)]
+            text = ast.JoinedStr | ast.Constant
+            node.args = [argument for argument in node.args if not isinstance(argument, text)]
         return self.generic_visit(node)
 
     def _body(self, node: ast.AST) -> ast.AST:
         self.generic_visit(node)
         node.body = [item for item in node.body if not isinstance(item, ast.Pass)] or [ast.Pass()]
         return node
-
-
-TEXT = (ast.JoinedStr, ast.Constant)

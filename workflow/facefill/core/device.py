@@ -17,9 +17,8 @@ class Compute:
     memory_format: torch.memory_format
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32
-        )
+        enabled = self.dtype != torch.float32
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled)
 
     def __str__(self) -> str:
         layout = "channels_last" if self.memory_format == torch.channels_last else "contiguous"
@@ -50,11 +49,8 @@ def choose(
     if channels_last == "auto":
         channels_last = device != "mps"
     _reproducible()
-    return Compute(
-        torch.device(device),
-        getattr(torch, precision),
-        torch.channels_last if channels_last else torch.contiguous_format,
-    )
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return Compute(torch.device(device), getattr(torch, precision), layout)
 
 
 def _native_bfloat16(device: str) -> bool:

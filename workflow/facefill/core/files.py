@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import json
 import os
 import shutil
 import zipfile
@@ -65,6 +66,14 @@ def write_bytes(path: Path | str, data: bytes | memoryview) -> None:
         partial.write_bytes(data)
 
 
+def read_json(path: Path | str, complaint: str) -> dict[str, Any]:
+    """Read an object; raises FacefillError with `complaint` when there is none."""
+    try:
+        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise FacefillError(f"{path}: {complaint}") from error
+
+
 def write_array(path: Path | str, array: "np.ndarray") -> None:
     """Write an array as .npy."""
     import numpy as np
@@ -76,6 +85,10 @@ def write_array(path: Path | str, array: "np.ndarray") -> None:
 
 def sha256_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    return sha256_bytes(text.encode("utf-8", "surrogateescape"))
 
 
 def sha256_file(path: Path | str) -> str:
@@ -90,7 +103,7 @@ def sha256_path(path: Path | str) -> str:
         return sha256_file(path)
     files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*"))
     lines = [f"{sha256_file(file)} {name}\n" for name, file in files if file.is_file()]
-    return sha256_bytes("".join(lines).encode("utf-8", "surrogateescape"))
+    return sha256_text("".join(lines))
 
 
 class _Lines:

@@ -58,12 +58,11 @@ def decode_photo(data: bytes, max_pixels: int) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is common and harms nothing
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                size = f"{image.width}x{image.height} pixels"
                 if image.width * image.height > max_pixels:
-                    raise TooLargeImage(f"{image.width}x{image.height} pixels")
+                    raise TooLargeImage(size)
                 if max(image.size) > MAX_SIDE:
-                    raise TooLargeImage(
-                        f"{image.width}x{image.height} pixels, a side has more than {MAX_SIDE}"
-                    )
+                    raise TooLargeImage(f"{size}, a side has more than {MAX_SIDE}")
                 if image.format in ("JPEG", "MPO") and data.count(SCAN) > MAX_SCANS:
                     raise UnreadableImage(f"a JPEG of more than {MAX_SCANS} scans")
                 image.load()
@@ -139,9 +138,8 @@ def contact_sheet(
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     count, height, width, _ = images.shape
     rows = -(-count // columns)
-    sheet = np.full(
-        (rows * (height + gap) - gap, columns * (width + gap) - gap, 3), background, np.uint8
-    )
+    shape = (rows * (height + gap) - gap, columns * (width + gap) - gap, 3)
+    sheet = np.full(shape, background, np.uint8)
     for number, image in enumerate(images):
         top, left = (number // columns) * (height + gap), (number % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = image

@@ -1,7 +1,5 @@
 """Kinds of data set: where raw photos come from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, ClassVar
 

@@ -1,9 +1,6 @@
 """Photos in an archive that is downloaded."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from facefill.datasets import IDENTITY, Dataset
 from facefill.kinds import declare, setting
@@ -13,17 +10,14 @@ URLS = {
     "minItems": 1,
     "items": {"type": "string", "pattern": "^(https?://|file://|gdrive:).+"},
 }
+FILE_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*(?!\\n)$"
 SHA256 = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}(?!\\n)$"}
 EXTRA = {
     "type": "object",
     "additionalProperties": False,
     "required": ["name", "urls"],
     "properties": {
-        "name": {
-            "type": "string",
-            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*(?!\\n)$",
-            "description": "file name",
-        },
+        "name": {"type": "string", "pattern": FILE_NAME, "description": "file name"},
         "urls": URLS,
         "sha256": SHA256 | {"default": None},
     },
@@ -35,28 +29,23 @@ class Archive(Dataset):
     """Downloads an archive into the cache and extracts it."""
 
     urls: tuple[str, ...] = setting(
-        schema=URLS,
-        doc="mirrors, tried in order (https://, http://, file:// or gdrive:FILE_ID)",
+        schema=URLS, doc="mirrors, tried in order (https://, http://, file:// or gdrive:FILE_ID)"
     )
-    sha256: str | None = setting(
-        None, schema=SHA256, doc="checksum of the file; null = not checked"
-    )
+    sha256: str | None = setting(None, schema=SHA256, doc="checksum; null = not checked")
     identity: Any = setting("folder", schema=IDENTITY, doc=IDENTITY["description"])
     extras: tuple[dict[str, Any], ...] = setting(
-        (),
-        schema={"type": "array", "items": EXTRA},
-        doc="single files placed beside the extracted photos",
+        (), schema={"type": "array", "items": EXTRA}, doc="single files placed beside the photos"
     )
 
-    rule: ClassVar[str] = "download"
-    strip: ClassVar[bool] = True  # an archive never grows a second top folder
+    rule = "download"
+    strip = True  # an archive never grows a second top folder
 
-    def content(self) -> Any:
+    def content(self):
         """Checksums, or addresses without one: another mirror is no reason to run again."""
         extras = {extra["name"]: extra["sha256"] or extra["urls"] for extra in self.extras}
         return [self.sha256 or list(self.urls), extras]
 
-    def make_raw(self, raw: Path, *, extra: dict[str, Path], cache: Path, threads: int) -> int:
+    def make_raw(self, raw, *, extra, cache, threads):
         from facefill.download import download
 
         return download(list(self.urls), self.sha256, list(self.extras), cache, raw)

@@ -1,7 +1,5 @@
 """Photos of one's own, used where they lie."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from facefill.datasets import IDENTITY, Dataset

@@ -1,8 +1,5 @@
 """Photos rendered by facefill itself: needs no internet."""
 
-from __future__ import annotations
-
-from pathlib import Path
 from typing import ClassVar
 
 from facefill.core.errors import FacefillError
@@ -18,19 +15,19 @@ class Synthetic(Dataset):
     people: int = setting(800, minimum=1, doc="different persons among them")
     seed: int = setting(0, minimum=0, doc="another seed, other people")
 
-    rule: ClassVar[str] = "render"
-    parallel: ClassVar[bool] = True
+    rule = "render"
+    parallel = True
     extra: ClassVar[dict[str, str]] = {"truth": "truth.csv"}
     example: ClassVar[Config] = {"faces": 3, "people": 2}
 
-    def check(self, key: str, config: Config) -> None:
+    def check(self, key, config):
         if self.people > self.faces:
             raise FacefillError(
                 f"config: {key}.people is {self.people}, expected at most as many as its faces "
                 f"({self.faces})"
             )
 
-    def make_raw(self, raw: Path, *, extra: dict[str, Path], cache: Path, threads: int) -> int:
+    def make_raw(self, raw, *, extra, cache, threads):
         from facefill.render.dataset import render_dataset
 
         return render_dataset(raw, extra["truth"], self.faces, self.people, self.seed, threads)

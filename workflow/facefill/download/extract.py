@@ -81,24 +81,19 @@ def extract(archive: Path | str, raw: Path | str, extras: Mapping[str, Path] | N
                 shutil.copyfile(file, folder / name)
     except _Refused as reason:
         raise FacefillError(f"{archive}: {reason}; use another archive") from reason
-    except OSError as error:
-        if error.errno is None:  # gzip and bzip2 on damaged data
-            raise _damaged(archive, error) from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise FacefillError(
+                f"{archive}: cannot be unpacked to {raw} ({error.strerror}:"
+                f" {short.repr(str(error.filename or 'while writing'))}); mend that and run again"
+            ) from error
+        # On damaged data gzip and bzip2 raise OSError, tarfile and zipfile almost anything.
         raise FacefillError(
-            f"{archive}: cannot be unpacked to {raw} ({error.strerror}:"
-            f" {short.repr(str(error.filename or 'while writing'))}); mend that and run again"
+            f"{archive}: damaged, incomplete or no archive at all"
+            f" ({type(error).__name__}: {str(error)[:300]}); delete that file to have it fetched"
+            " anew, or correct the dataset's urls"
         ) from error
-    except Exception as error:  # on damaged data, tarfile and zipfile raise almost anything
-        raise _damaged(archive, error) from error
     return count + len(extras)
-
-
-def _damaged(archive: Path, error: Exception) -> FacefillError:
-    return FacefillError(
-        f"{archive}: damaged, incomplete or no archive at all"
-        f" ({type(error).__name__}: {str(error)[:300]}); delete that file to have it fetched"
-        " anew, or correct the dataset's urls"
-    )
 
 
 def _unpack(archive: Path, folder: Path) -> int:

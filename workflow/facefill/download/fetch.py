@@ -82,15 +82,11 @@ def _fetch(urls: list[str], sha256: str | None, cache: Path) -> Path:
             log.info("%s: %s", url, reason)
             reasons.append(f"{url}: {reason}")
     by_hand = [url for url in urls if not url.startswith("file://")]
-    raise FacefillError(
-        f"nothing could be downloaded ({'; '.join(reasons)}); "
-        + (
-            f"run again later, or get the file yourself and save it as"
-            f" {(cache / cache_name(by_hand[0], sha256)).resolve()}"
-            if by_hand
-            else "correct the dataset's urls or sha256"
-        )
-    )
+    remedy = "correct the dataset's urls or sha256"
+    if by_hand:
+        path = (cache / cache_name(by_hand[0], sha256)).resolve()
+        remedy = f"run again later, or get the file yourself and save it as {path}"
+    raise FacefillError(f"nothing could be downloaded ({'; '.join(reasons)}); {remedy}")
 
 
 def cache_name(url: str, sha256: str | None) -> str:

@@ -31,6 +31,7 @@ class Mask(Kind):
     per_face: ClassVar[bool] = False  # whether `known` depends on the face's name
     learnable: ClassVar[bool] = True  # whether a network can be trained under it
     extents: ClassVar[tuple[Hides, ...]] = (Hides.PART,)  # how much it may hide
+    hides: ClassVar[Hides | None] = None  # how much it hides, if its settings do not decide that
     block = 0  # side of square blocks whose mean colours are known; 0 = none
 
     def known(self, name: str, size: int, zoom: float) -> np.ndarray:
@@ -43,8 +44,10 @@ class Mask(Kind):
     def extent(self, size: int, zoom: float) -> Hides:
         """Return how much is hidden of a face of `size` pixels. Found by drawing one.
 
-        Overridden where it can be told without NumPy: Snakemake asks whenever it parses.
+        `hides`, or an override, says it without NumPy: Snakemake asks whenever it parses.
         """
+        if self.hides is not None:
+            return self.hides
         known = self.known("face", size, zoom)
         return Hides.NOTHING if known.all() else Hides.PART if known.any() else Hides.ALL
 

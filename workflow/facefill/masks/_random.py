@@ -1,15 +1,9 @@
 """Masks that are drawn at random for each face."""
 
-from __future__ import annotations
-
 import hashlib
-from typing import TYPE_CHECKING, ClassVar
 
 from facefill.kinds import declare, setting
 from facefill.masks import Hides, Mask
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @declare
@@ -18,10 +12,11 @@ class RandomMask(Mask):
 
     seed: int = setting(0, minimum=0, doc="another seed, other masks")
 
-    per_face: ClassVar[bool] = True
+    per_face = True
+    hides = Hides.PART
 
-    def generator(self, name: str) -> np.random.Generator:
-        """The random numbers for one face."""
+    def generator(self, name: str):
+        """The random numbers for one face: a np.random.Generator."""
         import numpy as np
 
         digest = hashlib.sha256(f"{self.kind}:{name}".encode()).digest()
@@ -32,14 +27,12 @@ class RandomMask(Mask):
 class ShareMask(RandomMask):
     """A random mask that hides an exact share of the pixels."""
 
-    hidden: float = setting(
-        exclusiveMinimum=0, exclusiveMaximum=1, doc="share of the pixels that are hidden"
-    )
+    hidden: float = setting(exclusiveMinimum=0, exclusiveMaximum=1, doc="share of the pixels")
 
-    def extent(self, size: int, zoom: float) -> Hides:
+    def extent(self, size, zoom):
         return {0: Hides.NOTHING, size * size: Hides.ALL}.get(self._pixels(size), Hides.PART)
 
-    def hide_lowest(self, values: np.ndarray, size: int) -> np.ndarray:
+    def hide_lowest(self, values, size: int):
         """Hide the share of pixels whose `values` [size * size] are lowest: bool [size, size]."""
         import numpy as np
 
@@ -51,7 +44,7 @@ class ShareMask(RandomMask):
         return round(self.hidden * (size * size))
 
 
-def centers(size: int) -> np.ndarray:
+def centers(size: int):
     """Where pixels lie in shares of the side: float64 [size]."""
     import numpy as np
 

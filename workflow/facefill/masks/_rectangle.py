@@ -1,13 +1,8 @@
 """Masks whose hole is one rectangle."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from facefill.masks import Hides, Mask
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class Rectangle(NamedTuple):
@@ -26,12 +21,12 @@ class RectangleMask(Mask):
         """Where the hole is, in pixels of a face of `size`."""
         raise NotImplementedError
 
-    def extent(self, size: int, zoom: float) -> Hides:
+    def extent(self, size, zoom):
         hole = self.hole(size, zoom)
         hidden = max(0, hole.bottom - hole.top) * max(0, hole.right - hole.left)
         return {0: Hides.NOTHING, size * size: Hides.ALL}.get(hidden, Hides.PART)
 
-    def known(self, name: str, size: int, zoom: float) -> np.ndarray:
+    def known(self, name, size, zoom):
         import numpy as np
 
         hole = self.hole(size, zoom)

@@ -1,16 +1,8 @@
 """Rectangles anywhere in the face are hidden (as GLCIC 2017)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.core.errors import FacefillError
 from facefill.kinds import declare, setting
-from facefill.masks import Hides
 from facefill.masks._random import RandomMask
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @declare
@@ -19,28 +11,19 @@ class Box(RandomMask):
 
     boxes: int = setting(1, minimum=1, maximum=100, doc="boxes per face; they may overlap")
     min: float = setting(
-        0.25,
-        exclusiveMinimum=0,
-        exclusiveMaximum=1,
-        doc="a box's shortest side as a share of the face's",
+        0.25, exclusiveMinimum=0, exclusiveMaximum=1, doc="shortest side, as a share of the face's"
     )
     max: float = setting(
-        0.5,
-        exclusiveMinimum=0,
-        exclusiveMaximum=1,
-        doc="a box's longest side as a share of the face's",
+        0.5, exclusiveMinimum=0, exclusiveMaximum=1, doc="longest side, as a share of the face's"
     )
 
-    def check_size(self, size: int) -> None:
+    def check_size(self, size):
         if self.min > self.max:
             raise FacefillError(
                 f"min is {self.min}, expected at most max ({self.max}); lower it or raise max"
             )
 
-    def extent(self, size: int, zoom: float) -> Hides:
-        return Hides.PART
-
-    def known(self, name: str, size: int, zoom: float) -> np.ndarray:
+    def known(self, name, size, zoom):
         import numpy as np
 
         generator = self.generator(name)

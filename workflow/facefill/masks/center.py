@@ -8,13 +8,8 @@ from facefill.masks._rectangle import Rectangle, RectangleMask
 class Center(RectangleMask):
     """Hides a square in the middle."""
 
-    scale: float = setting(
-        0.25,
-        minimum=0,
-        exclusiveMaximum=0.5,
-        doc="the hole reaches from this share of rows and columns to 1 minus it",
-    )
+    scale: float = setting(0.25, minimum=0, exclusiveMaximum=0.5, doc="margin as a share of a side")
 
-    def hole(self, size: int, zoom: float) -> Rectangle:
+    def hole(self, size, zoom):
         low, high = int(size * self.scale), int(size * (1 - self.scale))
         return Rectangle(low, high, low, high)

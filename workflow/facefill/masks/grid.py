@@ -1,28 +1,18 @@
 """Single pixels on a grid are known (Amos 2016, step 4)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare, setting
 from facefill.masks import Hides, Mask
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @declare
 class Grid(Mask):
     """Hides all but every step-th pixel of every step-th row."""
 
-    step: int = setting(
-        4, minimum=2, doc="only every so-manyth pixel of every so-manyth row is known"
-    )
+    step: int = setting(4, minimum=2, doc="only every step-th pixel of every step-th row is known")
 
-    def extent(self, size: int, zoom: float) -> Hides:
-        return Hides.PART
+    hides = Hides.PART
 
-    def known(self, name: str, size: int, zoom: float) -> np.ndarray:
+    def known(self, name, size, zoom):
         import numpy as np
 
         known = np.zeros((size, size), bool)

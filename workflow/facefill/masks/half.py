@@ -12,7 +12,7 @@ class Half(RectangleMask):
 
     side: Literal["left", "right", "top", "bottom"] = setting("left", doc="which half is hidden")
 
-    def hole(self, size: int, zoom: float) -> Rectangle:
+    def hole(self, size, zoom):
         middle = size // 2
         return {
             "left": Rectangle(0, size, 0, middle),

@@ -25,11 +25,9 @@ PARTS = {
 class Landmarks(RectangleMask):
     """Hides the eyes, the nose, the mouth or all below the eyes; follows align.zoom."""
 
-    part: Literal["eyes", "nose", "mouth", "lower_face"] = setting(
-        "eyes", doc="which part is hidden"
-    )
+    part: Literal["eyes", "nose", "mouth", "lower_face"] = setting("eyes", doc="which is hidden")
 
-    def hole(self, size: int, zoom: float) -> Rectangle:
+    def hole(self, size, zoom):
         landmarks, margins = PARTS[self.part]
         points = positions(landmarks, size, zoom)
         x, y = ([_single(value) for value in values] for values in zip(*points, strict=True))

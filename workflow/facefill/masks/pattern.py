@@ -1,14 +1,7 @@
 """Smooth random blobs are hidden (about Yeh's 25 % `pattern`)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare, setting
 from facefill.masks._random import ShareMask, centers
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @declare
@@ -19,17 +12,10 @@ class Pattern(ShareMask):
     fine as the filter's sigma, wider than the face: it does not depend on the size in pixels.
     """
 
-    hidden: float = setting(
-        0.25,
-        exclusiveMinimum=0,
-        exclusiveMaximum=1,
-        doc="share of the pixels that are hidden, in blobs",
-    )
-    blob: float = setting(
-        0.15, minimum=0.02, maximum=1, doc="scale of the blobs as a share of the face's side"
-    )
+    hidden: float = setting(0.25, exclusiveMinimum=0, exclusiveMaximum=1, doc="share of the pixels")
+    blob: float = setting(0.15, minimum=0.02, maximum=1, doc="scale as a share of the face's side")
 
-    def known(self, name: str, size: int, zoom: float) -> np.ndarray:
+    def known(self, name, size, zoom):
         import numpy as np
 
         sigma = self.blob / 2

@@ -31,16 +31,9 @@ EXTRA = {
 class Method(Kind):
     """A kind of method. Override `fill`, or `complete` where `fill` is not given enough."""
 
-    faces: int | None = setting(
-        None,
-        minimum=1,
-        doc="test faces that this method completes, at most; null = compare.faces",
-    )
+    faces: int | None = setting(None, minimum=1, doc="test faces, at most; null = compare.faces")
     masks: tuple[str, ...] | None = setting(
-        None,
-        minItems=1,
-        uniqueItems=True,
-        doc="masks that the report compares this method under; null = all of compare.masks",
+        None, minItems=1, uniqueItems=True, doc="masks it is compared under; null = compare.masks"
     )
 
     extra: ClassVar[tuple[str, ...]] = ()  # keys of EXTRA

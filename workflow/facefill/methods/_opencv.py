@@ -1,14 +1,24 @@
 """What the methods of OpenCV share."""
 
-import cv2
-import numpy as np
+from facefill.kinds import declare, setting
+from facefill.methods import Method
 
 
-def inpaint(faces: np.ndarray, known: np.ndarray, radius: float, algorithm: int) -> np.ndarray:
-    """Fill faces, arguments and result as of `Method.fill`, by one of OpenCV's two algorithms."""
-    return np.stack(
-        [
-            cv2.inpaint(face, (~known_pixels).astype(np.uint8), radius, algorithm)
-            for face, known_pixels in zip(faces, known, strict=True)
-        ]
-    )
+@declare
+class OpenCv(Method):
+    """Fills by one of OpenCV's two algorithms, from the hole's edge inwards."""
+
+    radius: float = setting(3, exclusiveMinimum=0, doc="neighbourhood of a pixel, in pixels")
+
+    algorithm = ""  # the name of OpenCV's constant
+
+    def fill(self, faces, known):
+        import cv2
+        import numpy as np
+
+        return np.stack(
+            [
+                cv2.inpaint(face, hole, self.radius, getattr(cv2, self.algorithm))
+                for face, hole in zip(faces, (~known).astype(np.uint8), strict=True)
+            ]
+        )

@@ -5,22 +5,15 @@ also their slopes continue from the known pixels: a thin plate. Values are clipp
 the channel's known pixels.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.methods import Method
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @declare
 class Biharmonic(Method):
     """Solves the biharmonic equation in the hole."""
 
-    def fill(self, faces: np.ndarray, known: np.ndarray) -> np.ndarray:
+    def fill(self, faces, known):
         import numpy as np
         from skimage.restoration import inpaint_biharmonic
 

@@ -1,23 +1,16 @@
 """The mean face: it knows the training split and looks at nothing else."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, ClassVar
-
 from facefill.kinds import declare
 from facefill.methods import Method
-
-if TYPE_CHECKING:
-    from facefill.complete import Completed, Task
 
 
 @declare
 class Mean(Method):
     """Fills every hole with the mean of the training faces."""
 
-    needs_train: ClassVar[bool] = True
+    needs_train = True
 
-    def complete(self, task: Task) -> Completed:
+    def complete(self, task):
         import numpy as np
 
         from facefill.complete import Completed

@@ -1,14 +1,7 @@
 """How varied completions are beside their originals."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics import SetMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FaceSet
 
 
 @declare
@@ -28,7 +21,7 @@ class Diversity(SetMetric):
     )
     place = 20
 
-    def measure(self, sets: FaceSet) -> tuple[float, int]:
+    def measure(self, sets):
         from facefill.core.likeness import mean_distance
 
         expected = mean_distance(sets.real_descriptors)

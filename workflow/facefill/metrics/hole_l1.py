@@ -1,14 +1,7 @@
 """Mean absolute difference of the hidden pixels."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics._hole import HoleMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FacePair
 
 
 @declare
@@ -21,7 +14,7 @@ class HoleL1(HoleMetric):
     place = 30
     shown = ("page",)
 
-    def measure_hole(self, pair: FacePair) -> float:
+    def measure_hole(self, pair):
         from facefill.core.likeness import l1
 
         return l1(pair.original, pair.completed, pair.hole)

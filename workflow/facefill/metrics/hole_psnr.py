@@ -1,14 +1,7 @@
 """Peak signal-to-noise ratio of the hidden pixels."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics._hole import HoleMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FacePair
 
 
 @declare
@@ -24,7 +17,7 @@ class HolePsnr(HoleMetric):
     )
     place = 10
 
-    def measure_hole(self, pair: FacePair) -> float:
+    def measure_hole(self, pair):
         from facefill.core.likeness import psnr
 
         return psnr(pair.original, pair.completed, pair.hole)

@@ -1,14 +1,7 @@
 """Structural similarity of the hidden pixels (Wang et al. 2004)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics._hole import HoleMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FacePair
 
 
 @declare
@@ -19,5 +12,5 @@ class HoleSsim(HoleMetric):
     better = "higher"
     place = 60
 
-    def measure_hole(self, pair: FacePair) -> float:
+    def measure_hole(self, pair):
         return float(pair.ssim[1][pair.hole].mean())

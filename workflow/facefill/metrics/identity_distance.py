@@ -1,14 +1,7 @@
 """Whether a completion shows the same person: the distance of dlib's face descriptors."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics import FaceMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FacePair
 
 
 @declare
@@ -24,7 +17,7 @@ class IdentityDistance(FaceMetric):
     )
     place = 70
 
-    def measure(self, pair: FacePair) -> float:
+    def measure(self, pair):
         import numpy as np
 
         # With an axis NumPy adds up in the same order as it does for the rows of a matrix.

@@ -1,20 +1,12 @@
 """How like real faces a set of faces is, by dlib's face descriptors."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics import SetMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FaceSet
 
 
 @declare
 class KidDlib(SetMetric):
-    """KID's estimator on dlib's descriptors, not on Inception's features: no published KID
-    compares with it."""
+    """KID's estimator (Bińkowski et al. 2018) on dlib's descriptors."""
 
     heading = "KID on dlib × 1000"
     better = "lower"
@@ -28,7 +20,7 @@ class KidDlib(SetMetric):
     place = 10
     applies = ("completions", "generator")
 
-    def measure(self, sets: FaceSet) -> tuple[float, int]:
+    def measure(self, sets):
         from facefill.core.likeness import kid
 
         return kid(sets.real_descriptors, sets.fake_descriptors), len(sets.real)

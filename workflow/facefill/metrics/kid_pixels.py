@@ -1,14 +1,7 @@
 """How like real faces a set of faces is, by the pixels themselves."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics import SetMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FaceSet
 
 
 @declare
@@ -23,7 +16,7 @@ class KidPixels(SetMetric):
     place = 50
     applies = ("generator",)
 
-    def measure(self, sets: FaceSet) -> tuple[float, int]:
+    def measure(self, sets):
         from facefill.core.likeness import kid
 
         real, fake = (faces.reshape(len(faces), -1) / 127.5 - 1 for faces in (sets.real, sets.fake))

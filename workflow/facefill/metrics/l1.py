@@ -1,14 +1,7 @@
 """Mean absolute difference of the face."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics import FaceMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FacePair
 
 
 @declare
@@ -21,7 +14,7 @@ class L1(FaceMetric):
     place = 40
     shown = ()
 
-    def measure(self, pair: FacePair) -> float:
+    def measure(self, pair):
         from facefill.core.likeness import l1
 
         return l1(pair.original, pair.completed)

@@ -1,14 +1,7 @@
 """Peak signal-to-noise ratio of the face."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics import FaceMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FacePair
 
 
 @declare
@@ -21,7 +14,7 @@ class Psnr(FaceMetric):
     place = 20
     shown = ()
 
-    def measure(self, pair: FacePair) -> float:
+    def measure(self, pair):
         from facefill.core.likeness import psnr
 
         return psnr(pair.original, pair.completed)

@@ -1,14 +1,7 @@
 """How much several completions of one face differ, in the hole."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics import SetMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FaceSet
 
 
 @declare
@@ -25,7 +18,7 @@ class SampleSpread(SetMetric):
     place = 30
     applies = ("samples",)
 
-    def measure(self, sets: FaceSet) -> tuple[float, int]:
+    def measure(self, sets):
         import numpy as np
 
         from facefill.core.likeness import mean_distance, mean_of_faces

@@ -1,14 +1,7 @@
 """How much several completions of one face differ, in identity."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics import SetMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FaceSet
 
 
 @declare
@@ -21,7 +14,7 @@ class SampleSpreadIdentity(SetMetric):
     place = 40
     applies = ("samples",)
 
-    def measure(self, sets: FaceSet) -> tuple[float, int]:
+    def measure(self, sets):
         from facefill.core.likeness import mean_distance, mean_of_faces
 
         return mean_of_faces([mean_distance(samples) for samples in sets.sample_descriptors])

@@ -1,14 +1,7 @@
 """Structural similarity of the face (Wang et al. 2004)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from facefill.kinds import declare
 from facefill.metrics import FaceMetric
-
-if TYPE_CHECKING:
-    from facefill.measure import FacePair
 
 
 @declare
@@ -20,5 +13,5 @@ class Ssim(FaceMetric):
     place = 50
     shown = ("page", "published")
 
-    def measure(self, pair: FacePair) -> float:
+    def measure(self, pair):
         return float(pair.ssim[0])

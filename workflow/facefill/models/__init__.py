@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 FORWARD_AND_BACKWARD = 3  # cost of a gradient, in units of the forward pass
 
 
+@dataclass(frozen=True)
+class Plot:
+    """One of the plots of losses.png, over the epochs."""
+
+    title: str
+    lines: dict[str, str]  # labels by column of history.csv, "" for none
+    limits: tuple[float | None, float | None] | None = None  # of the y axis
+    level: float | None = None  # of a dotted line
+
+
 class Model(Kind):
     """A kind of model.
 
@@ -29,14 +40,17 @@ class Model(Kind):
     validation_faces = 0  # of the validation split, handed to the training
     # What the report says of losses.png, samples.png and samples.gif: "losses", "samples", "gif".
     captions: ClassVar[dict[str, str]] = {}
+    plots: ClassVar[tuple[Plot, ...]]  # of losses.png
 
     def train(self, training: Training) -> Trained:
         """Train on the faces of `training`. Raises FacefillError when that cannot succeed."""
         raise NotImplementedError
 
     def draw_losses(self, path: Path, history: pd.DataFrame) -> None:
-        """Plot history.csv as a PNG."""
-        raise NotImplementedError
+        """Write `plots` of history.csv as a PNG."""
+        from facefill.train.pictures import write_plots
+
+        write_plots(path, history, self.plots)
 
     def work(self, config: Config) -> float:
         """Multiply-accumulates of one training step, which decide how many threads it gets."""

@@ -6,6 +6,8 @@ from typing import Any
 from facefill.core.errors import FacefillError
 from facefill.kinds import Config, make, setting
 
+EXAMPLE = [{"kind": "center", "scale": 0.25}, {"kind": "lowres", "factor": 8}]
+
 
 def masks_setting(drawn: str) -> Any:
     """Declare the setting; `drawn` says what gets one of the masks."""

@@ -12,11 +12,13 @@ import pandas as pd
 import yaml
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import atomic
+from facefill.core.files import write_bytes
 from facefill.metrics import Metric, Where, face_metrics, set_metrics
 from facefill.report import embed
+from facefill.report.tables import Pair
 
 REJECTS = 50
+Facts = dict[str, Any]
 
 STATUS = {
     "aligned": "a face for the splits",
@@ -89,10 +91,7 @@ def explanations(metrics: Mapping[str, Metric]) -> list[str]:
 
 
 def summary_table(
-    summary: pd.DataFrame,
-    differences: pd.DataFrame,
-    seconds: dict[tuple[str, str], float],
-    mask: str,
+    summary: pd.DataFrame, differences: pd.DataFrame, seconds: dict[Pair, float], mask: str
 ) -> Table:
     """Show one mask's rows of the summary, with the seconds per face where they are known."""
     part = summary[summary["mask"] == mask]
@@ -120,9 +119,8 @@ def best_method(part: pd.DataFrame, differences: pd.DataFrame, metric: str) -> s
     `differences` (`tables.differences`), on the faces that both have: means of different faces
     do not rank.
     """
-    of_mask = differences[
-        (differences["mask"] == part["mask"].iloc[0]) & (differences["metric"] == metric)
-    ]
+    of_metric = differences[differences["metric"] == metric]
+    of_mask = of_metric[of_metric["mask"] == part["mask"].iloc[0]]
     for method, rows in of_mask.groupby("method", sort=False):
         if (rows["better"] == method).all():
             return method
@@ -132,24 +130,21 @@ def best_method(part: pd.DataFrame, differences: pd.DataFrame, metric: str) -> s
 def set_table(sets: pd.DataFrame, mask: str) -> Table:
     """Show the measures of whole sets under one mask; every value with its N."""
     part = sets[sets["mask"] == mask]
-    metrics = {
-        name: metric
-        for name, metric in set_metrics("completions", "samples", where="page").items()
-        if name in set(part["metric"])
-    }
-    values = {(row["method"], row["metric"]): row for row in part.to_dict("records")}
+    metrics = set_metrics("completions", "samples", where="page")
+    metrics = {name: metrics[name] for name in metrics if name in set(part["metric"])}
     rows = []
-    for method in dict.fromkeys(part["method"]):
-        cells = [Cell(method)]
-        for name, metric in metrics.items():
-            row = values.get((method, name))
-            if row is None:
-                cells.append(Cell("–", math.nan))
-            else:
-                value = metric.factor * row["value"]
-                cells.append(numeric(value, metric.decimals, f"N = {row['faces']}"))
-        rows.append(cells)
+    for method, values in part.groupby("method", sort=False):
+        cells = {row["metric"]: row for row in values.to_dict("records")}
+        rows.append(
+            [Cell(method), *(_set_cell(metrics[name], cells.get(name)) for name in metrics)]
+        )
     return Table([Column("method"), *_columns(metrics)], rows)
+
+
+def _set_cell(metric: Metric, row: Facts | None) -> Cell:
+    if row is None:
+        return Cell("–", math.nan)
+    return numeric(metric.factor * row["value"], metric.decimals, f"N = {row['faces']}")
 
 
 def difference_table(differences: pd.DataFrame, mask: str) -> Table:
@@ -215,31 +210,20 @@ def likeness(sets: pd.DataFrame, model: str, where: Where) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
-class ModelFiles:
-    """What a training leaves for the report."""
-
-    history: str  # CSV
-    losses: str  # PNG
-    samples: str  # PNG
-    gif: str
-    settings: str  # JSON
-
-
 def model_view(
-    name: str, files: ModelFiles, settings: dict[str, Any], captions: dict[str, str]
-) -> dict[str, Any]:
-    """Return what the page shows of one model.
+    name: str, history: str, losses: str, samples: str, gif: str, settings: Facts, captions: Facts
+) -> Facts:
+    """Return what the page shows of one model: its files, and what is in settings.json.
 
-    `settings` are those of its file; `captions` say what its pictures show, by the attribute of
-    ModelFiles. `warnings` is None where the training does not look for any.
+    `captions` say what "losses", "samples" and "gif" show. `warnings` is None where the training
+    does not look for any.
     """
     try:
-        epochs = pd.read_csv(files.history)
+        epochs = pd.read_csv(history)
         last = epochs.iloc[-1].to_dict()
     except (ValueError, IndexError) as error:
         raise FacefillError(
-            f"{files.history}: no epoch in it; delete its folder and run again"
+            f"{history}: no epoch in it; delete its folder and run again"
         ) from error
     return {
         "name": name,
@@ -248,9 +232,9 @@ def model_view(
         "kept": _kept_epoch(epochs),
         "last": {key: f"{value:,.6g}" for key, value in last.items() if pd.notna(value)},
         "settings": {k: _setting(value) for k, value in settings.items() if k != "warnings"},
-        "losses": embed.plot(files.losses),
-        "samples": embed.photo(files.samples),
-        "gif": embed.film(files.gif),
+        "losses": embed.plot(losses),
+        "samples": embed.photo(samples),
+        "gif": embed.film(gif),
     }
 
 
@@ -311,12 +295,11 @@ def _each(seconds: float | None) -> str:
     return f"{1000 * seconds:,.2f} ms" if seconds < 1 else f"{seconds:,.2f} s"
 
 
-def write_page(path: Path | str, template: Path | str, context: dict[str, Any]) -> None:
-    """Render the Jinja2 `template` with `context`; everything in it is escaped for HTML."""
+def write_page(path: Path | str, template: Path | str, context: Facts, escape: bool = True) -> None:
+    """Render the Jinja2 `template` with `context`, all of it escaped for HTML if `escape`."""
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    html = environment.from_string(Path(template).read_text(encoding="utf-8")).render(context)
-    with atomic(path) as partial:
-        # Bytes of file names that are not UTF-8 arrive as lone surrogates: show them as \udcXX.
-        partial.write_bytes(html.encode("utf-8", errors="backslashreplace"))
+    text = environment.from_string(Path(template).read_text(encoding="utf-8")).render(context)
+    # Bytes of file names that are not UTF-8 arrive as lone surrogates: show them as \udcXX.
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))

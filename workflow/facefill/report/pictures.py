@@ -50,11 +50,8 @@ class Completions:
             method: np.stack([read_face(folder / f"{face}.png", self.size) for face in faces])
             for method, folder in self.folders.items()
         }
-        return {
-            "original": self.originals[places],
-            "masked": self.masked()[places],
-            **completed,
-        }
+        known = {"original": self.originals[places], "masked": self.masked()[places]}
+        return known | completed
 
 
 @cache
@@ -87,6 +84,11 @@ def stack(pictures: Sequence[np.ndarray], axis: int = 0, gap: int = PADDING) -> 
     return np.concatenate(parts, axis)
 
 
+def _titled(title: str, picture: np.ndarray, height: int = 28, size: int = 15) -> np.ndarray:
+    width = max(picture.shape[1], text_width(title, size) + 4)
+    return stack([text_image(title, width, height, size), picture], gap=0)
+
+
 def labelled_rows(title: str, rows: dict[str, np.ndarray], margin: int) -> np.ndarray:
     """Draw `rows` of faces, uint8 [N, size, size, 3] each, doubled, their names at the left.
 
@@ -96,9 +98,7 @@ def labelled_rows(title: str, rows: dict[str, np.ndarray], margin: int) -> np.nd
     for name, faces in rows.items():
         strip = contact_sheet(faces, len(faces), 2, GAP)
         lines.append(np.hstack([text_image(name, margin, len(strip)), strip]))
-    picture = stack(lines, gap=GAP)
-    return stack([text_image(title, max(picture.shape[1], text_width(title, 15) + 4), 28, 15),
-                  picture], gap=0)  # fmt: skip
+    return _titled(title, stack(lines, gap=GAP))
 
 
 def _margin(names: Iterable[str]) -> int:
@@ -118,7 +118,10 @@ def write_masks(path: Path | str, compared: Sequence[Completions]) -> None:
     Below it the mask's name and the hidden share, mean over the faces.
     """
     cards = {item.mask: _card(item) for item in compared}
-    labels = {item.mask: [item.mask, *_labels(item.masks)] for item in compared}
+    labels = {item.mask: [item.mask, f"{hidden_share(item.masks)} hidden"] for item in compared}
+    for item in compared:
+        if block := item.masks.block:
+            labels[item.mask].append(f"{block}x{block} means known")
     texts = [text_width(text) + 4 for lines in labels.values() for text in lines]
     width = max([*(card.shape[1] for card in cards.values()), *texts])
     labelled = [
@@ -137,13 +140,6 @@ def _card(item: Completions) -> np.ndarray:
     else:
         shown = np.where(known[..., None], face, (0.25 * face + 0.75 * TINT).astype(np.uint8))
     return shown.repeat(scale, 0).repeat(scale, 1)
-
-
-def _labels(masks: Masks) -> list[str]:
-    labels = [f"{hidden_share(masks)} hidden"]
-    if masks.block:
-        labels.append(f"{masks.block}x{masks.block} means known")
-    return labels
 
 
 def hidden_share(masks: Masks) -> str:
@@ -173,8 +169,7 @@ def write_samples(path: Path | str, item: Completions, samples: dict[str, np.nda
         )
         title = f"mask {item.mask}, {method}: original, masked, {shown.shape[1]} samples"
         title += f" of {every.shape[1]}" * (every.shape[1] > shown.shape[1])
-        width = max(sheet.shape[1], text_width(title, 15) + 4)
-        blocks.append(stack([text_image(title, width, 28, 15), sheet], gap=0))
+        blocks.append(_titled(title, sheet))
     write_png(path, _framed(stack(blocks, gap=2 * PADDING)))
 
 
@@ -193,9 +188,7 @@ def write_search(path: Path | str, gifs: dict[str, Path]) -> None:
         panels = []
         for name, frames in searches.items():
             frame = frames[round(share * (len(frames) - 1)), ::step, ::step]
-            label = f"{name}: {100 * share:.0f} % of the search"
-            width = max(frame.shape[1], text_width(label, 20) + 4)
-            panels.append(stack([text_image(label, width, 32, 20), frame], gap=0))
+            panels.append(_titled(f"{name}: {100 * share:.0f} % of the search", frame, 32, 20))
         pairs = [stack(panels[at : at + 2], 1, 3 * PADDING) for at in range(0, len(panels), 2)]
         sheets.append(_even(stack(pairs)))
     write_gif(path, _same_size(sheets), 0.15)
@@ -233,14 +226,14 @@ def _framed(picture: np.ndarray) -> np.ndarray:
 def _even(picture: np.ndarray) -> np.ndarray:
     """Pad to even sides: video encoders, to which GIFs get converted, want them."""
     height, width, _ = picture.shape
-    return np.pad(picture, [(0, height % 2), (0, width % 2), (0, 0)], constant_values=255)
+    return _enlarged(picture, height + height % 2, width + width % 2)
+
+
+def _enlarged(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    padding = [(0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)]
+    return np.pad(picture, padding, constant_values=255)
 
 
 def _same_size(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    height = max(picture.shape[0] for picture in pictures)
-    width = max(picture.shape[1] for picture in pictures)
-    return np.stack([
-        np.pad(picture, [(0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)],
-               constant_values=255)
-        for picture in pictures
-    ])  # fmt: skip
+    height, width, _ = np.max([picture.shape for picture in pictures], axis=0)
+    return np.stack([_enlarged(picture, height, width) for picture in pictures])

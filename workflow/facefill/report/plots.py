@@ -1,6 +1,7 @@
 """Plots of the report: distributions of the measures, searches, and quality against time."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,13 @@ COLOURS = [
 BLACK = "#222222"
 MARKERS = "osD^vP*X<>pd"  # one per mask
 
+Tables, Colours = dict[Pair, pd.DataFrame], dict[str, str]
+
 
 def colours_of(pairs: Sequence[Pair]) -> dict[str, str]:
     """A colour for every method of `pairs`, the same in all plots."""
     methods = dict.fromkeys(method for _, method in pairs)
-    return {method: COLOURS[number % len(COLOURS)] for number, method in enumerate(methods)}
+    return dict(zip(methods, itertools.cycle(COLOURS)))
 
 
 def write_metrics(path: Path | str, table: pd.DataFrame, pairs: Sequence[Pair]) -> None:
@@ -80,10 +83,7 @@ def write_search(
     masks = masks_of(searches)
     figure = Figure(figsize=(12, 0.6 + 2.4 * len(masks)), dpi=100, layout="constrained")
     axes = figure.subplots(len(masks), 2, squeeze=False)
-    titles = {
-        "loss": "loss, all terms",
-        "contextual": "contextual loss, as the method weighs it",
-    }
+    titles = {"loss": "loss, all terms", "contextual": "contextual loss, as the method weighs it"}
     for mask, row in zip(masks, axes, strict=True):
         for axis, (column, title) in zip(row, titles.items(), strict=True):
             lines = {
@@ -109,11 +109,7 @@ def write_search(
 
 
 def write_timings(
-    path: Path | str,
-    timings: pd.DataFrame,
-    quality: pd.DataFrame,
-    fits: dict[Pair, pd.DataFrame],
-    colours: dict[str, str],
+    path: Path | str, timings: pd.DataFrame, quality: pd.DataFrame, fits: Tables, colours: Colours
 ) -> None:
     """Plot the seconds of every stage, and quality and fit of known pixels against seconds.
 
@@ -134,21 +130,19 @@ def write_timings(
         _draw_quality(quality_axis, quality, colours)
     else:
         quality_axis.set_axis_off()
-        quality_axis.text(
-            0, 0.5, "Quality against time: no completion left its timing.", fontsize=10
-        )
+        missing = "Quality against time: no completion left its timing."
+        quality_axis.text(0, 0.5, missing, fontsize=10)
     for number, mask in enumerate(masks):
         axis = figure.add_subplot(grid[2 + number // 2, number % 2])
         _draw_fits(axis, mask, fits, colours)
     _save(figure, path)
 
 
-def _draw_fits(axis, mask: str, fits: dict[Pair, pd.DataFrame], colours: dict[str, str]) -> None:
+def _draw_fits(axis, mask: str, fits: Tables, colours: Colours) -> None:
     for (name, method), losses in fits.items():
         if name == mask:
             axis.plot(losses.index, losses.mean(axis=1), color=colours[method], label=method)
-    axis.set_xscale("log")
-    axis.set_yscale("log")
+    axis.set(xscale="log", yscale="log", xlabel="seconds per face of searching")
     for scale in (axis.xaxis, axis.yaxis):  # numbers to read also within one power of ten
         scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
         scale.set_major_formatter("{x:g}")
@@ -156,7 +150,6 @@ def _draw_fits(axis, mask: str, fits: dict[Pair, pd.DataFrame], colours: dict[st
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_title(f"mask {mask}: mean |M * (G - y)|", fontsize=10)
-    axis.set_xlabel("seconds per face of searching")
     axis.legend(fontsize=8.5, frameon=False)
 
 
@@ -164,9 +157,8 @@ def _draw_seconds(axis, stages: pd.DataFrame) -> None:
     axis.barh(stages.index, stages["seconds"].astype(float), color=COLOURS[0], height=0.65)
     for place, row in stages.iterrows():
         rate = f", {row['items_per_second']:,.1f} {row['unit']}/s" if row["items"] else ""
-        axis.annotate(
-            f" {row['seconds']:,.1f} s{rate}", (row["seconds"], place), va="center", fontsize=9
-        )
+        text = f" {row['seconds']:,.1f} s{rate}"
+        axis.annotate(text, (row["seconds"], place), va="center", fontsize=9)
     axis.set_yticks(stages.index, stages["stage"])
     axis.set_ylim(max(1, len(stages)) - 0.4, -0.6)
     axis.margins(x=0.25)
@@ -176,29 +168,22 @@ def _draw_seconds(axis, stages: pd.DataFrame) -> None:
 
 
 def _draw_quality(axis, quality: pd.DataFrame, colours: dict[str, str]) -> None:
-    markers = _markers(quality["mask"])
+    markers = dict(zip(dict.fromkeys(quality["mask"]), itertools.cycle(MARKERS)))
     for row in quality.to_dict("records"):
         axis.plot(
             row["seconds"], row["hole_psnr"], markers[row["mask"]], color=colours[row["method"]],
             markersize=7, alpha=0.85,
         )  # fmt: skip
-    axis.set_xscale("log")
+    axis.set(xscale="log", xlabel="seconds per face, loading included")
+    axis.set_ylabel("PSNR of the hole [dB], mean")
     axis.margins(0.08)
     axis.grid(alpha=0.3)
-    axis.set_xlabel("seconds per face, loading included")
-    axis.set_ylabel("PSNR of the hole [dB], mean")
     axis.spines[["top", "right"]].set_visible(False)
     labels = [_marker(method, "s", colours[method]) for method in dict.fromkeys(quality["method"])]
     if len(markers) > 1:
         labels += [_marker(f"mask {mask}", shape, BLACK) for mask, shape in markers.items()]
-    axis.legend(
-        handles=labels, loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=8.5, frameon=False
-    )
-
-
-def _markers(masks: Iterable[str]) -> dict[str, str]:
-    names = dict.fromkeys(masks)
-    return {name: MARKERS[number % len(MARKERS)] for number, name in enumerate(names)}
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02)}
+    axis.legend(handles=labels, fontsize=8.5, frameon=False, **place)
 
 
 def _marker(label: str, shape: str, colour: str) -> Line2D:

@@ -1,57 +1,53 @@
 """The figures of a report as a Markdown page: it can be published where the faces cannot."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 import yaml
 
-from facefill.core.errors import FacefillError
-from facefill.core.files import read_table, write_bytes
+from facefill.core.files import read_json, read_table
 from facefill.metrics import Metric, face_metrics, set_metrics
+from facefill.report import page
 from facefill.report.fit import fit_table, fits_over_time
-from facefill.report.page import best_method, explanations, fit_rows, likeness, pairs_once
 from facefill.report.tables import SETS, Pair, read_search
 from facefill.report.timings import read_jobs, seconds_per_face
 
 
 def publish(
-    page: Path | str,
+    file: Path | str,
+    inputs: Mapping[str, Any],
     *,
     dataset: str,
-    summary: Path | str,
-    differences: Path | str,
-    timings: Path | str,
-    model_metrics: Path | str,
-    provenance: Path | str,
-    searches: Mapping[Pair, Path | str],
+    searched: Iterable[Pair],
     jobs: Sequence[Path | str],
-    template: Path | str,
     command: str,
 ) -> None:
-    """Write `page` from the tables and the provenance of a report; `command` is what made it.
+    """Write `file` from `inputs`, which have their names in rules/publish.smk.
 
-    `searches` are the search.csv by mask and method, `jobs` the timings of the jobs as JSON.
+    They are tables and the provenance of a report, and the search.csv of the pairs of mask and
+    method `searched`. `jobs` are the timings of the jobs as JSON, `command` is what made the page.
     Raises FacefillError when one of them is damaged.
     """
     metrics = face_metrics("published")
     columns = [column for name in metrics for column in (name, f"{name}_low", f"{name}_high")]
-    means = read_table(summary, ["mask", "method", "faces", *columns], text=["mask", "method"])
+    names = ["mask", "method"]
+    means = read_table(inputs["summary"], [*names, "faces", *columns], text=names)
     names = ["mask", "method", "other", "metric", "better"]
-    pairs = read_table(differences, [*names, "difference", "low", "high"], text=names)
+    pairs = read_table(inputs["differences"], [*names, "difference", "low", "high"], text=names)
     names = ["stage", "name", "unit"]
-    stages = read_table(timings, [*names, "jobs", "seconds", "items"], text=names)
-    facts = _facts(Path(provenance))
+    stages = read_table(inputs["timings"], [*names, "jobs", "seconds", "items"], text=names)
+    damaged = "not a report's provenance; delete it and run again"
+    facts = read_json(inputs["provenance"], damaged)
     masks = list(dict.fromkeys(means["mask"]))
     timed = read_jobs(jobs)
     seconds = seconds_per_face(timed)
+    searches = dict(zip(map(tuple, searched), inputs["searches"], strict=True))
     losses = {pair: read_search(file)["unweighted"] for pair, file in searches.items()}
     models = {method: facts["config"]["methods"][method].get("model", "") for _, method in searches}
     fits = fit_table(fits_over_time(losses, timed), models)
-    sets = read_table(model_metrics, ["model", *SETS], text=["model", "metric"])
+    sets = read_table(inputs["model_metrics"], ["model", *SETS], text=["model", "metric"])
     context = {
         "command": command,
         "dataset": dataset,
@@ -60,35 +56,22 @@ def publish(
         "counts": _range(means["faces"]),
         "remarks": {metric.heading: metric.remark for metric in metrics.values()},
         "explanations": {
-            "faces": explanations(metrics),
-            "models": explanations(set_metrics("generator", where="published")),
+            "faces": page.explanations(metrics),
+            "models": page.explanations(set_metrics("generator", where="published")),
         },
         "masks": {mask: _rows(means[means["mask"] == mask], pairs, seconds) for mask in masks},
         "pairs": {mask: _differences(pairs, mask) for mask in masks},
-        "fits": {mask: fit_rows(fits, mask) for mask in masks},
+        "fits": {mask: page.fit_rows(fits, mask) for mask in masks},
         "models": {
-            model: likeness(sets, model, "published") for model in dict.fromkeys(sets["model"])
+            model: page.likeness(sets, model, "published") for model in dict.fromkeys(sets["model"])
         },
         "stages": [_stage(row) for row in stages.to_dict("records")],
     }
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    text = environment.from_string(Path(template).read_text(encoding="utf-8")).render(context)
-    write_bytes(page, text.encode("utf-8", errors="backslashreplace"))
+    page.write_page(file, inputs["template"], context, escape=False)
 
 
 def _range(counts: pd.Series) -> str:
     return f"{counts.min()}" if counts.nunique() == 1 else f"{counts.min()} to {counts.max()}"
-
-
-def _facts(provenance: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(provenance.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise FacefillError(
-            f"{provenance}: not a report's provenance; delete it and run again"
-        ) from error
 
 
 def _rows(
@@ -96,7 +79,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """A row of text per method of one mask; one that is better than every other is bold."""
     metrics = face_metrics("published")
-    best = {name: best_method(means, pairs, name) for name in metrics}
+    best = {name: page.best_method(means, pairs, name) for name in metrics}
     rows = []
     for row in means.to_dict("records"):
         cells = [
@@ -105,16 +88,14 @@ def _rows(
         ]
         each = seconds.get((row["mask"], row["method"]))
         each = "–" if each is None else f"{each:.3g}"
-        rows.append(
-            {"method": row["method"], "faces": row["faces"], "cells": cells, "seconds": each}
-        )
+        rows.append(row | {"cells": cells, "seconds": each})
     return rows
 
 
 def _differences(pairs: pd.DataFrame, mask: str) -> list[dict[str, Any]]:
     """Every two methods of one mask, once: the differences as text."""
     metrics, rows = face_metrics("published"), []
-    for method, other, of_pair in pairs_once(pairs, mask):
+    for method, other, of_pair in page.pairs_once(pairs, mask):
         cells = []
         for name, metric in metrics.items():
             row = of_pair.loc[name]
@@ -139,10 +120,5 @@ def _cell(
 
 def _stage(row: dict[str, Any]) -> dict[str, str]:
     work = f"{row['items']:,.0f} {row['unit']}" if row["items"] else "–"
-    name = f"{row['stage']} {row['name']}".strip()
-    return {
-        "stage": f"&emsp;{name}" if row["name"] else name,
-        "jobs": str(row["jobs"]),
-        "seconds": f"{row['seconds']:,.1f}",
-        "work": work,
-    }
+    stage = f"&emsp;{row['stage']} {row['name']}" if row["name"] else row["stage"]
+    return row | {"stage": stage, "seconds": f"{row['seconds']:,.1f}", "work": work}

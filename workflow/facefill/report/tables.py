@@ -1,5 +1,6 @@
 """The tables of the report: every face's measures, their means and differences with intervals."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,9 +122,8 @@ def _means(
         complete = [method for method in methods if shared <= faces[method]]
         rows = sorted(shared)
         people = [identities[face] for face in rows]
-        estimates[shared] = _estimate(
-            complete, [parts[method].loc[rows] for method in complete], people
-        )
+        measured = [parts[method].loc[rows] for method in complete]
+        estimates[shared] = _estimate(complete, measured, people)
     return Means(mask, metrics, faces, estimates)
 
 
@@ -174,10 +174,8 @@ def differences(every: Sequence[Means]) -> pd.DataFrame:
     """
     rows = []
     for means in every:
-        for method in means.faces:
-            for other in means.faces:
-                if method != other:
-                    rows += _difference(means, method, other)
+        for method, other in itertools.permutations(means.faces, 2):
+            rows += _difference(means, method, other)
     columns = ["mask", "method", "other", "metric", "faces", "difference", "low", "high", "better"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -207,13 +205,18 @@ def _limits(resampled: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.n
     return tuple(np.where(people < 2, np.nan, limit) for limit in limits(resampled))
 
 
-def gather_sets(files: Sequence[Path | str], pairs: Sequence[Pair]) -> pd.DataFrame:
-    """Join the set measures of all pairs, in that order: mask,method,metric,value,faces."""
+def gather_sets(
+    files: Iterable[Path | str], columns: Sequence[str], names: Iterable[Sequence[str]]
+) -> pd.DataFrame:
+    """Join measures of sets: `columns`, metric, value, faces; `names` are the columns by file."""
     parts = [
-        _read_sets(file).assign(mask=mask, method=method)
-        for file, (mask, method) in zip(files, pairs, strict=True)
+        read_table(file, SETS, text=["metric"])
+        .astype({"value": float, "faces": int})
+        .assign(**dict(zip(columns, name, strict=True)))
+        for file, name in zip(files, names, strict=True)
     ]
-    return pd.concat(parts, ignore_index=True)[["mask", "method", *SETS]]
+    columns = [*columns, *SETS]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def read_search(file: Path | str) -> dict[str, pd.DataFrame]:
@@ -227,16 +230,3 @@ def read_search(file: Path | str) -> dict[str, pd.DataFrame]:
         name: table.pivot_table(index="step", columns="face", values=name).sort_index().ffill()
         for name in ("loss", "contextual", "unweighted")
     }
-
-
-def gather_models(files: Sequence[Path | str], models: Sequence[str]) -> pd.DataFrame:
-    """Join the set measures of models: model,metric,value,faces, in the order of `models`."""
-    parts = [
-        _read_sets(file).assign(model=model) for file, model in zip(files, models, strict=True)
-    ]
-    columns = ["model", *SETS]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-
-
-def _read_sets(file: Path | str) -> pd.DataFrame:
-    return read_table(file, SETS, text=["metric"]).astype({"value": float, "faces": int})

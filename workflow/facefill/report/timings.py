@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from facefill.core.errors import FacefillError
+from facefill.report.tables import Pair
 
 COLUMNS = [
     "stage", "name", "jobs", "seconds", "items", "unit", "items_per_second", "seconds_per_item",
@@ -56,24 +58,24 @@ def combine(jobs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def seconds_per_face(jobs: pd.DataFrame) -> dict[tuple[str, str], float]:
+def _completions(jobs: pd.DataFrame) -> dict[Pair, dict[str, Any]]:
+    jobs = jobs[jobs["rule"].str.startswith("complete") & (jobs["items"] > 0)]
+    return {tuple(job["name"].partition("/")[::2]): job for job in jobs.to_dict("records")}
+
+
+def seconds_per_face(jobs: pd.DataFrame) -> dict[Pair, float]:
     """Return how long a face took by mask and method, for the completions among `jobs`."""
-    seconds = {}
-    for job in jobs.to_dict("records"):
-        if job["rule"].startswith("complete") and job["items"]:
-            mask, _, method = job["name"].partition("/")
-            seconds[mask, method] = (job["end"] - job["start"]) / job["items"]
-    return seconds
+    found = _completions(jobs)
+    return {pair: (job["end"] - job["start"]) / job["items"] for pair, job in found.items()}
 
 
-def search_seconds(jobs: pd.DataFrame) -> dict[tuple[str, str], dict[int, float]]:
+def search_seconds(jobs: pd.DataFrame) -> dict[Pair, dict[int, float]]:
     """Return by mask and method the steps of a search, and the seconds per face up to each."""
-    seconds = {}
-    for job in jobs.to_dict("records"):
-        if job["rule"].startswith("complete") and job["items"] and job["course"]:
-            mask, _, method = job["name"].partition("/")
-            seconds[mask, method] = {step: took / job["items"] for step, took in job["course"]}
-    return seconds
+    return {
+        pair: {step: took / job["items"] for step, took in job["course"]}
+        for pair, job in _completions(jobs).items()
+        if job["course"]
+    }
 
 
 def _read(file: Path) -> dict:
@@ -89,10 +91,8 @@ def _read(file: Path) -> dict:
 def _job_name(file: Path, rule: str) -> str:
     """What tells a job from others of its rule: its path below the folder named like the rule."""
     parts = [*file.parts[:-1], file.name.split(".")[0]]
-    if rule in parts:
-        parts = parts[len(parts) - parts[::-1].index(rule) :]
-        return "/".join(parts)
-    return parts[-1]
+    below = parts[::-1].index(rule) if rule in parts else 1
+    return "/".join(parts[len(parts) - below :])
 
 
 def _row(rule: str, name: str, jobs: pd.DataFrame) -> dict:

@@ -2,10 +2,10 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -13,17 +13,18 @@ import yaml
 
 from facefill.complete import read_samples
 from facefill.core.errors import FacefillError
-from facefill.core.files import read_table, write_bytes, write_table
+from facefill.core.files import read_json, read_table, write_bytes, write_table
 from facefill.core.masking import make_masks
 from facefill.metrics import FLOAT_FORMAT, SET_FLOAT_FORMAT, face_metrics, set_metrics
 from facefill.report import embed, page, pictures, plots, tables
 from facefill.report.fit import fit_table, fits_over_time
-from facefill.report.page import ModelFiles
 from facefill.report.pictures import Completions
 from facefill.report.provenance import provenance
 from facefill.report.tables import Pair
 from facefill.report.timings import combine, read_jobs, seconds_per_face
 from facefill.split import SPLITS, read_split
+
+Files = Mapping[str, Any]  # by their names in rules/report.smk: a path, or a list of paths
 
 log = logging.getLogger(__name__)
 
@@ -38,80 +39,8 @@ SPLIT = ["face", "identity", "source"]
 MANIFEST = ["source", "identity", "status", "detail", "face"]
 
 
-class _Named:
-    @classmethod
-    def of(cls, named: Any):
-        """Take the fields of this class from the attributes of `named` (others are ignored)."""
-        return cls(**{field.name: getattr(named, field.name) for field in fields(cls)})
-
-
 @dataclass(frozen=True)
-class Inputs(_Named):
-    """Files that the report reads.
-
-    Each list has the order of a list of Choice: `pairs`, `iterative`, `models` or
-    `measured_models`.
-    """
-
-    # Of `pairs`.
-    metrics: Sequence[str]  # a row per face
-    set_metrics: Sequence[str]
-    completions: Sequence[str]  # folders of {face}.png
-    # Of `iterative`.
-    progress: Sequence[str]  # GIFs of the search
-    search: Sequence[str]  # losses by face and step
-    completion_samples: Sequence[str]  # uint8 [N, K, size, size, 3]
-    # Of `models`: the fields of page.ModelFiles, and the weights.
-    histories: Sequence[str]
-    losses: Sequence[str]
-    samples: Sequence[str]
-    samples_gif: Sequence[str]
-    settings: Sequence[str]
-    weights: Sequence[str]
-    # Of `measured_models`.
-    model_metrics: Sequence[str]
-    # Of the dataset.
-    manifest: str
-    faces_sheet: str
-    train_csv: str
-    val_csv: str
-    test_csv: str
-    train_npy: str
-    val_npy: str
-    test_npy: str
-    template: str  # Jinja2
-
-    def of_models(self) -> list[ModelFiles]:
-        """The files of every model that the page shows."""
-        files = (self.histories, self.losses, self.samples, self.samples_gif, self.settings)
-        return [ModelFiles(*of_model) for of_model in zip(*files, strict=True)]
-
-
-@dataclass(frozen=True)
-class Outputs(_Named):
-    """Files that the report writes."""
-
-    metrics: str  # CSV
-    summary: str  # CSV
-    differences: str  # CSV
-    set_metrics: str  # CSV
-    model_metrics: str  # CSV
-    completion: str  # GIF
-    masks: str  # PNG
-    best: str  # PNG
-    median: str  # PNG
-    worst: str  # PNG
-    samples_png: str
-    search_png: str
-    metrics_png: str
-    timings: str  # CSV
-    timings_png: str
-    provenance: str  # JSON
-    index: str  # HTML
-
-
-@dataclass(frozen=True)
-class Choice(_Named):
+class Choice:
     """What the report is about."""
 
     dataset: str
@@ -126,6 +55,11 @@ class Choice(_Named):
     config: dict[str, Any]  # for the provenance, and alignment for the page
     timings: Sequence[str]  # JSON of the jobs; those that exist are read
     captions: dict[str, dict[str, str]]  # by model, what its losses, samples and gif show
+
+    @classmethod
+    def of(cls, params: Any) -> Self:
+        """Take the fields from the attributes of `params`; it may have others."""
+        return cls(**{field.name: getattr(params, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -144,8 +78,13 @@ class _Numbers:
     fit_table: pd.DataFrame
 
 
-def write_report(inputs: Inputs, outputs: Outputs, choice: Choice) -> int:
+def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     """Write all of `outputs`; return the number of completions that the report holds.
+
+    A list of `inputs` has the order of one of `choice`: that of `pairs` metrics, set_metrics and
+    completions (folders of {face}.png); of `iterative` progress, search and completion_samples
+    (uint8 [N, K, size, size, 3]); of `models` histories, losses, samples, samples_gif, settings
+    and weights; of `measured_models` model_metrics.
 
     Raises FacefillError when an input is damaged, or when the methods of one mask were not
     measured on the same faces.
@@ -156,10 +95,10 @@ def write_report(inputs: Inputs, outputs: Outputs, choice: Choice) -> int:
     samples = _samples(inputs, choice, numbers.metrics, compared)
     _write_pictures(inputs, outputs, choice, numbers.metrics, compared, samples)
     _write_plots(outputs, choice, pairs, numbers)
-    splits = {name: _read_split_table(getattr(inputs, f"{name}_csv")) for name in SPLITS}
-    manifest = read_table(inputs.manifest, MANIFEST, text=MANIFEST)
-    files = inputs.of_models()
-    settings = [_read_settings(Path(of_model.settings)) for of_model in files]
+    splits = {name: _read_split_table(inputs[f"{name}_csv"]) for name in SPLITS}
+    manifest = read_table(inputs["manifest"], MANIFEST, text=MANIFEST)
+    damaged = "not a model's settings; delete its folder and run again"
+    settings = [read_json(file, damaged) for file in inputs["settings"]]
     counts = {
         "photos": {str(k): int(v) for k, v in manifest["status"].value_counts().items()},
         "faces": {name: len(table) for name, table in splits.items()},
@@ -167,19 +106,16 @@ def write_report(inputs: Inputs, outputs: Outputs, choice: Choice) -> int:
         "completions": len(numbers.metrics),
     }
     devices = [str(of_model.get("device", "unknown")) for of_model in settings]
-    facts = provenance(
-        choice.dataset,
-        choice.config,
-        _checked_files(inputs, outputs, choice.masks),
-        dict(zip(choice.models, devices, strict=True)),
-        counts,
-    )
+    devices = dict(zip(choice.models, devices, strict=True))
+    files = _checked_files(inputs, outputs, choice.masks)
+    facts = provenance(choice.dataset, choice.config, files, devices, counts)
     text = json.dumps(facts, indent=2, sort_keys=True, default=str) + "\n"
-    write_bytes(outputs.provenance, text.encode())
+    write_bytes(outputs["provenance"], text.encode())
+    lists = [inputs[key] for key in ("histories", "losses", "samples", "samples_gif")]
     models = [
         page.model_view(name, *of_model, choice.captions.get(name, {}))
         | {"likeness": page.likeness(numbers.models, name, "page")}
-        for name, *of_model in zip(choice.models, files, settings, strict=True)
+        for name, *of_model in zip(choice.models, *lists, settings, strict=True)
     ]
     context = _results(numbers, compared, pairs, splits["test"]) | {
         "dataset": choice.dataset,
@@ -188,12 +124,12 @@ def write_report(inputs: Inputs, outputs: Outputs, choice: Choice) -> int:
         "iterative": list(choice.iterative),
         "models": models,
         "data": page.data_view(manifest, splits),
-        "faces_sheet": embed.photo(inputs.faces_sheet),
+        "faces_sheet": embed.photo(inputs["faces_sheet"]),
         "facts": facts,
         "config": yaml.safe_dump(choice.config, sort_keys=False, allow_unicode=True),
     }
-    page.write_page(outputs.index, inputs.template, context)
-    log.info("%s: %.1f MB", outputs.index, Path(outputs.index).stat().st_size / 1e6)
+    page.write_page(outputs["index"], inputs["template"], context)
+    log.info("%s: %.1f MB", outputs["index"], Path(outputs["index"]).stat().st_size / 1e6)
     return len(numbers.metrics)
 
 
@@ -201,36 +137,36 @@ def _read_split_table(file: str) -> pd.DataFrame:
     return read_table(file, SPLIT, text=SPLIT)
 
 
-def _write_tables(inputs: Inputs, outputs: Outputs, choice: Choice, pairs: list[Pair]) -> _Numbers:
+def _write_tables(inputs: Files, outputs: Files, choice: Choice, pairs: list[Pair]) -> _Numbers:
     jobs = read_jobs(choice.timings)
     searches = {
         tuple(pair): tables.read_search(file)
-        for pair, file in zip(choice.iterative, inputs.search, strict=True)
+        for pair, file in zip(choice.iterative, inputs["search"], strict=True)
     }
     fits = fits_over_time({pair: losses["unweighted"] for pair, losses in searches.items()}, jobs)
-    identities = _read_split_table(inputs.test_csv).set_index("face")["identity"]
+    identities = _read_split_table(inputs["test_csv"]).set_index("face")["identity"]
     face_counts = {method: min(limit, len(identities)) for method, limit in choice.limits.items()}
-    metrics = tables.gather(inputs.metrics, pairs, face_counts)
-    _check_faces_known(metrics, identities, inputs.test_csv)
+    metrics = tables.gather(inputs["metrics"], pairs, face_counts)
+    _check_faces_known(metrics, identities, inputs["test_csv"])
     means = tables.bootstrap(metrics, pairs, identities)
     numbers = _Numbers(
         metrics=metrics,
         summary=tables.summarise(means),
         differences=tables.differences(means),
-        sets=tables.gather_sets(inputs.set_metrics, pairs),
-        models=tables.gather_models(inputs.model_metrics, choice.measured_models),
+        sets=tables.gather_sets(inputs["set_metrics"], ["mask", "method"], pairs),
+        models=tables.gather_sets(inputs["model_metrics"], ["model"], zip(choice.measured_models)),
         timings=combine(jobs),
         seconds=seconds_per_face(jobs),
         searches=searches,
         fits=fits,
         fit_table=fit_table(fits, choice.searched_models),
     )
-    write_table(outputs.metrics, metrics, FLOAT_FORMAT)
-    write_table(outputs.summary, numbers.summary, FLOAT_FORMAT)
-    write_table(outputs.differences, numbers.differences, FLOAT_FORMAT)
-    write_table(outputs.set_metrics, numbers.sets, SET_FLOAT_FORMAT)
-    write_table(outputs.model_metrics, numbers.models, SET_FLOAT_FORMAT)
-    write_table(outputs.timings, numbers.timings)
+    write_table(outputs["metrics"], metrics, FLOAT_FORMAT)
+    write_table(outputs["summary"], numbers.summary, FLOAT_FORMAT)
+    write_table(outputs["differences"], numbers.differences, FLOAT_FORMAT)
+    write_table(outputs["set_metrics"], numbers.sets, SET_FLOAT_FORMAT)
+    write_table(outputs["model_metrics"], numbers.models, SET_FLOAT_FORMAT)
+    write_table(outputs["timings"], numbers.timings)
     return numbers
 
 
@@ -245,12 +181,12 @@ def _check_faces_known(metrics: pd.DataFrame, identities: pd.Series, test_csv: s
 
 
 def _compared(
-    inputs: Inputs, choice: Choice, pairs: list[Pair], metrics: pd.DataFrame
+    inputs: Files, choice: Choice, pairs: list[Pair], metrics: pd.DataFrame
 ) -> list[Completions]:
     """One Completions per mask, with the originals of the faces that all methods completed."""
-    names, originals = read_split(inputs.test_npy, inputs.test_csv)
+    names, originals = read_split(inputs["test_npy"], inputs["test_csv"])
     rows = {name: row for row, name in enumerate(names)}
-    folders = dict(zip(pairs, map(Path, inputs.completions), strict=True))
+    folders = dict(zip(pairs, map(Path, inputs["completions"]), strict=True))
     compared = []
     for mask in tables.masks_of(pairs):
         of_mask = metrics[metrics["mask"] == mask].groupby("method")["face"]
@@ -268,10 +204,10 @@ def _compared(
 
 
 def _samples(
-    inputs: Inputs, choice: Choice, metrics: pd.DataFrame, compared: list[Completions]
+    inputs: Files, choice: Choice, metrics: pd.DataFrame, compared: list[Completions]
 ) -> tuple[Completions, dict[str, np.ndarray]] | None:
     """The first mask under which methods made several completions per face, and these, if any."""
-    files = dict(zip(map(tuple, choice.iterative), inputs.completion_samples, strict=True))
+    files = dict(zip(map(tuple, choice.iterative), inputs["completion_samples"], strict=True))
     for item in compared:
         samples = {}
         for method in item.folders:
@@ -286,8 +222,8 @@ def _samples(
 
 
 def _write_pictures(
-    inputs: Inputs,
-    outputs: Outputs,
+    inputs: Files,
+    outputs: Files,
     choice: Choice,
     metrics: pd.DataFrame,
     compared: list[Completions],
@@ -300,40 +236,40 @@ def _write_pictures(
             faces = ranked(metrics, item, method, rank, EXAMPLES)
             title = f"mask {item.mask}: {rank} {len(faces)} of {len(item.faces)} by {method}"
             blocks.append((title, item.rows(faces)))
-        pictures.write_examples(getattr(outputs, rank), blocks)
-    pictures.write_masks(outputs.masks, compared)
+        pictures.write_examples(outputs[rank], blocks)
+    pictures.write_masks(outputs["masks"], compared)
     if samples:
-        pictures.write_samples(outputs.samples_png, *samples)
+        pictures.write_samples(outputs["samples_png"], *samples)
     else:
-        pictures.write_notice(outputs.samples_png, "Every method made one completion per face.")
+        pictures.write_notice(outputs["samples_png"], "Every method made one completion per face.")
 
     if choice.iterative:
         # One mask is enough to watch; the GIFs of the others lie beside their completions.
         mask = choice.iterative[0][0]
         gifs = {
             f"{name}, {method}": Path(gif)
-            for (name, method), gif in zip(choice.iterative, inputs.progress, strict=True)
+            for (name, method), gif in zip(choice.iterative, inputs["progress"], strict=True)
             if name == mask
         }
-        pictures.write_search(outputs.completion, gifs)
+        pictures.write_search(outputs["completion"], gifs)
     else:
         first = compared[0]
         faces = _evenly_spaced(first.faces, STEP_FACES)
-        pictures.write_steps(outputs.completion, f"mask {first.mask}", first.rows(faces))
+        pictures.write_steps(outputs["completion"], f"mask {first.mask}", first.rows(faces))
 
 
-def _write_plots(outputs: Outputs, choice: Choice, pairs: list[Pair], numbers: _Numbers) -> None:
+def _write_plots(outputs: Files, choice: Choice, pairs: list[Pair], numbers: _Numbers) -> None:
     colours = plots.colours_of(pairs)
-    plots.write_metrics(outputs.metrics_png, numbers.metrics, pairs)
+    plots.write_metrics(outputs["metrics_png"], numbers.metrics, pairs)
     quality = numbers.summary[["mask", "method", "hole_psnr"]].assign(
         seconds=[numbers.seconds.get(pair, 0) for pair in pairs]
     )
     quality = quality[quality["hole_psnr"].notna() & (quality["seconds"] > 0)]
-    plots.write_timings(outputs.timings_png, numbers.timings, quality, numbers.fits, colours)
+    plots.write_timings(outputs["timings_png"], numbers.timings, quality, numbers.fits, colours)
     if choice.iterative:
-        plots.write_search(outputs.search_png, numbers.searches, colours)
+        plots.write_search(outputs["search_png"], numbers.searches, colours)
     else:
-        pictures.write_notice(outputs.search_png, "No method of this report searches.")
+        pictures.write_notice(outputs["search_png"], "No method of this report searches.")
 
 
 def _results(
@@ -362,6 +298,7 @@ def _mask_views(
     columns = len(pairs) + len(REFERENCES) * len(compared)
     unit = PAGE_PIXELS // (columns * compared[0].size ** 2 * PAGE_UNITS)
     unit = int(np.clip(unit, 1, EXAMPLES))
+    compared_numbers = numbers.summary, numbers.differences, numbers.seconds
     views = []
     for item in compared:
         method = next(iter(item.folders))
@@ -373,9 +310,7 @@ def _mask_views(
                 "ranked_by": method,
                 "hidden": pictures.hidden_share(item.masks),
                 "block": item.masks.block,
-                "summary": page.summary_table(
-                    numbers.summary, numbers.differences, numbers.seconds, item.mask
-                ),
+                "summary": page.summary_table(*compared_numbers, item.mask),
                 "sets": page.set_table(numbers.sets, item.mask),
                 "differences": page.difference_table(numbers.differences, item.mask),
                 "fits": page.fit_rows(numbers.fit_table, item.mask),
@@ -391,14 +326,14 @@ def _mask_views(
     return views
 
 
-def _page_pictures(outputs: Outputs, choice: Choice, samples: bool) -> dict[str, str | None]:
+def _page_pictures(outputs: Files, choice: Choice, samples: bool) -> dict[str, str | None]:
     return {
-        "metrics_png": embed.plot(outputs.metrics_png),
-        "timings_png": embed.plot(outputs.timings_png),
-        "masks": embed.photo(outputs.masks),
-        "completion": embed.film(outputs.completion),
-        "search_png": embed.plot(outputs.search_png) if choice.iterative else None,
-        "samples_png": embed.photo(outputs.samples_png) if samples else None,
+        "metrics_png": embed.plot(outputs["metrics_png"]),
+        "timings_png": embed.plot(outputs["timings_png"]),
+        "masks": embed.photo(outputs["masks"]),
+        "completion": embed.film(outputs["completion"]),
+        "search_png": embed.plot(outputs["search_png"]) if choice.iterative else None,
+        "samples_png": embed.photo(outputs["samples_png"]) if samples else None,
     }
 
 
@@ -426,21 +361,11 @@ def _evenly_spaced(faces: list[str], count: int) -> list[str]:
     return [faces[place] for place in places]
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise FacefillError(
-            f"{path}: not a model's settings; delete its folder and run again"
-        ) from error
-
-
-def _checked_files(inputs: Inputs, outputs: Outputs, masks: dict[str, dict[str, Any]]) -> list[str]:
+def _checked_files(inputs: Files, outputs: Files, masks: dict[str, dict[str, Any]]) -> list[str]:
     """What the provenance has checksums of: all that was read, and written so far."""
     paths = []
-    for name, value in vars(inputs).items():
-        if name != "template":
+    for name, value in inputs.items():
+        if name not in ("template", "captions"):
             paths += [value] if isinstance(value, str) else value
     paths += [mask["path"] for mask in masks.values() if "sha256" in mask]
-    later = (outputs.provenance, outputs.index)
-    return paths + [path for path in vars(outputs).values() if path not in later]
+    return paths + [outputs[name] for name in outputs if name not in ("provenance", "index")]

@@ -8,6 +8,8 @@ from torch import nn
 CHECKS = 4  # epochs that are compared, evenly spaced, the last one among them
 IDENTITY_WEIGHT = 10.0  # dB of hole PSNR that outweigh an identity distance of 1
 
+Networks = dict[str, nn.Module]
+
 
 def checked_epochs(epochs: int) -> list[int]:
     """The epochs, counted from 1, after which a training of so many is validated."""
@@ -35,17 +37,14 @@ class Best:
     def epoch(self) -> int:
         return best_epoch(self.scores)
 
-    def offer(
-        self, epoch: int, scores: tuple[float, float], networks: dict[str, nn.Module]
-    ) -> None:
+    def offer(self, epoch: int, scores: tuple[float, float], networks: Networks) -> None:
         """Note an epoch's scores, and keep copies of its networks when they are the best."""
         self.scores[epoch] = scores
         if self.epoch == epoch:
-            self._networks = copy.deepcopy(
-                {name: network.state_dict() for name, network in networks.items()}
-            )
+            states = {name: network.state_dict() for name, network in networks.items()}
+            self._networks = copy.deepcopy(states)
 
-    def restore(self, networks: dict[str, nn.Module]) -> None:
+    def restore(self, networks: Networks) -> None:
         """Load the weights that were kept into `networks`; raises when these do not fit."""
         for name, network in networks.items():
             network.load_state_dict(self._networks[name])
@@ -53,7 +52,7 @@ class Best:
     def state(self) -> dict[str, Any]:
         return {"scores": self.scores, "kept": self._networks}
 
-    def load_state(self, state: dict[str, Any], networks: dict[str, nn.Module]) -> None:
+    def load_state(self, state: dict[str, Any], networks: Networks) -> None:
         """Go on from what `state` returned; overwrites `networks` to check that it fits them."""
         self.scores, self._networks = state["scores"], state["kept"]
         if self.scores:

@@ -5,7 +5,7 @@ import io
 import logging
 import shutil
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -14,15 +14,6 @@ from facefill.core.files import write_bytes
 from facefill.train.task import Training
 
 log = logging.getLogger("facefill.train")
-
-
-class Resumable(Protocol):
-    """A training in progress."""
-
-    epoch: int
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
 
 
 def checkpoint_file(training: Training, settings: object, compute: Compute) -> Path:
@@ -43,8 +34,8 @@ def save(file: Path, state: dict[str, Any]) -> None:
     write_bytes(file, data.getbuffer())
 
 
-def resume(file: Path, loop: Resumable) -> bool:
-    """Load the state in `file` into `loop`; rename a damaged file and return False.
+def resume(file: Path, loop: Any) -> bool:
+    """Load the state in `file` into a TrainingLoop; rename a damaged file and return False.
 
     After that `loop` may be half loaded: begin a new one.
     """

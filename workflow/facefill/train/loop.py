@@ -72,9 +72,9 @@ class TrainingLoop(ABC):
     def parts(self) -> dict[str, Any]:
         """Networks and optimisers by name, for checkpoints."""
 
-    @abstractmethod
     def batches(self) -> int:
         """Steps in an epoch."""
+        return len(self.faces) // self.settings.batch
 
     @abstractmethod
     def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
@@ -104,11 +104,8 @@ class TrainingLoop(ABC):
 
     def result(self, events: Path, **fields: Any) -> Trained:
         """What `finish` returns: `fields` are networks, history, facts, and the epoch kept."""
-        fields.setdefault("epoch", self.epoch)
-        compute = str(self.compute)
-        return Trained(
-            samples=self.sheets, compute=compute, images=self.images, events=events, **fields
-        )
+        shared = {"samples": self.sheets, "images": self.images, "epoch": self.epoch}
+        return Trained(**shared | fields, compute=str(self.compute), events=events)
 
     # -- checkpoints ---------------------------------------------------------------------------
 
@@ -144,10 +141,8 @@ class TrainingLoop(ABC):
                         rate = number * self.settings.batch / (time.perf_counter() - start)
                         means = zip(names, (sums / number).tolist(), strict=True)
                         text = ", ".join(f"{name} {mean:.3f}" for name, mean in means)
-                        bar.set_postfix_str(
-                            f"epoch {self.epoch + 1}/{epochs}, {text}, {rate:.0f} images/s",
-                            refresh=False,
-                        )
+                        text = f"epoch {self.epoch + 1}/{epochs}, {text}, {rate:.0f} images/s"
+                        bar.set_postfix_str(text, refresh=False)
                 self.epoch += 1
                 self.images += batches * self.settings.batch
                 self._record(dict(zip(names, (sums / batches).tolist(), strict=True)))
@@ -161,9 +156,8 @@ class TrainingLoop(ABC):
         sheet, measured = self.evaluate()
         self.sheets.append(sheet)
         row = {"epoch": self.epoch, "step": self.steps} | means | measured
-        self.history.append(
-            {name: round(value, 6) if value is not None else None for name, value in row.items()}
-        )
+        row = {key: None if value is None else round(value, 6) for key, value in row.items()}
+        self.history.append(row)
         log.info("epoch %d: %s", self.epoch, self.history[-1])
 
 

@@ -1,5 +1,6 @@
-"""The pictures of a training: its samples, and what the kinds' plots of losses share."""
+"""The pictures of a training: its samples, and the plots of its losses."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +9,7 @@ import pandas as pd
 
 from facefill.core.files import atomic
 from facefill.core.images import write_gif, write_png
+from facefill.models import Plot
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -25,18 +27,27 @@ def write_samples(png: Path, gif: Path, sheets: list[np.ndarray], epoch: int) ->
     write_gif(gif, np.stack([sheets[number] for number in chosen]), 0.15)
 
 
-def panels(count: int) -> tuple[plt.Figure, list[plt.Axes]]:
-    """A figure of `count` plots in a row."""
-    return plt.subplots(1, count, figsize=(4 * count, 3.4), dpi=100)
-
-
-def marker(history: pd.DataFrame, enough: int = 3) -> str | None:
-    """Dots for a history of fewer epochs than `enough`: a line needs two points."""
-    return "o" if len(history) < enough else None
-
-
-def save_figure(figure: plt.Figure, path: Path) -> None:
-    """Write a figure as PNG, without matplotlib's version in it, and close it."""
+def write_plots(path: Path, history: pd.DataFrame, plots: Sequence[Plot]) -> None:
+    """Write `plots` of history.csv in a row as PNG; the phases of a training are shaded."""
+    figure, axes = plt.subplots(1, len(plots), figsize=(4 * len(plots), 3.4), dpi=100)
+    phased = "phase" in history
+    # Dots, too, where epochs are few: a line needs two, in each phase.
+    marker = "o" if len(history) < (9 if phased else 3) else None
+    for axis, plot in zip(axes, plots, strict=True):
+        for name, label in plot.lines.items():
+            axis.plot(history["epoch"], history[name], label=label or None, marker=marker)
+        if any(plot.lines.values()):
+            axis.legend()
+        if plot.level is not None:
+            axis.axhline(plot.level, color="grey", linestyle=":")
+        axis.set(title=plot.title, xlabel="epoch", **{"ylim": plot.limits} if plot.limits else {})
+        for phase, epochs in history.groupby("phase")["epoch"] if phased else ():
+            first, last = epochs.min() - 0.5, epochs.max() + 0.5
+            axis.axvspan(first, last, color="C7", alpha=0.1 * (phase % 2), linewidth=0)
+            axis.text(
+                (first + last) / 2, 0.98, f"{phase:.0f}", color="grey", ha="center", va="top",
+                transform=axis.get_xaxis_transform(),
+            )  # fmt: skip
     figure.tight_layout()
     with atomic(path) as partial:
         figure.savefig(partial, metadata={"Software": None})

@@ -49,11 +49,8 @@ def load(weights: Path, settings: dict[str, Any], networks: dict[str, nn.Module]
         )
     for network, module in networks.items():
         prefix = network + "."
-        own = {
-            name.removeprefix(prefix): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(prefix)
-        }
+        found = [name for name in tensors if name.startswith(prefix)]
+        own = {name.removeprefix(prefix): tensors[name] for name in found}
         try:
             module.load_state_dict(own)
         except RuntimeError as error:

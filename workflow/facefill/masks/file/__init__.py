@@ -1,17 +1,11 @@
 """A mask that somebody has drawn, as a PNG."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import sha256_file
-from facefill.kinds import Config, declare, setting
+from facefill.kinds import declare, setting
 from facefill.masks import Mask
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @declare
@@ -23,18 +17,18 @@ class File(Mask):
         doc="PNG for all faces, or folder with one {face}.png each; white = known, black = hole",
     )
 
-    per_face: ClassVar[bool] = True
-    learnable: ClassVar[bool] = False
+    per_face = True
+    learnable = False
 
     def files(self) -> list[Path]:
         """The PNGs that may be read, sorted."""
         path = Path(self.path)
         return sorted(path.glob("*.png")) if path.is_dir() else [path]
 
-    def content(self) -> dict[str, Any]:
+    def content(self):
         return {"sha256": {file.name: sha256_file(file) for file in self.files()}}
 
-    def check_used(self, key: str, config: Config) -> None:
+    def check_used(self, key, config):
         """Read all files: only here does a configuration cost NumPy and Pillow."""
         from facefill.masks.file.read import read_mask
 
@@ -50,7 +44,7 @@ class File(Mask):
             except FacefillError as error:
                 raise FacefillError(f"config: {key}.path: {error}") from error
 
-    def known(self, name: str, size: int, zoom: float) -> np.ndarray:
+    def known(self, name, size, zoom):
         from facefill.masks.file.read import read_mask
 
         path = Path(self.path)

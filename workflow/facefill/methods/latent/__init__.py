@@ -1,17 +1,13 @@
 """Search for the z whose generated face continues the known pixels (Yeh et al. 2017)."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 from facefill.core.errors import FacefillError
 from facefill.kinds import Config, declare, kind_of, make, reference, setting
 from facefill.methods import BATCH, Blend, Method
 from facefill.models import FORWARD_AND_BACKWARD
-
-if TYPE_CHECKING:
-    from facefill.complete import Completed, Task
 
 
 @declare
@@ -23,154 +19,72 @@ class Latent(Method):
     optimizer: Literal["adam", "momentum", "hmc"] = setting(
         "adam", doc="Adam, Nesterov's momentum (Amos's text) or Hamiltonian Monte Carlo"
     )
-    lr: float = setting(
-        0.05, exclusiveMinimum=0, doc="learning rate of adam and momentum, at its peak"
-    )
+    lr: float = setting(0.05, exclusiveMinimum=0, doc="peak learning rate of adam and momentum")
     schedule: Literal["constant", "cosine"] = setting(
         "cosine", doc="the rate stays, or is warmed up and then decayed along a cosine"
     )
-    beta1: float = setting(
-        0.9, minimum=0, exclusiveMaximum=1, doc="adam's decay of the mean gradient"
-    )
-    beta2: float = setting(
-        0.999, minimum=0, exclusiveMaximum=1, doc="adam's decay of the mean squared gradient"
-    )
+    beta1: float = setting(0.9, minimum=0, exclusiveMaximum=1, doc="decay of adam's mean gradient")
+    beta2: float = setting(0.999, minimum=0, exclusiveMaximum=1, doc="decay of adam's mean square")
     epsilon: float = setting(1.0e-8, exclusiveMinimum=0, doc="keeps adam from dividing by 0")
-    momentum: float = setting(
-        0.9,
-        minimum=0,
-        exclusiveMaximum=1,
-        doc="share of its velocity that momentum keeps per step",
-    )
+    momentum: float = setting(0.9, minimum=0, exclusiveMaximum=1, doc="share of its velocity kept")
     contextual: Literal["weighted", "plain"] = setting(
         "weighted", doc="loss on known pixels, weighted by Yeh's window or all alike"
     )
     window: int = setting(7, minimum=3, maximum=63, doc="side of Yeh's window in pixels; odd")
-    norm: Literal["l1", "l2"] = setting(
-        "l1", doc="contextual loss by absolute or squared differences"
-    )
-    prior: float = setting(
-        0.003,
-        minimum=0,
-        doc="weight of the prior loss, D's verdict on the face; with 0 D is not asked",
-    )
+    norm: Literal["l1", "l2"] = setting("l1", doc="contextual loss by absolute or squared error")
+    prior: float = setting(0.003, minimum=0, doc="weight of D's verdict on the face; 0 = not asked")
     prior_loss: Literal["minimax", "non_saturating"] = setting(
         "minimax", doc="log(1 - D(G(z))) as Yeh, or -log D(G(z)) as Amos"
     )
-    z_prior: float = setting(
-        0,
-        minimum=0,
-        doc="weight of |z|^2 / 2, which keeps z where the normal prior has its mass",
-    )
+    z_prior: float = setting(0, minimum=0, doc="weight of z^2 / 2, a normal prior's -log density")
     encoder: str | None = reference(
         "models", "encoder", None, doc="which of `models`, of kind encoder, predicts z; null = none"
     )
-    anchor: float = setting(
-        0,
-        minimum=0,
-        doc="weight of half the squared distance of z from the encoder's prediction",
-    )
-    features: int = setting(
-        0,
-        minimum=0,
-        doc="side of the generator's feature map that is searched beside z; 0 = z alone",
-    )
-    features_prior: float = setting(
-        1,
-        minimum=0,
-        doc="weight of half the squared distance of that map's changes from the encoder's, or from "
-        "none",
-    )
+    anchor: float = setting(0, minimum=0, doc="weight of (z - encoder's z)^2 / 2, summed")
+    features: int = setting(0, minimum=0, doc="side of G's map searched beside z; 0 = z alone")
+    features_prior: float = setting(1, minimum=0, doc="weight of (changes - predicted)^2 / 2")
     target: str | None = reference(
-        "methods",
-        default=None,
-        doc="another of `methods`, not of kind latent, to whose completions the hole is drawn; "
-        "null = none",
+        "methods", "", None, doc="method, not latent, that the hole is drawn to; null = none"
     )
-    target_weight: float = setting(
-        0,
-        minimum=0,
-        doc="weight of the absolute difference from those, summed over the hole",
-    )
+    target_weight: float = setting(0, minimum=0, doc="weight of the hole's L1 distance from it")
     bounds: Literal["auto", "none", "clip", "stochastic_clip", "tanh"] = setting(
-        "auto",
-        doc="how z stays within the prior's cube; auto = clip for a uniform prior, none for a "
-        "normal one",
+        "auto", doc="how z stays in the prior's cube; auto = clip (uniform) or none (normal prior)"
     )
     start: Literal["random", "mean", "encoder"] = setting(
-        "random",
-        doc="the first z, drawn from the prior, its mean, or predicted by the encoder (further "
-        "searches of a face around that)",
+        "random", doc="the first z, drawn from the prior, its mean, or predicted by the encoder"
     )
-    restarts: int = setting(
-        1,
-        minimum=1,
-        maximum=64,
-        doc="searches per face from different z; the worse half is given up again and again",
-    )
-    samples: int = setting(
-        1,
-        minimum=1,
-        maximum=64,
-        doc="different completions per face; the first one is measured",
-    )
-    patience: int = setting(
-        0,
-        minimum=0,
-        doc="steps without 0.1 % of progress that end a face's search early; 0 = never",
-    )
-    keep: Literal["best", "last"] = setting(
-        "best", doc="which z of the search completes, that of least loss or the last"
-    )
+    restarts: int = setting(1, minimum=1, maximum=64, doc="searches per face, repeatedly halved")
+    samples: int = setting(1, minimum=1, maximum=64, doc="completions per face, the first measured")
+    patience: int = setting(0, minimum=0, doc="steps without 0.1 % progress that end it; 0 = never")
+    keep: Literal["best", "last"] = setting("best", doc="z of least loss completes, or the last")
     picture_every: int = setting(10, minimum=1, doc="steps between the pictures of progress.gif")
-    blend: Blend = setting(
-        "poisson",
-        doc="how the face is laid into the hole - exact Poisson blending, as it is, or OpenCV's "
-        "seamlessClone",
-    )
+    blend: Blend = setting("poisson", doc="laid in by exact Poisson, as it is, or by seamlessClone")
     hmc_beta: float = setting(0.2, exclusiveMinimum=0, doc="hmc's inverse temperature")
     hmc_epsilon: float = setting(0.001, exclusiveMinimum=0, doc="length of hmc's leapfrog steps")
     hmc_leapfrog: int = setting(100, minimum=1, doc="leapfrog steps of a trajectory")
-    hmc_anneal: float = setting(
-        1,
-        exclusiveMinimum=0,
-        maximum=1.1,
-        doc="hmc_beta is multiplied by this after each trajectory",
-    )
+    hmc_anneal: float = setting(1, exclusiveMinimum=0, maximum=1.1, doc="hmc_beta's factor a step")
 
-    extra: ClassVar[tuple[str, ...]] = ("progress", "search", "z", "samples")
+    extra = ("progress", "search", "z", "samples")
     example: ClassVar[Config] = {"model": "model", "steps": 12, "hmc_leapfrog": 3}
 
-    def complete(self, task: Task) -> Completed:
+    def complete(self, task):
         import numpy as np
 
-        from facefill.complete import Completed
         from facefill.core.blend import blend
         from facefill.methods.latent.search import search
 
-        found = search(self, task, task.watched)
-        samples = np.stack(
-            [
-                blend(self.blend, task.observed, task.masks.known, sample)
-                for sample in found.samples.swapaxes(0, 1)
-            ],
-            axis=1,
-        )
-        return Completed(
-            faces=samples[:, 0],
-            samples=samples,
-            z=found.z,
-            search=found.losses,
-            progress=found.frames,
-            course=found.course,
-        )
+        found, known = search(self, task, task.watched), task.masks.known
+        samples = found.samples.swapaxes(0, 1)  # in the order of the faces, several times
+        blended = [blend(self.blend, task.observed, known, faces) for faces in samples]
+        samples = np.stack(blended, axis=1)
+        return replace(found, faces=samples[:, 0], samples=samples)
 
-    def work(self, config: Config) -> float:
+    def work(self, config):
         model, size = make("models", config["models"][self.model]), config["align"]["size"]
         judged = model.discriminator_work(size) if self.prior else 0
         return FORWARD_AND_BACKWARD * BATCH * (model.generator_work(size) + judged)
 
-    def check(self, key: str, config: Config) -> None:
+    def check(self, key, config):
         if self.window % 2 == 0:
             raise FacefillError(
                 f"config: {key}.window is {self.window}, expected an odd number of pixels so that "
@@ -227,7 +141,7 @@ class Latent(Method):
                 "to null"
             )
 
-    def check_used(self, key: str, config: Config) -> None:
+    def check_used(self, key, config):
         super().check_used(key, config)
         size = config["align"]["size"]
         sides = [4 << step for step in range(16) if 4 << step < size]

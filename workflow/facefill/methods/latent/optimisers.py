@@ -1,9 +1,9 @@
 """Optimisers of a latent search. Every row is a search of its own and independent of the others."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -37,14 +37,17 @@ class Problem:
     noise: Noise
 
 
-class Optimiser(Protocol):
+class Optimiser(ABC):
     """Moves the variables of searches, a row per search (`space.Space`)."""
 
-    def __init__(self, settings: Latent): ...
+    def __init__(self, settings: Latent):
+        self.settings = settings
 
+    @abstractmethod
     def start(self, variable: Tensor) -> Moments:
         """Return the moments before the first step."""
 
+    @abstractmethod
     def step(
         self,
         step: int,
@@ -56,18 +59,13 @@ class Optimiser(Protocol):
         """Return the variable, of which `evaluation` is given, and the moments after one step."""
 
 
-class Adam:
+class Adam(Optimiser):
     """Kingma and Ba 2015, algorithm 1."""
 
-    def __init__(self, settings: Latent):
-        self.settings = settings
-
-    def start(self, variable: Tensor) -> Moments:
+    def start(self, variable):
         return {"mean": torch.zeros_like(variable), "square": torch.zeros_like(variable)}
 
-    def step(
-        self, step: int, variable: Tensor, evaluation: Evaluation, moments: Moments, _: Problem
-    ) -> tuple[Tensor, Moments]:
+    def step(self, step, variable, evaluation, moments, problem):
         beta1, beta2, gradient = self.settings.beta1, self.settings.beta2, evaluation.gradient
         mean = torch.lerp(moments["mean"], gradient, 1 - beta1)
         square = torch.lerp(moments["square"], gradient.square(), 1 - beta2)
@@ -76,25 +74,20 @@ class Adam:
         return variable - size * mean / unbiased, {"mean": mean, "square": square}
 
 
-class Momentum:
+class Momentum(Optimiser):
     """Nesterov's momentum, projected: the search of Amos's text (2016)."""
 
-    def __init__(self, settings: Latent):
-        self.settings = settings
-
-    def start(self, variable: Tensor) -> Moments:
+    def start(self, variable):
         return {"velocity": torch.zeros_like(variable)}
 
-    def step(
-        self, step: int, variable: Tensor, evaluation: Evaluation, moments: Moments, _: Problem
-    ) -> tuple[Tensor, Moments]:
+    def step(self, step, variable, evaluation, moments, problem):
         before, kept = moments["velocity"], self.settings.momentum
         velocity = kept * before - rate(self.settings, step) * evaluation.gradient
         variable = variable + velocity + kept * (velocity - before)
         return variable, {"velocity": velocity}
 
 
-class Hmc:
+class Hmc(Optimiser):
     """Hamiltonian Monte Carlo (Neal 2011, figure 2) with the density exp(-beta * loss).
 
     One step is a trajectory of `hmc_leapfrog` leapfrog steps of length `hmc_epsilon` from a
@@ -103,20 +96,10 @@ class Hmc:
     way, the draws are not exactly of that density, as in the original.
     """
 
-    def __init__(self, settings: Latent):
-        self.settings = settings
-
-    def start(self, variable: Tensor) -> Moments:
+    def start(self, variable):
         return {}
 
-    def step(
-        self,
-        step: int,
-        variable: Tensor,
-        evaluation: Evaluation,
-        moments: Moments,
-        problem: Problem,
-    ) -> tuple[Tensor, Moments]:
+    def step(self, step, variable, evaluation, moments, problem):
         beta = self.settings.hmc_beta * self.settings.hmc_anneal**step
         epsilon = self.settings.hmc_epsilon
         momentum = problem.noise.normal(variable.shape[1])

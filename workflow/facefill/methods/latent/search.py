@@ -1,6 +1,7 @@
 """The search itself: many restarts side by side, of which ever fewer go on."""
 
 import gc
+import itertools
 import logging
 import math
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from facefill.complete import Task
+from facefill.complete import Completed, Task
 from facefill.core.errors import FacefillError
 from facefill.core.progress import progress
 from facefill.core.tensors import sample_z
@@ -34,17 +35,6 @@ log = logging.getLogger("facefill.complete")
 LAST_HALVING = 0.4  # share of the steps after which one restart is left
 
 
-@dataclass
-class Search:
-    """The outcome of a search."""
-
-    samples: np.ndarray  # what G generates from the kept z: uint8 [N, samples, size, size, 3]
-    z: np.ndarray  # of the first sample: float32 [N, z_dim]
-    losses: pd.DataFrame  # face, step, loss, contextual, prior, unweighted of the first sample
-    frames: list[np.ndarray]  # of the watched faces at rising steps, uint8 [n, size, size, 3]
-    course: list[tuple[int, float]]  # steps, and the seconds after which all faces had got there
-
-
 class Stage(NamedTuple):
     """Steps that a number of restarts of each face is searched for."""
 
@@ -53,9 +43,10 @@ class Stage(NamedTuple):
     restarts: int
 
 
-def search(settings: Latent, task: Task, watched: list[int]) -> Search:
+def search(settings: Latent, task: Task, watched: list[int]) -> Completed:
     """Search z for every face of a task, and record those with the numbers in `watched`.
 
+    The faces and samples are what G generates from the kept z, `z` is that of the first samples.
     Raises FacefillError when the weights do not fit, or a face has no z with a finite loss.
     """
     dcgan = load_dcgan(*task.models["model"], task.observed.shape[1], task.device)
@@ -87,11 +78,12 @@ def search(settings: Latent, task: Task, watched: list[int]) -> Search:
     samples = np.concatenate([_generate(objective, variable[rows]) for rows in searches.batches()])
     samples = samples.reshape(len(task.names), settings.samples, *samples.shape[1:])
     z = objective.space.z(variable).reshape(*samples.shape[:2], -1)[:, 0]
-    return Search(
+    return Completed(
+        faces=samples[:, 0],
         samples=samples,
         z=z.cpu().numpy(),
-        losses=record.losses(task.names),
-        frames=[*record.frames(), samples[watched, 0]],
+        search=record.losses(task.names),
+        progress=[*record.frames(), samples[watched, 0]],
         course=record.course(),
     )
 
@@ -145,12 +137,8 @@ def _starts(
     the generator's settings.
     """
     settings, device = objective.settings, objective.compute.device
-    numbers = [
-        (face, sample, restart)
-        for face in range(len(task.names))
-        for sample in range(settings.samples)
-        for restart in range(settings.restarts)
-    ]
+    counts = len(task.names), settings.samples, settings.restarts
+    numbers = list(itertools.product(*map(range, counts)))
     generators = [
         noise.generator(task.seed, task.names[face], sample, restart)
         for face, sample, restart in numbers

@@ -1,14 +1,9 @@
 """Completion by example: patches of the rest of the face (Wexler 2007, Barnes 2009)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from facefill.kinds import Config, declare, setting
 from facefill.methods import Method
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @declare
@@ -21,7 +16,7 @@ class Patchmatch(Method):
 
     example: ClassVar[Config] = {"patch": 5, "iterations": 2}
 
-    def fill(self, faces: np.ndarray, known: np.ndarray) -> np.ndarray:
+    def fill(self, faces, known):
         from facefill.methods.patchmatch.fill import fill_by_patches
 
         return fill_by_patches(faces, known, self)

@@ -1,20 +1,11 @@
 """A generator of faces and its discriminator (DCGAN, Radford et al. 2016)."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from facefill.core.errors import FacefillError
 from facefill.kinds import Config, declare, setting
-from facefill.models import FORWARD_AND_BACKWARD, Model
+from facefill.models import FORWARD_AND_BACKWARD, Model, Plot
 from facefill.models._pyramid import pyramid_work
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from facefill.train.loop import Trained
-    from facefill.train.task import Training
 
 
 @declare
@@ -30,16 +21,12 @@ class Dcgan(Model):
         64, minimum=4, doc="channels of D's first layer; doubled towards its output"
     )
     kernel: Literal[4, 5] = setting(4, doc="side of the convolution kernels, stride 2")
-    fully_connected: int = setting(
-        0, minimum=0, doc="units of an extra hidden layer in D; 0 = none"
-    )
+    fully_connected: int = setting(0, minimum=0, doc="units of a hidden layer in D; 0 = none")
     spectral_norm: bool = setting(
         False, doc="spectral normalisation of D in the place of its BatchNorm (Miyato 2018)"
     )
     antialias: bool = setting(
-        False,
-        doc="a low-pass filter at the end of G, against the checkerboard of its transposed "
-        "convolutions and fringes of colour",
+        False, doc="a low-pass filter at the end of G, against a checkerboard and fringes of colour"
     )
     z_dim: int = setting(100, minimum=2, doc="dimension of z")
     prior: Literal["normal", "uniform"] = setting(
@@ -47,20 +34,11 @@ class Dcgan(Model):
     )
     generator_lr: float = setting(0.0002, exclusiveMinimum=0, doc="Adam's rate for G")
     discriminator_lr: float = setting(0.0002, exclusiveMinimum=0, doc="Adam's rate for D")
-    beta1: float = setting(
-        0.5, minimum=0, exclusiveMaximum=1, doc="Adam's decay of the mean gradient"
-    )
-    beta2: float = setting(
-        0.999, minimum=0, exclusiveMaximum=1, doc="Adam's decay of the mean squared gradient"
-    )
-    generator_steps: int = setting(
-        1, minimum=1, maximum=10, doc="G steps per D step, on the same z"
-    )
+    beta1: float = setting(0.5, minimum=0, exclusiveMaximum=1, doc="Adam's decay of the gradient")
+    beta2: float = setting(0.999, minimum=0, exclusiveMaximum=1, doc="and of the gradient's square")
+    generator_steps: int = setting(1, minimum=1, maximum=10, doc="G steps per D step, on one z")
     label_smoothing: float = setting(
-        0.0,
-        minimum=0,
-        exclusiveMaximum=0.5,
-        doc="D's target for real faces is 1 minus this; hinge has no targets",
+        0.0, minimum=0, exclusiveMaximum=0.5, doc="1 minus D's target for real faces; not of hinge"
     )
     r1: float = setting(
         0.0, minimum=0, doc="weight of D's R1 penalty, taken at every 16th step; 0 = none"
@@ -70,21 +48,13 @@ class Dcgan(Model):
     )
     flips: bool = setting(True, doc="mirror half of the training faces")
     loss: Literal["bce", "hinge", "lsgan"] = setting(
-        "bce",
-        doc="adversarial loss; bce = binary cross-entropy, non-saturating for G; hinge (Lim and Ye "
-        "2017); lsgan = least squares (Mao 2017)",
+        "bce", doc="cross-entropy, non-saturating; Lim and Ye 2017; least squares (Mao 2017)"
     )
     ema: float = setting(
-        0.998,
-        minimum=0,
-        exclusiveMaximum=1,
-        doc="decay per step of G's weight average, which is what completes; 0 = none",
+        0.998, minimum=0, exclusiveMaximum=1, doc="decay of G's average, which completes; 0 = none"
     )
     validation_faces: int = setting(
-        0,
-        minimum=0,
-        doc="faces of the validation split whose completion decides which epoch is kept; 0 = the "
-        "last epoch",
+        0, minimum=0, doc="faces whose completion decides which epoch is kept; 0 = the last one"
     )
     channels_last: Literal["auto", True, False] = setting(
         "auto", doc="memory layout; auto = where the device gains from it"
@@ -101,13 +71,16 @@ class Dcgan(Model):
         "kept.",
         "gif": "Samples from fixed z over the training.",
     }
-    example: ClassVar[Config] = {
-        "epochs": 2,
-        "batch": 8,
-        "generator_filters": 4,
-        "discriminator_filters": 4,
-        "z_dim": 8,
-    }
+    plots: ClassVar[tuple[Plot, ...]] = (
+        Plot("loss", {"d_loss": "D", "g_loss": "G"}, (0, None)),
+        Plot(
+            "D's probability of being real", {"d_real": "real faces", "d_fake": "samples"}, (0, 1)
+        ),
+        Plot("variety of samples (real faces = 1)", {"diversity": ""}, (0, None), level=1),
+    )
+    example: ClassVar[Config] = dict(
+        epochs=2, batch=8, generator_filters=4, discriminator_filters=4, z_dim=8
+    )
 
     def check(self, key: str, config: Config) -> None:
         if self.loss == "hinge" and self.label_smoothing:
@@ -127,12 +100,7 @@ class Dcgan(Model):
     def discriminator_work(self, size: int) -> float:
         return pyramid_work(self.discriminator_filters, self.kernel, size)
 
-    def train(self, training: Training) -> Trained:
+    def train(self, training):
         from facefill.models.dcgan.training import train
 
         return train(training, self)
-
-    def draw_losses(self, path: Path, history: pd.DataFrame) -> None:
-        from facefill.models.dcgan.plot import draw_losses
-
-        draw_losses(path, history)

@@ -134,21 +134,10 @@ class Discriminator(nn.Module):
 
 def make_networks(settings: Mapping[str, Any], size: int) -> tuple[Generator, Discriminator]:
     """Untrained networks with the settings of a dcgan, for faces of `size` pixels."""
-    generator = Generator(
-        size,
-        settings["z_dim"],
-        settings["generator_filters"],
-        settings["kernel"],
-        settings["antialias"],
-    )
-    discriminator = Discriminator(
-        size,
-        settings["discriminator_filters"],
-        settings["kernel"],
-        settings["fully_connected"],
-        settings["spectral_norm"],
-    )
-    return generator, discriminator
+    of_generator = ("z_dim", "generator_filters", "kernel", "antialias")
+    of_discriminator = ("discriminator_filters", "kernel", "fully_connected", "spectral_norm")
+    generator = Generator(size, *(settings[name] for name in of_generator))
+    return generator, Discriminator(size, *(settings[name] for name in of_discriminator))
 
 
 def _up(wide: int, narrow: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:

@@ -103,9 +103,6 @@ class DcganLoop(TrainingLoop):
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def batches(self) -> int:
-        return len(self.faces) // self.settings.batch
-
     def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
         size, batches = self.settings.batch, self.batches()
         order = torch.randperm(len(self.faces), generator=random)[: batches * size]

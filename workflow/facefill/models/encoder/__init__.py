@@ -1,38 +1,23 @@
 """An encoder: predicts from what is known of a face how a generator would make it."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from facefill.kinds import Config, declare, make, reference, setting
-from facefill.models import FORWARD_AND_BACKWARD, Model
-from facefill.models._masks import check_masks, masks_setting
+from facefill.models import FORWARD_AND_BACKWARD, Model, Plot
+from facefill.models._masks import EXAMPLE, check_masks, masks_setting
 from facefill.models._pyramid import check_feature_side, pyramid_work
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from facefill.train.loop import Trained
-    from facefill.train.task import Training
 
 
 @declare
 class Encoder(Model):
     """Predicts z, and changes of one of the generator's feature maps."""
 
-    generator: str = reference(
-        "models", "generator", doc="which of `models`, of kind dcgan, it predicts for"
-    )
+    generator: str = reference("models", "generator", doc="the model, a dcgan, it predicts for")
     epochs: int = setting(8, minimum=1, doc="passes over the training split")
-    batch: int = setting(
-        64, minimum=4, doc="faces per step, a quarter of them samples of the generator"
-    )
+    batch: int = setting(64, minimum=4, doc="faces per step, a quarter of them samples of G")
     filters: int = setting(64, minimum=4, doc="channels of the first layer; doubled towards z")
     features: int = setting(
-        8,
-        minimum=0,
-        doc="side of the generator's feature map whose changes it predicts beside z; 0 = z alone",
+        8, minimum=0, doc="side of G's feature map whose changes it predicts beside z; 0 = z alone"
     )
     lr: float = setting(0.001, exclusiveMinimum=0, doc="Adam's rate, decayed along a cosine")
     flips: bool = setting(True, doc="mirror half of the training faces")
@@ -47,13 +32,15 @@ class Encoder(Model):
         "of the prediction; one triple per mask of the training.",
         "gif": "Predictions over the training.",
     }
-    example: ClassVar[Config] = {
-        "generator": "dcgan",
-        "epochs": 2,
-        "batch": 8,
-        "filters": 4,
-        "masks": [{"kind": "center", "scale": 0.25}, {"kind": "lowres", "factor": 8}],
-    }
+    plots: ClassVar[tuple[Plot, ...]] = (
+        Plot(
+            "loss, term by term",
+            {name: name for name in ("pixels", "d_features", "z", "changes")},
+            (0, None),
+        ),
+        Plot("PSNR of the hole [dB], validation", {"val_hole_psnr": ""}),
+    )
+    example: ClassVar[Config] = dict(generator="dcgan", epochs=2, batch=8, filters=4, masks=EXAMPLE)
 
     def check_used(self, key: str, config: Config) -> None:
         check_feature_side(f"{key}.features", self.features, config["align"]["size"])
@@ -65,12 +52,7 @@ class Encoder(Model):
         forward += 2 * pyramid_work(self.filters, 4, size)  # down, and up again
         return FORWARD_AND_BACKWARD * self.batch * forward
 
-    def train(self, training: Training) -> Trained:
+    def train(self, training):
         from facefill.models.encoder.training import train
 
         return train(training, self)
-
-    def draw_losses(self, path: Path, history: pd.DataFrame) -> None:
-        from facefill.models.encoder.plot import draw_losses
-
-        draw_losses(path, history)

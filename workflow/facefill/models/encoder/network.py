@@ -70,11 +70,5 @@ def _layer(convolution: nn.Module, channels: int) -> nn.Sequential:
 
 def make_encoder(settings: dict[str, Any], generator: dict[str, Any], size: int) -> Encoder:
     """The untrained network of an encoder; `settings` are its own, `generator` its generator's."""
-    return Encoder(
-        size,
-        settings["filters"],
-        generator["z_dim"],
-        generator["prior"],
-        settings["features"],
-        generator["generator_filters"],
-    )
+    z_dim, prior, filters = (generator[key] for key in ("z_dim", "prior", "generator_filters"))
+    return Encoder(size, settings["filters"], z_dim, prior, settings["features"], filters)

@@ -55,9 +55,7 @@ class EncoderLoop(TrainingLoop):
         self.dcgan, compute, size = dcgan, dcgan.compute, training.faces.shape[1]
         self.encoder = make_encoder(vars(settings), dcgan.settings, size)
         self.encoder.to(compute.device, memory_format=compute.memory_format)
-        self.adam = torch.optim.Adam(
-            self.encoder.parameters(), settings.lr, betas=BETAS, fused=True
-        )
+        self.adam = torch.optim.Adam(self.encoder.parameters(), settings.lr, BETAS, fused=True)
         self.samples = settings.batch // SAMPLE_SHARE  # of the generator in a batch
         self.holes = Holes(settings.masks, size, training.zoom, compute)
         self.validation_faces = np.asarray(training.validation_faces)
@@ -71,8 +69,6 @@ class EncoderLoop(TrainingLoop):
         networks, history = {"encoder": self.encoder}, pd.DataFrame(self.history)
         return self.result(events, networks=networks, history=history)
 
-    # -- the loop ------------------------------------------------------------------------------
-
     def batches(self) -> int:
         return len(self.faces) // (self.settings.batch - self.samples)
 
@@ -81,14 +77,11 @@ class EncoderLoop(TrainingLoop):
         order = torch.randperm(len(self.faces), generator=random)[: batches * real]
         self.encoder.train()
         for chosen in order.view(batches, real):
-            self.adam.param_groups[0]["lr"] = self._rate(
-                self.steps / (self.settings.epochs * batches)
+            done = self.steps / (self.settings.epochs * batches)
+            self.adam.param_groups[0]["lr"] = (
+                self.settings.lr * 0.5 * (1 + math.cos(math.pi * done))
             )
             yield self._step(chosen, random)
-
-    def _rate(self, done: float) -> float:
-        """Adam's rate after this share of the training: from `lr` to 0 along a cosine."""
-        return self.settings.lr * 0.5 * (1 + math.cos(math.pi * done))
 
     def _step(self, chosen: Tensor, random: torch.Generator) -> Tensor:
         """One step on real faces with the numbers `chosen` and some samples; the losses."""
@@ -107,9 +100,8 @@ class EncoderLoop(TrainingLoop):
         with self.compute.autocast():
             predicted_z, changes = self.encoder(*self.holes.observe(faces, known, holes))
             generated = self.dcgan.generator(predicted_z, changes)
-            completed = torch.where(known, faces, generated).contiguous(
-                memory_format=self.compute.memory_format
-            )
+            completed = torch.where(known, faces, generated)
+            completed = completed.contiguous(memory_format=self.compute.memory_format)
             features = feature_distance(self.dcgan.discriminator, completed, faces)
         pixels = pixel_distance(generated.float(), faces, known)
         distance = (predicted_z.float() - true_z).square().mean()
@@ -122,8 +114,6 @@ class EncoderLoop(TrainingLoop):
         loss.backward()
         self.adam.step()
         return torch.stack([pixels, features, distance, change]).detach()
-
-    # -- validation ----------------------------------------------------------------------------
 
     def evaluate(self) -> tuple[np.ndarray, dict[str, float | None]]:
         """Predictions for validation faces as a sheet, and the mean PSNR in dB of their holes."""
@@ -169,9 +159,8 @@ def feature_distance(discriminator: Discriminator, generated: Tensor, faces: Ten
     with torch.no_grad():
         targets = [layer.float() for layer in discriminator.features(faces)]
     pairs = zip(discriminator.features(generated), targets, strict=True)
-    return torch.stack(
-        [
-            (layer.float() - target).abs().mean() / (target - target.roll(1, 0)).abs().mean()
-            for layer, target in pairs
-        ]
-    ).mean()
+    distances = [
+        (layer.float() - target).abs().mean() / (target - target.roll(1, 0)).abs().mean()
+        for layer, target in pairs
+    ]
+    return torch.stack(distances).mean()

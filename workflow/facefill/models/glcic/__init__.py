@@ -1,22 +1,11 @@
 """A completion network and its discriminators (GLCIC, Iizuka et al. 2017; context encoders)."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from facefill.core.errors import FacefillError
 from facefill.kinds import Config, declare, setting
-from facefill.models import FORWARD_AND_BACKWARD, Model
-from facefill.models._masks import check_masks, masks_setting
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from torch import nn
-
-    from facefill.core.device import Compute
-    from facefill.train.loop import Trained
-    from facefill.train.task import Training
+from facefill.models import FORWARD_AND_BACKWARD, Model, Plot
+from facefill.models._masks import EXAMPLE, check_masks, masks_setting
 
 # Multiply-accumulates of the published networks (Iizuka et al. 2017, tables 1 to 3), per pixel.
 COMPLETION_NETWORK = 500e3
@@ -28,73 +17,48 @@ class Glcic(Model):
     """Fills holes in one pass; discriminators judge the whole face and a patch around the hole."""
 
     reconstruction_epochs: int = setting(
-        8,
-        minimum=0,
-        doc="phase 1, passes over the training split in which the completion network learns from "
-        "the true pixels alone",
+        8, minimum=0, doc="phase 1: passes in which the completion network learns from true pixels"
     )
     discriminator_epochs: int = setting(
-        1,
-        minimum=0,
-        doc="phase 2, passes in which the discriminators alone learn, on completions of masked "
-        "faces",
+        1, minimum=0, doc="phase 2: passes in which the discriminators learn from completions"
     )
     joint_epochs: int = setting(
-        9, minimum=0, doc="phase 3, passes in which both learn; 0 = no adversarial training"
+        9, minimum=0, doc="phase 3: passes in which both learn; 0 = no adversarial training"
     )
     batch: int = setting(32, minimum=2, doc="faces per step")
     width: float = setting(
-        1.0,
-        minimum=0.05,
-        maximum=4,
-        doc="factor of the completion network's published channels (64, 128, 256)",
+        1.0, minimum=0.05, maximum=4, doc="factor of the completion network's published channels"
     )
     discriminator_width: float = setting(
-        1.0,
-        minimum=0.05,
-        maximum=4,
-        doc="factor of the discriminators' published channels (64 to 512, 1024 hidden units)",
+        1.0, minimum=0.05, maximum=4, doc="likewise of the discriminators (64 to 512, 1024 units)"
     )
     local: bool = setting(
-        True,
-        doc="a second discriminator for a patch around the hole; false = a context encoder's loss "
-        "(Pathak 2016)",
+        True, doc="a second discriminator, around the hole; false = context encoder (Pathak 2016)"
     )
     spectral_norm: bool = setting(
-        False,
-        doc="spectral normalisation of the discriminators in the place of their BatchNorm (Miyato "
-        "2018)",
+        False, doc="the discriminators' spectral normalisation, not BatchNorm (Miyato 2018)"
     )
     reconstruction: Literal["l2", "l1"] = setting(
         "l2", doc="loss in the hole by squared or absolute differences of colours in [0, 1]"
     )
     alpha: float = setting(
-        0.0004,
-        exclusiveMinimum=0,
-        doc="weight of the adversarial loss in phase 3 beside the reconstruction's 1",
+        0.0004, exclusiveMinimum=0, doc="weight of the adversarial loss; the reconstruction's is 1"
     )
     optimizer: Literal["adadelta", "adam"] = setting(
         "adadelta", doc="of both networks; adadelta as published (Zeiler 2012)"
     )
     generator_lr: float | None = setting(
-        None,
-        exclusiveMinimum=0,
-        doc="rate of the completion network; null = 1 for adadelta, 0.001 for adam",
+        None, exclusiveMinimum=0, doc="completion network's; null = 1 (adadelta), 0.001 (adam)"
     )
     discriminator_lr: float | None = setting(
         None, exclusiveMinimum=0, doc="rate of the discriminators; null likewise"
     )
     schedule: Literal["constant", "cosine"] = setting(
-        "constant",
-        doc="the completion network's rate stays, or is decayed along a cosine over phases 1 and 3",
+        "constant", doc="of the completion network's rate, the cosine's over phases 1 and 3"
     )
     flips: bool = setting(True, doc="mirror half of the training faces")
     ema: float = setting(
-        0.0,
-        minimum=0,
-        exclusiveMaximum=1,
-        doc="decay per step of the completion network's weight average, which is what completes; 0 "
-        "= none",
+        0.0, minimum=0, exclusiveMaximum=1, doc="decay of the average, which completes; 0 = none"
     )
     channels_last: Literal["auto", True, False] = setting(
         "auto", doc="memory layout; auto = where the device gains from it"
@@ -115,15 +79,19 @@ class Glcic(Model):
         "triple per mask of the training.",
         "gif": "Completions over the training.",
     }
-    example: ClassVar[Config] = {
-        "reconstruction_epochs": 1,
-        "discriminator_epochs": 1,
-        "joint_epochs": 1,
-        "batch": 8,
-        "width": 0.05,
-        "discriminator_width": 0.05,
-        "masks": [{"kind": "center", "scale": 0.25}, {"kind": "lowres", "factor": 8}],
-    }
+    plots: ClassVar[tuple[Plot, ...]] = (
+        Plot("reconstruction loss", {"reconstruction": ""}),
+        Plot("adversarial losses", {"d_loss": "D", "g_loss": "completion network"}),
+        Plot(
+            "D's probability of being real",
+            {"d_real": "real faces", "d_fake": "completed", "d_accuracy": "right (validation)"},
+            (0, 1),
+        ),
+        Plot("PSNR of the hole [dB], validation", {"val_hole_psnr": ""}),
+    )
+    example: ClassVar[Config] = {"batch": 8, "width": 0.05, "discriminator_width": 0.05} | dict(
+        reconstruction_epochs=1, discriminator_epochs=1, joint_epochs=1, masks=EXAMPLE
+    )
 
     def check(self, key: str, config: Config) -> None:
         """Refuse phases that would train nothing of use."""
@@ -153,20 +121,13 @@ class Glcic(Model):
     def epochs(self) -> int:
         return self.reconstruction_epochs + self.discriminator_epochs + self.joint_epochs
 
-    def train(self, training: Training) -> Trained:
+    def train(self, training):
         from facefill.models.glcic.training import train
 
         return train(training, self)
 
-    def draw_losses(self, path: Path, history: pd.DataFrame) -> None:
-        from facefill.models.glcic.plot import draw_losses
-
-        draw_losses(path, history)
-
     @classmethod
-    def load_completion(
-        cls, weights: Path, settings_file: Path, size: int, device_name: str
-    ) -> tuple[nn.Module, Compute]:
+    def load_completion(cls, weights, settings_file, size, device_name):
         from facefill.models.glcic.trained import load_completion
 
         return load_completion(weights, settings_file, size, device_name)

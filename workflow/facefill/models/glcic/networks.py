@@ -32,21 +32,16 @@ class CompletionNetwork(nn.Module):
         super().__init__()
         wide = {channels: scaled(channels, width) for channels in (32, 64, 128, 256)}
         inner = wide[256]
+
+        def same(dilation: int = 1) -> nn.Module:
+            return _layer(nn.Conv2d(inner, inner, 3, 1, dilation, dilation=dilation, bias=False))
+
         layers = [
             _layer(nn.Conv2d(4, wide[64], 5, 1, 2, bias=False)),
             _layer(nn.Conv2d(wide[64], wide[128], 3, 2, 1, bias=False)),
             _layer(nn.Conv2d(wide[128], wide[128], 3, 1, 1, bias=False)),
             _layer(nn.Conv2d(wide[128], inner, 3, 2, 1, bias=False)),
-            _layer(nn.Conv2d(inner, inner, 3, 1, 1, bias=False)),
-            _layer(nn.Conv2d(inner, inner, 3, 1, 1, bias=False)),
-        ]
-        for dilation in dilations(size):
-            layers.append(
-                _layer(nn.Conv2d(inner, inner, 3, 1, dilation, dilation=dilation, bias=False))
-            )
-        layers += [
-            _layer(nn.Conv2d(inner, inner, 3, 1, 1, bias=False)),
-            _layer(nn.Conv2d(inner, inner, 3, 1, 1, bias=False)),
+            *map(same, [1, 1, *dilations(size), 1, 1]),
             _layer(nn.ConvTranspose2d(inner, wide[128], 4, 2, 1, bias=False)),
             _layer(nn.Conv2d(wide[128], wide[128], 3, 1, 1, bias=False)),
             _layer(nn.ConvTranspose2d(wide[128], wide[64], 4, 2, 1, bias=False)),

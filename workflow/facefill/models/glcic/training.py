@@ -131,9 +131,6 @@ class GlcicLoop(TrainingLoop):
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def batches(self) -> int:
-        return len(self.faces) // self.settings.batch
-
     def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
         size, batches = self.settings.batch, self.batches()
         phase = phase_of(self.epoch + 1, self.settings)
@@ -158,17 +155,15 @@ class GlcicLoop(TrainingLoop):
             d_losses = self._discriminators_step(faces, completed.detach(), corners)
         if phase == DISCRIMINATOR:
             return torch.stack(d_losses)
-        loss = reconstruction = reconstruction_loss(
-            self.settings.reconstruction, faces, filled, known
-        )
-        losses = [reconstruction.detach()]
+        loss = reconstruction_loss(self.settings.reconstruction, faces, filled, known)
+        losses = [loss.detach()]
         if phase == JOINT:
             # Freeze D, its BatchNorm statistics included: only the completion network learns here.
             self.discriminators.eval().requires_grad_(False)
             with self.compute.autocast():
                 g_loss = generator_loss("bce", self.discriminators(completed, corners))
             self.discriminators.train().requires_grad_(True)
-            loss = reconstruction + self.settings.alpha * g_loss
+            loss = loss + self.settings.alpha * g_loss
             losses.append(g_loss.detach())
         self._completion_step(loss)
         return torch.stack([*losses, *d_losses])
@@ -220,10 +215,8 @@ class GlcicLoop(TrainingLoop):
             observed, known_map = self.holes.observe(to_unit(self.validation), known, holes)
             filled = from_unit(self._complete(observed, known_map))
             completed = torch.where(known, self.validation, filled)
-            accuracies += [
-                self._accuracy(self.validation, corners, True),
-                self._accuracy(completed, corners, False),
-            ]
+            accuracies.append(self._accuracy(self.validation, corners, True))
+            accuracies.append(self._accuracy(completed, corners, False))
             faces, hidden = to_pictures(completed), ~known[:, 0].cpu().numpy()
             completions.append(faces)
             triples = zip(self.validation_faces, faces, hidden, strict=True)
