@@ -144,3 +144,20 @@ def test_what_changes_no_result_is_for_the_report_alone(changed):
     project.configure(datasets={"some": mirrors}, cache="elsewhere")
     project.configure(methods={"ours": {"masks": ["drawn"]}})
     assert noticing() == {"report"}
+
+
+# A statement more in a module of a kind: what notices is what uses that kind. The mask of this
+# project is drawn; its models learn under others.
+KINDS = {
+    "masks/file/__init__.py": {*COMPLETE, "measure", "report"},
+    "masks/lowres.py": {"train_encoder", "train_glcic"},
+    "models/glcic/trained.py": {"train_glcic", "complete_feedforward"},
+}
+
+
+@pytest.mark.parametrize("module", KINDS)
+def test_the_code_of_a_kind_is_that_of_all_who_use_it(changed, module):
+    project, noticing = changed
+    with (project.folder / "workflow/facefill" / module).open("a") as file:
+        file.write("\nassert True\n")
+    assert noticing() == KINDS[module]
