@@ -94,7 +94,7 @@ class Tree:
             sets |= {"sample_spread": noise}
         table = pd.DataFrame({"metric": list(sets), "value": list(sets.values())})
         write_table(folder / "set_metrics.csv", table.assign(faces=len(self.names)))
-        rule = "complete_latent" if samples else "complete_classical"
+        rule = "complete_latent" if samples else "complete_telea"
         log = self.root / "log" / rule / mask / f"{method}.json"
         seconds = (1 if samples else 0.01) * (1 + number % 7) * len(self.names)
         course = [(step, seconds * (1 + step) / 21) for step in (0, 10, 20)] if samples else []

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from contract.examples import example, settings
 from facefill.complete import GRID_FACES, Completed, Task, lay_in, write
@@ -27,12 +26,7 @@ every_kind = pytest.mark.parametrize("kind", METHODS)
 every_mask = pytest.mark.parametrize("mask", EVERY_MASK)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from facefill.core.errors import FacefillError
 from facefill.kinds import kinds
 from facefill.models import Model
 from facefill.train import checkpoint, weights
+from facefill.train.pictures import write_plots
 from holes import smooth_faces
 from trainings import training
 
@@ -24,12 +25,7 @@ MODELS = kinds("models")
 every_kind = pytest.mark.parametrize("kind", MODELS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def needed(kind):
@@ -104,7 +100,7 @@ def test_it_leaves_what_the_files_need(kind, twice, tmp_path):
     assert trained.images > 0 and list(trained.events.iterdir())
     json.dumps(trained.facts)
     assert all(isinstance(text, str) for text in trained.facts.get("warnings", []))
-    model.draw_losses(tmp_path / "losses.png", trained.history)
+    write_plots(tmp_path / "losses.png", trained.history, model.plots)
     with Image.open(tmp_path / "losses.png") as png:
         assert np.asarray(png).std() > 1
 

@@ -43,7 +43,7 @@ def unused():
     "lib/deep/d.py": "class Base:\n    rate = 2\n\n\ndef inner(value):\n"
     "    return Base.rate * value\n",
     "lib/kind.py": "class Kind:\n    heading = 'a'\n    captions = {}\n"
-    "    size: int = setting(1, doc='text')\n\n    def check(self):\n        pass\n\n"
+    "    size: int = setting(1, 'text')\n\n    def check(self):\n        pass\n\n"
     "    def fill(self):\n        return self.size\n",
 }
 

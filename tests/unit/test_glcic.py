@@ -26,6 +26,7 @@ from facefill.models.glcic.health import health
 from facefill.models.glcic.training import candidates, optimizer, reconstruction_loss
 from facefill.train import holes
 from facefill.train.best import CHECKS
+from facefill.train.pictures import write_plots
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "short_validation")]
 
@@ -140,7 +141,7 @@ def test_history_says_what_every_phase_has(tmp_path):
         assert history[name].notna().equals(judges), name
     assert history["val_hole_psnr"].notna().all()
     assert history["val_identity_distance"].notna().equals(history["phase"] == 3)
-    settings().draw_losses(tmp_path / "losses.png", history)
+    write_plots(tmp_path / "losses.png", history, settings().plots)
     assert np.asarray(Image.open(tmp_path / "losses.png")).std() > 1
 
 

@@ -52,7 +52,6 @@ def load(config: dict[str, Any]) -> dict[str, Any]:
     if errors:
         raise FacefillError(_explain(min(errors, key=lambda error: len(error.absolute_path))))
     _add_presets(complete)
-    complete = _complete(complete, known, known)
     _expand_homes(complete)
     _check_names(complete)
     _check_split(complete["split"])
@@ -263,8 +262,10 @@ def _add_presets(config: dict[str, Any]) -> None:
     """Give every kind that needs no settings an entry of its own name, unless one is there."""
     for table in NAMED:
         for kind, declared in kinds(table).items():
-            if not declared.schema().get("required"):
-                config.setdefault(table, {}).setdefault(kind, {"kind": kind})
+            known = declared.schema()
+            if "required" not in known:
+                preset = {key: entry["default"] for key, entry in known["properties"].items()}
+                config[table].setdefault(kind, {"kind": kind} | preset)
 
 
 def _check_names(config: dict[str, Any]) -> None:

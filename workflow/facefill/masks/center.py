@@ -8,7 +8,7 @@ from facefill.masks._rectangle import Rectangle, RectangleMask
 class Center(RectangleMask):
     """Hides a square in the middle."""
 
-    scale: float = setting(0.25, minimum=0, exclusiveMaximum=0.5, doc="margin as a share of a side")
+    scale: float = setting(0.25, "margin of the hole as a share of a side", minimum=0, below=0.5)
 
     def hole(self, size, zoom):
         low, high = int(size * self.scale), int(size * (1 - self.scale))

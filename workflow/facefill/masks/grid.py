@@ -8,7 +8,7 @@ from facefill.masks import Hides, Mask
 class Grid(Mask):
     """Hides all but every step-th pixel of every step-th row."""
 
-    step: int = setting(4, minimum=2, doc="only every step-th pixel of every step-th row is known")
+    step: int = setting(4, "only every step-th pixel of every step-th row is known", minimum=2)
 
     hides = Hides.PART
 

@@ -10,7 +10,7 @@ from facefill.masks._rectangle import Rectangle, RectangleMask
 class Half(RectangleMask):
     """Hides the left, right, upper or lower half."""
 
-    side: Literal["left", "right", "top", "bottom"] = setting("left", doc="which half is hidden")
+    side: Literal["left", "right", "top", "bottom"] = setting("left", "which half is hidden")
 
     def hole(self, size, zoom):
         middle = size // 2

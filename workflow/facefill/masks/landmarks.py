@@ -25,7 +25,7 @@ PARTS = {
 class Landmarks(RectangleMask):
     """Hides the eyes, the nose, the mouth or all below the eyes; follows align.zoom."""
 
-    part: Literal["eyes", "nose", "mouth", "lower_face"] = setting("eyes", doc="which is hidden")
+    part: Literal["eyes", "nose", "mouth", "lower_face"] = setting("eyes", "which part is hidden")
 
     def hole(self, size, zoom):
         landmarks, margins = PARTS[self.part]

@@ -9,7 +9,9 @@ from facefill.masks import Hides, Mask
 class Lowres(Mask):
     """Hides every pixel; the means of square blocks are known."""
 
-    factor: int = setting(8, minimum=2, doc="side of the blocks of known mean; divides align.size")
+    factor: int = setting(
+        8, "side of the blocks of which the mean is known; divides align.size", minimum=2
+    )
 
     extents = (Hides.ALL,)
     hides = Hides.ALL

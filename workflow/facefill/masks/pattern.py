@@ -12,8 +12,8 @@ class Pattern(ShareMask):
     fine as the filter's sigma, wider than the face: it does not depend on the size in pixels.
     """
 
-    hidden: float = setting(0.25, exclusiveMinimum=0, exclusiveMaximum=1, doc="share of the pixels")
-    blob: float = setting(0.15, minimum=0.02, maximum=1, doc="scale as a share of the face's side")
+    hidden: float = setting(0.25, "share of the pixels that are hidden, in blobs", above=0, below=1)
+    blob: float = setting(0.15, "scale of the blobs, as a share of a side", minimum=0.02, maximum=1)
 
     def known(self, name, size, zoom):
         import numpy as np

@@ -8,7 +8,7 @@ from facefill.masks._random import ShareMask
 class Random(ShareMask):
     """Hides single pixels, exactly the share `hidden` of them."""
 
-    hidden: float = setting(0.8, exclusiveMinimum=0, exclusiveMaximum=1, doc="share of the pixels")
+    hidden: float = setting(0.8, "share of the pixels that are hidden, singly", above=0, below=1)
 
     def known(self, name, size, zoom):
         return self.hide_lowest(self.generator(name).permutation(size * size), size)

@@ -31,9 +31,11 @@ EXTRA = {
 class Method(Kind):
     """A kind of method. Override `fill`, or `complete` where `fill` is not given enough."""
 
-    faces: int | None = setting(None, minimum=1, doc="test faces, at most; null = compare.faces")
+    faces: int | None = setting(
+        None, "test faces it completes, at most; null = compare.faces", minimum=1
+    )
     masks: tuple[str, ...] | None = setting(
-        None, minItems=1, uniqueItems=True, doc="masks it is compared under; null = compare.masks"
+        None, "masks that it is compared under; null = compare.masks", minItems=1, uniqueItems=True
     )
 
     extra: ClassVar[tuple[str, ...]] = ()  # keys of EXTRA

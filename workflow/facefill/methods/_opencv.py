@@ -8,7 +8,7 @@ from facefill.methods import Method
 class OpenCv(Method):
     """Fills by one of OpenCV's two algorithms, from the hole's edge inwards."""
 
-    radius: float = setting(3, exclusiveMinimum=0, doc="neighbourhood of a pixel, in pixels")
+    radius: float = setting(3, "neighbourhood of a pixel, in pixels", above=0)
 
     algorithm = ""  # the name of OpenCV's constant
 

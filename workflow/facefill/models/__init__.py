@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 from facefill.kinds import Config, Kind
 
 if TYPE_CHECKING:
-    import pandas as pd
     from torch import nn
 
     from facefill.core.device import Compute
@@ -45,12 +44,6 @@ class Model(Kind):
     def train(self, training: Training) -> Trained:
         """Train on the faces of `training`. Raises FacefillError when that cannot succeed."""
         raise NotImplementedError
-
-    def draw_losses(self, path: Path, history: pd.DataFrame) -> None:
-        """Write `plots` of history.csv as a PNG."""
-        from facefill.train.pictures import write_plots
-
-        write_plots(path, history, self.plots)
 
     def work(self, config: Config) -> float:
         """Multiply-accumulates of one training step, which decide how many threads it gets."""

@@ -27,7 +27,7 @@ def write_samples(png: Path, gif: Path, sheets: list[np.ndarray], epoch: int) ->
     write_gif(gif, np.stack([sheets[number] for number in chosen]), 0.15)
 
 
-def write_plots(path: Path, history: pd.DataFrame, plots: Sequence[Plot]) -> None:
+def write_plots(path: Path | str, history: pd.DataFrame, plots: Sequence[Plot]) -> None:
     """Write `plots` of history.csv in a row as PNG; the phases of a training are shaded."""
     figure, axes = plt.subplots(1, len(plots), figsize=(4 * len(plots), 3.4), dpi=100)
     phased = "phase" in history

@@ -13,8 +13,7 @@ class File(Mask):
     """Hides what is black in a picture: one for all faces, or one for each."""
 
     path: str = setting(
-        minLength=1,
-        doc="PNG for all faces, or folder with one {face}.png each; white = known, black = hole",
+        doc="one PNG, or a folder of {face}.png; white = known, black = hole", minLength=1
     )
 
     per_face = True

@@ -10,7 +10,7 @@ from facefill.masks._random import RandomMask
 class Freeform(RandomMask):
     """Hides strokes of a brush, 12 to 36 % of the face."""
 
-    width: Literal["thin", "medium", "thick"] = setting("medium", doc="of the brush's strokes")
+    width: Literal["thin", "medium", "thick"] = setting("medium", "of the brush's strokes")
 
     def known(self, name, size, zoom):
         from facefill.masks.freeform.strokes import draw_strokes

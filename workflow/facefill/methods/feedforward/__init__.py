@@ -11,12 +11,14 @@ from facefill.methods import BATCH, Blend, Method
 class Feedforward(Method):
     """Fills a hole with what a trained completion network makes of the face."""
 
-    model: str = reference("models", "completion", doc="which model of kind glcic completes")
-    blend: Blend = setting("poisson", doc="laid in by exact Poisson, as it is, or by seamlessClone")
-    start: Literal["none", "telea"] = setting(
-        "none", doc="what seamlessClone clones onto, the completion or Telea's fill (Iizuka 2017)"
+    model: str = reference("models", "completion", doc="which of `models`, of kind glcic, fills")
+    blend: Blend = setting(
+        "poisson", "how it is laid into the hole: exact Poisson, as it is, or seamlessClone"
     )
-    mirror: bool = setting(False, doc="complete the mirrored face, too, and take the mean of both")
+    start: Literal["none", "telea"] = setting(
+        "none", "what seamlessClone clones onto: the completion or Telea's fill (Iizuka 2017)"
+    )
+    mirror: bool = setting(False, "complete the mirrored face, too, and take the mean of both")
 
     example: ClassVar[Config] = {"model": "model"}
 

@@ -8,6 +8,7 @@ from facefill.core.errors import FacefillError
 from facefill.kinds import Config, declare, kind_of, make, reference, setting
 from facefill.methods import BATCH, Blend, Method
 from facefill.models import FORWARD_AND_BACKWARD
+from facefill.models._pyramid import check_feature_side
 
 
 @declare
@@ -15,54 +16,72 @@ class Latent(Method):
     """Searches the input of a generator for every face."""
 
     model: str = reference("models", "generator", doc="which of `models` generates")
-    steps: int = setting(200, minimum=1, doc="optimiser steps on z; of hmc trajectories")
+    steps: int = setting(200, "optimiser steps on z; of hmc trajectories", minimum=1)
     optimizer: Literal["adam", "momentum", "hmc"] = setting(
-        "adam", doc="Adam, Nesterov's momentum (Amos's text) or Hamiltonian Monte Carlo"
+        "adam", "Adam, Nesterov's momentum (Amos's text) or Hamiltonian Monte Carlo"
     )
-    lr: float = setting(0.05, exclusiveMinimum=0, doc="peak learning rate of adam and momentum")
+    lr: float = setting(0.05, "learning rate of adam and momentum, at its peak", above=0)
     schedule: Literal["constant", "cosine"] = setting(
-        "cosine", doc="the rate stays, or is warmed up and then decayed along a cosine"
+        "cosine", "the rate stays, or is warmed up and then decayed along a cosine"
     )
-    beta1: float = setting(0.9, minimum=0, exclusiveMaximum=1, doc="decay of adam's mean gradient")
-    beta2: float = setting(0.999, minimum=0, exclusiveMaximum=1, doc="decay of adam's mean square")
-    epsilon: float = setting(1.0e-8, exclusiveMinimum=0, doc="keeps adam from dividing by 0")
-    momentum: float = setting(0.9, minimum=0, exclusiveMaximum=1, doc="share of its velocity kept")
+    beta1: float = setting(0.9, "adam's decay of the mean gradient", minimum=0, below=1)
+    beta2: float = setting(0.999, "adam's decay of the mean squared gradient", minimum=0, below=1)
+    epsilon: float = setting(1.0e-8, "keeps adam from dividing by 0", above=0)
+    momentum: float = setting(0.9, "share of its velocity kept per step", minimum=0, below=1)
     contextual: Literal["weighted", "plain"] = setting(
-        "weighted", doc="loss on known pixels, weighted by Yeh's window or all alike"
+        "weighted", "loss on known pixels, weighted by Yeh's window or all alike"
     )
-    window: int = setting(7, minimum=3, maximum=63, doc="side of Yeh's window in pixels; odd")
-    norm: Literal["l1", "l2"] = setting("l1", doc="contextual loss by absolute or squared error")
-    prior: float = setting(0.003, minimum=0, doc="weight of D's verdict on the face; 0 = not asked")
+    window: int = setting(7, "side of Yeh's window in pixels; odd", minimum=3, maximum=63)
+    norm: Literal["l1", "l2"] = setting("l1", "contextual loss by absolute or squared differences")
+    prior: float = setting(
+        0.003, "weight of the prior loss, D's verdict; 0 = D is not asked", minimum=0
+    )
     prior_loss: Literal["minimax", "non_saturating"] = setting(
-        "minimax", doc="log(1 - D(G(z))) as Yeh, or -log D(G(z)) as Amos"
+        "minimax", "log(1 - D(G(z))) as Yeh, or -log D(G(z)) as Amos"
     )
-    z_prior: float = setting(0, minimum=0, doc="weight of z^2 / 2, a normal prior's -log density")
+    z_prior: float = setting(
+        0, "weight of half of |z| squared, against z that a normal prior finds unlikely", minimum=0
+    )
     encoder: str | None = reference(
         "models", "encoder", None, doc="which of `models`, of kind encoder, predicts z; null = none"
     )
-    anchor: float = setting(0, minimum=0, doc="weight of (z - encoder's z)^2 / 2, summed")
-    features: int = setting(0, minimum=0, doc="side of G's map searched beside z; 0 = z alone")
-    features_prior: float = setting(1, minimum=0, doc="weight of (changes - predicted)^2 / 2")
-    target: str | None = reference(
-        "methods", "", None, doc="method, not latent, that the hole is drawn to; null = none"
+    anchor: float = setting(
+        0, "weight of half the squared distance of z from the encoder's prediction", minimum=0
     )
-    target_weight: float = setting(0, minimum=0, doc="weight of the hole's L1 distance from it")
+    features: int = setting(0, "side of G's feature map searched beside z; 0 = z alone", minimum=0)
+    features_prior: float = setting(
+        1, "weight of half the squared distance of its changes from the encoder's", minimum=0
+    )
+    target: str | None = reference(
+        "methods",
+        "",
+        None,
+        doc="a method, not of kind latent, that draws the hole to its completions; null = none",
+    )
+    target_weight: float = setting(0, "weight of the hole's L1 distance from those", minimum=0)
     bounds: Literal["auto", "none", "clip", "stochastic_clip", "tanh"] = setting(
-        "auto", doc="how z stays in the prior's cube; auto = clip (uniform) or none (normal prior)"
+        "auto", "how z stays in the prior's cube; auto = clip where it is uniform, else none"
     )
     start: Literal["random", "mean", "encoder"] = setting(
-        "random", doc="the first z, drawn from the prior, its mean, or predicted by the encoder"
+        "random",
+        "the first z: drawn from the prior, its mean, or the encoder's (others are around it)",
     )
-    restarts: int = setting(1, minimum=1, maximum=64, doc="searches per face, repeatedly halved")
-    samples: int = setting(1, minimum=1, maximum=64, doc="completions per face, the first measured")
-    patience: int = setting(0, minimum=0, doc="steps without 0.1 % progress that end it; 0 = never")
-    keep: Literal["best", "last"] = setting("best", doc="z of least loss completes, or the last")
-    picture_every: int = setting(10, minimum=1, doc="steps between the pictures of progress.gif")
-    blend: Blend = setting("poisson", doc="laid in by exact Poisson, as it is, or by seamlessClone")
-    hmc_beta: float = setting(0.2, exclusiveMinimum=0, doc="hmc's inverse temperature")
-    hmc_epsilon: float = setting(0.001, exclusiveMinimum=0, doc="length of hmc's leapfrog steps")
-    hmc_leapfrog: int = setting(100, minimum=1, doc="leapfrog steps of a trajectory")
-    hmc_anneal: float = setting(1, exclusiveMinimum=0, maximum=1.1, doc="hmc_beta's factor a step")
+    restarts: int = setting(
+        1, "searches per face; the worse half is given up again and again", minimum=1, maximum=64
+    )
+    samples: int = setting(1, "completions per face; the first is measured", minimum=1, maximum=64)
+    patience: int = setting(
+        0, "steps without 0.1 % of progress that end a search; 0 = never", minimum=0
+    )
+    keep: Literal["best", "last"] = setting("best", "which z completes: of least loss or the last")
+    picture_every: int = setting(10, "steps between the pictures of progress.gif", minimum=1)
+    blend: Blend = setting(
+        "poisson", "how it is laid into the hole: exact Poisson, as it is, or seamlessClone"
+    )
+    hmc_beta: float = setting(0.2, "hmc's inverse temperature", above=0)
+    hmc_epsilon: float = setting(0.001, "length of hmc's leapfrog steps", above=0)
+    hmc_leapfrog: int = setting(100, "leapfrog steps of a trajectory", minimum=1)
+    hmc_anneal: float = setting(1, "factor of hmc_beta after each trajectory", above=0, maximum=1.1)
 
     extra = ("progress", "search", "z", "samples")
     example: ClassVar[Config] = {"model": "model", "steps": 12, "hmc_leapfrog": 3}
@@ -143,13 +162,7 @@ class Latent(Method):
 
     def check_used(self, key, config):
         super().check_used(key, config)
-        size = config["align"]["size"]
-        sides = [4 << step for step in range(16) if 4 << step < size]
-        if self.features not in (0, *sides):
-            raise FacefillError(
-                f"config: {key}.features is {self.features}, expected 0 or the side of a feature "
-                f"map of a generator for {size} pixels: {', '.join(map(str, sides))}"
-            )
+        check_feature_side(f"{key}.features", self.features, config["align"]["size"])
         self._check_target_used(key, config)
         if self.encoder is not None:
             self._check_encoder_used(key, config["models"][self.encoder])

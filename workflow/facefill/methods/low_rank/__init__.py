@@ -10,9 +10,9 @@ from facefill.methods import Method
 class LowRank(Method):
     """Completes the face as a matrix of low rank."""
 
-    iterations: int = setting(100, minimum=2, doc="of soft-impute, each with a lower threshold")
+    iterations: int = setting(100, "of soft-impute (Mazumder 2010), thresholds falling", minimum=2)
     threshold: float = setting(
-        0.02, exclusiveMinimum=0, exclusiveMaximum=1, doc="last threshold as a share of the first"
+        0.02, "the last threshold, as a share of the largest singular value", above=0, below=1
     )
 
     example: ClassVar[Config] = {"iterations": 20}

@@ -10,9 +10,9 @@ from facefill.methods import Method
 class Patchmatch(Method):
     """Puts the hole together from patches of the rest of the face."""
 
-    patch: int = setting(7, minimum=3, maximum=9, doc="side of the patches in pixels")
-    iterations: int = setting(6, minimum=1, doc="of search and vote at every scale")
-    seed: int = setting(0, minimum=0, doc="of the random search, the same for every face")
+    patch: int = setting(7, "side of the patches in pixels", minimum=3, maximum=9)
+    iterations: int = setting(6, "of search and vote at every scale", minimum=1)
+    seed: int = setting(0, "of the random search, the same for every face", minimum=0)
 
     example: ClassVar[Config] = {"patch": 5, "iterations": 2}
 

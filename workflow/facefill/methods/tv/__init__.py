@@ -10,7 +10,9 @@ from facefill.methods import Method
 class Tv(Method):
     """Minimises the total variation of the hole."""
 
-    iterations: int = setting(400, minimum=1, doc="of Chambolle and Pock; larger faces need more")
+    iterations: int = setting(
+        400, "of Chambolle and Pock's algorithm (2011); larger faces need more", minimum=1
+    )
 
     example: ClassVar[Config] = {"iterations": 60}
 

@@ -12,55 +12,53 @@ from facefill.models._pyramid import pyramid_work
 class Dcgan(Model):
     """A generator G makes faces from z; a discriminator D tells them from real ones."""
 
-    epochs: int = setting(25, minimum=1, doc="passes over the training split")
-    batch: int = setting(64, minimum=2, doc="faces per step")
+    epochs: int = setting(25, "passes over the training split", minimum=1)
+    batch: int = setting(64, "faces per step", minimum=2)
     generator_filters: int = setting(
-        64, minimum=4, doc="channels of G's last hidden layer; doubled towards its input"
+        64, "channels of G's last hidden layer; doubled towards its input", minimum=4
     )
     discriminator_filters: int = setting(
-        64, minimum=4, doc="channels of D's first layer; doubled towards its output"
+        64, "channels of D's first layer; doubled towards its output", minimum=4
     )
-    kernel: Literal[4, 5] = setting(4, doc="side of the convolution kernels, stride 2")
-    fully_connected: int = setting(0, minimum=0, doc="units of a hidden layer in D; 0 = none")
+    kernel: Literal[4, 5] = setting(4, "side of the convolution kernels, stride 2")
+    fully_connected: int = setting(0, "units of an extra hidden layer in D; 0 = none", minimum=0)
     spectral_norm: bool = setting(
-        False, doc="spectral normalisation of D in the place of its BatchNorm (Miyato 2018)"
+        False, "spectral normalisation of D in the place of its BatchNorm (Miyato 2018)"
     )
     antialias: bool = setting(
-        False, doc="a low-pass filter at the end of G, against a checkerboard and fringes of colour"
+        False, "a low-pass filter at the end of G, against checkerboards and fringes of colour"
     )
-    z_dim: int = setting(100, minimum=2, doc="dimension of z")
+    z_dim: int = setting(100, "dimension of z", minimum=2)
     prior: Literal["normal", "uniform"] = setting(
-        "normal", doc="distribution of z, standard normal or uniform in [-1, 1]"
+        "normal", "distribution of z, standard normal or uniform in [-1, 1]"
     )
-    generator_lr: float = setting(0.0002, exclusiveMinimum=0, doc="Adam's rate for G")
-    discriminator_lr: float = setting(0.0002, exclusiveMinimum=0, doc="Adam's rate for D")
-    beta1: float = setting(0.5, minimum=0, exclusiveMaximum=1, doc="Adam's decay of the gradient")
-    beta2: float = setting(0.999, minimum=0, exclusiveMaximum=1, doc="and of the gradient's square")
-    generator_steps: int = setting(1, minimum=1, maximum=10, doc="G steps per D step, on one z")
+    generator_lr: float = setting(0.0002, "Adam's rate for G", above=0)
+    discriminator_lr: float = setting(0.0002, "Adam's rate for D", above=0)
+    beta1: float = setting(0.5, "Adam's decay of the mean gradient", minimum=0, below=1)
+    beta2: float = setting(0.999, "Adam's decay of the mean squared gradient", minimum=0, below=1)
+    generator_steps: int = setting(1, "G steps per D step, on the same z", minimum=1, maximum=10)
     label_smoothing: float = setting(
-        0.0, minimum=0, exclusiveMaximum=0.5, doc="1 minus D's target for real faces; not of hinge"
+        0.0, "D's target for real faces is 1 minus this; not for hinge", minimum=0, below=0.5
     )
-    r1: float = setting(
-        0.0, minimum=0, doc="weight of D's R1 penalty, taken at every 16th step; 0 = none"
-    )
+    r1: float = setting(0.0, "weight of D's R1 penalty, at every 16th step; 0 = none", minimum=0)
     augment: tuple[Literal["color", "translation", "cutout"], ...] = setting(
-        (), uniqueItems=True, doc="DiffAugment of what D sees, in this order; for few photos"
+        (), "DiffAugment of what D sees, in this order; for few photos", uniqueItems=True
     )
-    flips: bool = setting(True, doc="mirror half of the training faces")
+    flips: bool = setting(True, "mirror half of the training faces")
     loss: Literal["bce", "hinge", "lsgan"] = setting(
-        "bce", doc="cross-entropy, non-saturating; Lim and Ye 2017; least squares (Mao 2017)"
+        "bce", "cross-entropy, hinge (Lim and Ye 2017) or least squares (Mao 2017)"
     )
     ema: float = setting(
-        0.998, minimum=0, exclusiveMaximum=1, doc="decay of G's average, which completes; 0 = none"
+        0.998, "decay of the average of G that completes, per step; 0 = none", minimum=0, below=1
     )
     validation_faces: int = setting(
-        0, minimum=0, doc="faces whose completion decides which epoch is kept; 0 = the last one"
+        0, "validation faces that decide which epoch is kept; 0 = the last", minimum=0
     )
     channels_last: Literal["auto", True, False] = setting(
-        "auto", doc="memory layout; auto = where the device gains from it"
+        "auto", "memory layout; auto = where the device gains from it"
     )
     precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto", doc="auto = bfloat16 where the device computes in it natively"
+        "auto", "auto = bfloat16 where the device computes in it natively"
     )
 
     provides: ClassVar[str] = "generator"

@@ -12,15 +12,15 @@ from facefill.models._pyramid import check_feature_side, pyramid_work
 class Encoder(Model):
     """Predicts z, and changes of one of the generator's feature maps."""
 
-    generator: str = reference("models", "generator", doc="the model, a dcgan, it predicts for")
-    epochs: int = setting(8, minimum=1, doc="passes over the training split")
-    batch: int = setting(64, minimum=4, doc="faces per step, a quarter of them samples of G")
-    filters: int = setting(64, minimum=4, doc="channels of the first layer; doubled towards z")
+    generator: str = reference("models", "generator", doc="which model, of kind dcgan, it is for")
+    epochs: int = setting(8, "passes over the training split", minimum=1)
+    batch: int = setting(64, "faces per step, a quarter of them samples of G", minimum=4)
+    filters: int = setting(64, "channels of the first layer; doubled towards z", minimum=4)
     features: int = setting(
-        8, minimum=0, doc="side of G's feature map whose changes it predicts beside z; 0 = z alone"
+        8, "side of G's feature map whose changes it predicts, too; 0 = z alone", minimum=0
     )
-    lr: float = setting(0.001, exclusiveMinimum=0, doc="Adam's rate, decayed along a cosine")
-    flips: bool = setting(True, doc="mirror half of the training faces")
+    lr: float = setting(0.001, "Adam's rate, decayed along a cosine", above=0)
+    flips: bool = setting(True, "mirror half of the training faces")
     masks: tuple[dict[str, Any], ...] = masks_setting("each step under")
 
     provides: ClassVar[str] = "encoder"

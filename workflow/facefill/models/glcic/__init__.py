@@ -17,54 +17,50 @@ class Glcic(Model):
     """Fills holes in one pass; discriminators judge the whole face and a patch around the hole."""
 
     reconstruction_epochs: int = setting(
-        8, minimum=0, doc="phase 1: passes in which the completion network learns from true pixels"
+        8, "phase 1: the completion network learns from true pixels alone", minimum=0
     )
     discriminator_epochs: int = setting(
-        1, minimum=0, doc="phase 2: passes in which the discriminators learn from completions"
+        1, "phase 2: the discriminators alone learn, on completions", minimum=0
     )
-    joint_epochs: int = setting(
-        9, minimum=0, doc="phase 3: passes in which both learn; 0 = no adversarial training"
-    )
-    batch: int = setting(32, minimum=2, doc="faces per step")
+    joint_epochs: int = setting(9, "phase 3: both learn; 0 = no adversarial training", minimum=0)
+    batch: int = setting(32, "faces per step", minimum=2)
     width: float = setting(
-        1.0, minimum=0.05, maximum=4, doc="factor of the completion network's published channels"
+        1.0, "factor of the completion network's channels (64, 128, 256)", minimum=0.05, maximum=4
     )
     discriminator_width: float = setting(
-        1.0, minimum=0.05, maximum=4, doc="likewise of the discriminators (64 to 512, 1024 units)"
+        1.0, "factor of the discriminators' channels (64 to 512, 1024)", minimum=0.05, maximum=4
     )
     local: bool = setting(
-        True, doc="a second discriminator, around the hole; false = context encoder (Pathak 2016)"
+        True, "a second discriminator around the hole; false = context encoder (Pathak 2016)"
     )
     spectral_norm: bool = setting(
-        False, doc="the discriminators' spectral normalisation, not BatchNorm (Miyato 2018)"
+        False, "spectral normalisation of the discriminators, not BatchNorm (Miyato 2018)"
     )
     reconstruction: Literal["l2", "l1"] = setting(
-        "l2", doc="loss in the hole by squared or absolute differences of colours in [0, 1]"
+        "l2", "loss in the hole by squared or absolute differences of colours in [0, 1]"
     )
     alpha: float = setting(
-        0.0004, exclusiveMinimum=0, doc="weight of the adversarial loss; the reconstruction's is 1"
+        0.0004, "weight of the adversarial loss in phase 3; the other's is 1", above=0
     )
     optimizer: Literal["adadelta", "adam"] = setting(
-        "adadelta", doc="of both networks; adadelta as published (Zeiler 2012)"
+        "adadelta", "of both networks; adadelta as published (Zeiler 2012)"
     )
     generator_lr: float | None = setting(
-        None, exclusiveMinimum=0, doc="completion network's; null = 1 (adadelta), 0.001 (adam)"
+        None, "rate of the completion network; null = 1 for adadelta, 0.001 for adam", above=0
     )
-    discriminator_lr: float | None = setting(
-        None, exclusiveMinimum=0, doc="rate of the discriminators; null likewise"
-    )
+    discriminator_lr: float | None = setting(None, "rate of the discriminators; likewise", above=0)
     schedule: Literal["constant", "cosine"] = setting(
-        "constant", doc="of the completion network's rate, the cosine's over phases 1 and 3"
+        "constant", "the completion network's rate stays, or follows a cosine in phases 1 and 3"
     )
-    flips: bool = setting(True, doc="mirror half of the training faces")
+    flips: bool = setting(True, "mirror half of the training faces")
     ema: float = setting(
-        0.0, minimum=0, exclusiveMaximum=1, doc="decay of the average, which completes; 0 = none"
+        0.0, "decay of the weight average that completes, per step; 0 = none", minimum=0, below=1
     )
     channels_last: Literal["auto", True, False] = setting(
-        "auto", doc="memory layout; auto = where the device gains from it"
+        "auto", "memory layout; auto = where the device gains from it"
     )
     precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto", doc="auto = bfloat16 where the device computes in it natively"
+        "auto", "auto = bfloat16 where the device computes in it natively"
     )
     masks: tuple[dict[str, Any], ...] = masks_setting("of each face by")
 
