@@ -31,6 +31,17 @@ def told(request):
         table.write()
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """PyTorch computes in one thread: small networks gain nothing from more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def built_once(tmp_path_factory) -> Callable[[str, Callable[[Project], None]], Project]:
     """Makes a project of a name in only one of several processes of tests; the others wait."""
