@@ -15,7 +15,7 @@ test: .venv/installed
 
 # Most mistakes, in 90 seconds: no run of Snakemake, no long training.
 test-fast: .venv/installed
-	$(PYTEST) -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" tests/contract tests/hostile tests/workflow tests/unit $(ARGS)
 
 # The style, and whether the generated documents are up to date.
 lint: .venv/installed

@@ -86,6 +86,7 @@ def test_it_says_what_the_report_shows(kind):
 
 
 @every_kind
+@pytest.mark.slow
 def test_it_leaves_what_the_files_need(kind, twice, tmp_path):
     trained, model = twice(kind)[0], example("models", kind)
     assert isinstance(model, Model)
@@ -106,12 +107,14 @@ def test_it_leaves_what_the_files_need(kind, twice, tmp_path):
 
 
 @every_kind
+@pytest.mark.slow
 def test_equal_seeds_equal_results(kind, twice, fit, tmp_path):
     assert same(*twice(kind))
     assert not same(twice(kind)[0], fit(kind, tmp_path, seed=1))
 
 
 @every_kind
+@pytest.mark.slow
 def test_an_interrupted_training_ends_alike(kind, twice, fit, tmp_path, monkeypatch):
     save = checkpoint.save
 
@@ -157,6 +160,7 @@ def test_a_checkpoint_of_other_settings_is_another_file(kind, tmp_path):
 
 
 @every_kind
+@pytest.mark.slow
 def test_too_few_faces_are_refused(kind, fit, tmp_path):
     with pytest.raises(FacefillError, match="24 faces, fewer than one batch of 25"):
         fit(kind, tmp_path, {"batch": 25})
@@ -207,6 +211,7 @@ def test_masks_that_teach_nothing_are_refused(kind, mask, says):
 
 
 @pytest.mark.parametrize("kind", [k for k, m in MODELS.items() if m.provides == "completion"])
+@pytest.mark.slow
 def test_a_trained_completion_network_is_loaded_ready(kind, fit):
     network, compute = MODELS[kind].load_completion(*fit.saved(kind), SIZE, "cpu")
     assert not network.training

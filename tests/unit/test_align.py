@@ -61,6 +61,7 @@ def photo(request):
 # One photo
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("landmarks", ANCHORS)
 @pytest.mark.parametrize(("size", "zoom"), [(64, 1.0), (128, 0.6)])
 def test_the_matrix_puts_the_anchors_onto_the_template(photo, landmarks, size, zoom):

@@ -68,6 +68,7 @@ NAMES = list("abcdef")
 BLENDS = ("none", "poisson", "seamless")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", EVERY_MASK)
 def test_no_search_and_no_blend_sees_the_hole(faces, model, mask):
     """Replace the hidden pixels by noise: nothing may change; and known pixels stay."""
@@ -87,6 +88,7 @@ def test_no_search_and_no_blend_sees_the_hole(faces, model, mask):
 WITH_ENCODER = {"start": "encoder", "anchor": 1.0, "features": 8}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", EVERY_MASK)
 def test_no_encoder_sees_the_hole(faces, model, encoder, mask):
     masks = make_masks(EVERY_MASK[mask], NAMES, SIZE, 1)
@@ -136,6 +138,7 @@ ENCODED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ENCODED)
 def test_a_face_alone_is_completed_with_an_encoder_as_in_a_batch(faces, model, encoder, form):
     many = run(NAMES, faces, model, encoder=encoder, **ENCODED[form])
@@ -219,6 +222,7 @@ def test_the_search_finds_what_the_generator_can_make(model):
     assert in_the_hole.mean() < 0.1 * made.std()
 
 
+@pytest.mark.slow
 def test_the_prior_on_z_keeps_it_short(faces, model):
     free = run(NAMES, faces, model, steps=60)
     anchored = run(NAMES, faces, model, steps=60, z_prior=10.0)

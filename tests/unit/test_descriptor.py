@@ -40,6 +40,7 @@ def describe():
     return Describer(SIZE, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zoom", [0.7, 1.0])
 def test_descriptors_are_dlibs(faces, zoom):
     describe = Describer(SIZE, zoom)

@@ -299,6 +299,7 @@ def test_google_drive_over_quota(drive, cache):
 PLAIN = {"Content_Type": "application/zip", "Content_Disposition": 'attachment; filename="a"'}
 
 
+@pytest.mark.slow
 def test_google_drive_that_asks_for_ever(drive, cache, monkeypatch):
     monkeypatch.setattr(fetch_module, "PATIENCE", 0.3)
     question = sends(FORM, Content_Type="text/html; charset=utf-8")
@@ -307,6 +308,7 @@ def test_google_drive_that_asks_for_ever(drive, cache, monkeypatch):
         fetch(["gdrive:SOMEID"], sha(DATA), cache)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begun", [breaks, drips])
 def test_google_drive_resumes(drive, cache, begun, monkeypatch):
     monkeypatch.setattr(fetch_module, "PATIENCE", 1)
@@ -366,6 +368,7 @@ def test_a_body_that_drips_is_resumed(server, cache, monkeypatch):
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_body_that_always_drips_leads_to_the_next_mirror(server, cache, monkeypatch):
     monkeypatch.setattr(fetch_module, "PATIENCE", 0.2)
     server.pages = {"one": drips(DATA, 10), "two": sends(DATA)}
@@ -375,6 +378,7 @@ def test_a_body_that_always_drips_leads_to_the_next_mirror(server, cache, monkey
         fetch([server.url("one")], None, cache)
 
 
+@pytest.mark.slow
 def test_headers_that_drip(server, cache, monkeypatch):
     def page(handler):
         handler.wfile.write(b"HTTP/1.0 200 OK\r\n")
@@ -387,6 +391,7 @@ def test_headers_that_drip(server, cache, monkeypatch):
         fetch([server.url("a")], None, cache)
 
 
+@pytest.mark.slow
 def test_a_slow_body_is_taken(server, cache, monkeypatch):
     def page(handler):
         handler.begin(Content_Length=str(10 * fetch_module.CHUNK))

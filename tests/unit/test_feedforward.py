@@ -45,6 +45,7 @@ def masks_of(mask):
     return make_masks(EVERY_MASK[mask], NAMES, SIZE, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", EVERY_MASK)
 def test_it_is_what_the_network_makes(faces, model, mask):
     masks = masks_of(mask)
@@ -73,6 +74,7 @@ def test_with_its_mirror_image_it_is_the_mean_of_both(faces, model):
     assert np.abs(mirrored[:, :, ::-1].astype(int) - both).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", EVERY_MASK)
 def test_what_is_hidden_does_not_matter(faces, model, mask):
     """Even where somebody hands it over: it is the network's input that is masked."""
@@ -96,6 +98,7 @@ def test_where_the_hole_is_matters(faces, model):
     assert (one != two).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("layout", [False, True])
 def test_a_face_alone_is_completed_as_in_a_batch(faces, tmp_path, precision, layout, one_thread):
@@ -171,6 +174,7 @@ def test_a_start_changes_seamless_cloning_alone(faces, mask):
         assert (two[masks.known] == faces[masks.known]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["none", "poisson", "seamless"])
 @pytest.mark.parametrize("start", ["none", "telea"])
 def test_the_method_blends_what_the_network_makes(faces, model, mode, start):

@@ -133,6 +133,7 @@ def test_the_folder_is_the_identity():
     assert Path(photo_name(12, 3)).parent.name == Path(photo_name(12, 44)).parent.name
 
 
+@pytest.mark.slow
 def test_dlib_finds_the_faces_and_agrees_on_the_landmarks(photos):
     """At least 9 of 10 faces are found; landmarks differ by less than 2 px of a 64 px crop."""
     dlib = pytest.importorskip("dlib")

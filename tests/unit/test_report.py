@@ -701,6 +701,7 @@ def test_captions_are_templates_that_read_as_text():
         assert (TEMPLATE.parent / used).is_file(), used
 
 
+@pytest.mark.slow
 def test_config_can_be_printed(tree, tmp_path):
     config = {"align": {"zoom": 0.9}, "x": NASTY}
     html = Path(tree.report(tmp_path, config=config).index).read_text(encoding="utf-8")

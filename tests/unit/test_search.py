@@ -164,6 +164,7 @@ def start(rows=3, columns=4):
     return torch.randn(rows, columns, generator=torch.manual_seed(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("beta1, beta2, epsilon", [(0.9, 0.999, 1e-8), (0.5, 0.9, 0.1)])
 def test_adam_is_pytorchs(schedule, beta1, beta2, epsilon):
@@ -800,6 +801,7 @@ def test_a_start_in_the_middle(run):
     assert (elsewhere.z != 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "every, steps", [(7, (0, 7, 14)), (10, (0, 10, 20)), (20, (0, 20)), (100, (0,))]
 )
@@ -878,6 +880,7 @@ def contextual(found):
     return found.search.groupby("face")["contextual"].min()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [4, 8])
 def test_a_search_with_features_comes_nearer(run, side):
     """From the same z, where nothing is changed yet."""
@@ -1014,6 +1017,7 @@ def rising(values):
     return all(one < other for one, other in itertools.pairwise(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings, steps",
     [

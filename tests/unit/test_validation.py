@@ -70,6 +70,7 @@ def always(pixels):
     return lambda z: made + 0 * z.sum()
 
 
+@pytest.mark.slow
 def test_it_is_always_the_same_test(faces):  # noqa: F811
     start = torch.randn(2, Z_DIM, generator=torch.manual_seed(1))
     before, test, network = start.clone(), validate(faces[:2], start), generator()

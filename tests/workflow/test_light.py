@@ -6,6 +6,8 @@ As in an environment with Snakemake alone, where whoever submits jobs to a clust
 import subprocess
 import sys
 
+import pytest
+
 from project import Project
 
 HEAVY = ["PIL", "cv2", "dlib", "matplotlib", "numpy", "pandas", "scipy", "torch"]
@@ -18,6 +20,7 @@ main(["--dry-run"])
 """
 
 
+@pytest.mark.slow
 def test_a_build_is_planned_where_nothing_heavy_is_installed(tmp_path):
     project = Project.new(tmp_path / "project")
     process = subprocess.run(
