@@ -203,18 +203,11 @@ def test_a_new_measure_is_in_the_whole_report(new, tmp_path):
     assert "new of the set" in html
     models = {"model": "dcgan", "metric": ["kid_dlib", "new_set"], "value": [0.1, 7.0], "faces": 7}
     write_table(outputs.model_metrics, pd.DataFrame(models))
+    names = ("summary", "differences", "timings", "model_metrics", "provenance")
+    inputs = {name: getattr(outputs, name) for name in names}
+    inputs |= {"searches": [], "template": ROOT / "workflow/report/results.md.j2"}
     publish(
-        tmp_path / "page.md",
-        dataset="faces",
-        summary=outputs.summary,
-        differences=outputs.differences,
-        timings=outputs.timings,
-        model_metrics=outputs.model_metrics,
-        provenance=outputs.provenance,
-        searches={},
-        jobs=[],
-        template=ROOT / "workflow/report/results.md.j2",
-        command="snakemake",
+        tmp_path / "page.md", inputs, dataset="faces", searched=[], jobs=[], command="snakemake"
     )
     text = (tmp_path / "page.md").read_text()
     assert text.count("new of the face") == 3 and "7.000 (N = 7)" in text
