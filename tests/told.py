@@ -19,7 +19,7 @@ HEAD = """# Hostile input
 What facefill does with photos, archives, servers, configurations and disks that mean no good, or
 that just went wrong. The tests in `tests/hostile` make every case and check its row; `make docs`
 writes this file from them. `DIR` stands for a temporary folder, `PORT` for a port,
-`SHA256` for a checksum.
+`SHA256` for a checksum, `NAMES` for those of the configuration.
 """
 
 
@@ -54,6 +54,8 @@ def plain(line: str) -> str:
     folder = r"/[^\s;:,()'\"]*/pytest-of-[^/\s]+/pytest-\d+/(popen-gw\d+/)?[^/\s]+"
     line = re.sub(rf"(file://)?{folder}", r"\1DIR", line)
     line = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", line)
+    # One kind more is one name more.
+    line = re.sub(r"(known|one of): [^;]*$", r"\1: NAMES", line)
     return re.sub(r"(127\.0\.0\.1|localhost):\d+", r"\1:PORT", line)
 
 

@@ -183,11 +183,11 @@ MISTAKES = {
     ),
     "an encoder of a model that is none": (
         {"models": {"encoder": {"generator": "encoder"}}},
-        ["models.encoder.generator is 'encoder'", "a model of kind encoder", "of kind dcgan"],
+        ["models.encoder.generator is 'encoder'", "of kind encoder", "provides no generator"],
     ),
     "a method that searches an encoder": (
         {"methods": {"ours": {"model": "encoder"}}},
-        ["methods.ours.model is 'encoder'", "a model of kind encoder", "of kind dcgan"],
+        ["methods.ours.model is 'encoder'", "of kind encoder", "provides no generator"],
     ),
     "an encoder that does not exist": (
         {"methods": {"ours": {"encoder": "encodr"}}},
@@ -199,7 +199,7 @@ MISTAKES = {
     ),
     "a feedforward method that names a dcgan": (
         {"methods": {"glcic": {"model": "dcgan"}}},
-        ["methods.glcic.model is 'dcgan'", "a model of kind dcgan", "of kind glcic"],
+        ["methods.glcic.model is 'dcgan'", "a model of kind dcgan", "provides no completion"],
     ),
     "a training without an epoch for its network": (
         {"models": {"glcic": {"reconstruction_epochs": 0, "joint_epochs": 0}}},

@@ -420,8 +420,8 @@ DOES_NOT_FIT = {
     ),
     "a generator that is an encoder": (
         {"models.encoder.generator": "encoder"},
-        "models.encoder.generator is 'encoder', a model of kind encoder, expected one of kind "
-        "dcgan: dcgan, amos2016, kumar2018",
+        "models.encoder.generator is 'encoder', a model of kind encoder, which provides no "
+        "generator; name one of: dcgan, amos2016, kumar2018",
     ),
     "a generator of an encoder that nobody uses": (
         {"models.new": ENCODER | {"generator": "gone"}},
@@ -525,13 +525,13 @@ DOES_NOT_FIT = {
     ),
     "an encoder that is a dcgan": (
         {"methods.ours.encoder": "dcgan"},
-        "methods.ours.encoder is 'dcgan', a model of kind dcgan, expected one of kind encoder: "
-        "encoder",
+        "methods.ours.encoder is 'dcgan', a model of kind dcgan, which provides no encoder; "
+        "name one of: encoder",
     ),
     "a model that is an encoder": (
         {"methods.ours.model": "encoder"},
-        "methods.ours.model is 'encoder', a model of kind encoder, expected one of kind dcgan: "
-        "dcgan, amos2016, kumar2018",
+        "methods.ours.model is 'encoder', a model of kind encoder, which provides no generator; "
+        "name one of: dcgan, amos2016, kumar2018",
     ),
     "an encoder of another generator": (
         {"models.new": OTHER, "methods.ours.encoder": "new"},
@@ -591,12 +591,12 @@ DOES_NOT_FIT = {
     ),
     "a feedforward method that names a dcgan": (
         {"methods.glcic.model": "dcgan"},
-        "methods.glcic.model is 'dcgan', a model of kind dcgan, expected one of kind glcic: "
-        "glcic, ashwin2018, context_encoder",
+        "methods.glcic.model is 'dcgan', a model of kind dcgan, which provides no completion; "
+        "name one of: glcic, ashwin2018, context_encoder",
     ),
     "a search in a completion network": (
         {"methods.yeh2017.model": "glcic"},
-        "methods.yeh2017.model is 'glcic', a model of kind glcic, expected one of kind dcgan",
+        "methods.yeh2017.model is 'glcic', a model of kind glcic, which provides no generator",
     ),
     "a feedforward method whose model is not there": (
         {"methods.glcic.model": "glcik"},

@@ -209,7 +209,7 @@ def test_measure_writes_both_tables(tree):
     assert run(tree) == 2
     header = "face,hole_psnr,psnr,hole_l1,l1,ssim,hole_ssim,identity_distance"
     lines = (tree / "metrics.csv").read_text().splitlines()
-    assert lines[0] == header
+    assert lines[0].startswith(header) and lines[0].split(",") == ["face", *face_metrics()]
     assert [line.split(",")[0] for line in lines[1:]] == ["a", "b"]
     table = pd.read_csv(tree / "metrics.csv", index_col="face")
     faces = np.load(tree / "test.npy")
@@ -233,7 +233,7 @@ def test_hole_columns_are_empty_where_nothing_is_hidden(tree):
         write_png(tree / "faces" / f"{name}.png", face)
     run(tree, {"kind": "full"})
     row = (tree / "metrics.csv").read_text().splitlines()[1]
-    assert row == "a,,100.000000,,0.000000,1.000000,,0.000000"
+    assert row.startswith("a,,100.000000,,0.000000,1.000000,,0.000000")
 
 
 def test_every_face_has_its_own_hole(tree):

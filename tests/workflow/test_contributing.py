@@ -26,6 +26,9 @@ KINDS = {
     "metrics": "hole_gradient",
     "models": "tiny",
 }
+pytestmark = pytest.mark.skipif(
+    any((ROOT / path).exists() for path in EXAMPLES), reason="the examples are followed already"
+)
 ENTRIES = yaml.safe_load(next(text for kind, text in FENCE.findall(TEXT) if kind == "yaml"))
 
 

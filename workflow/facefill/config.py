@@ -302,10 +302,9 @@ def _check_references(key: str, table: str, entry: dict[str, Any], config: dict[
 def _check_provides(key: str, name: str, models: dict[str, Any], provides: str) -> None:
     fitting = [other for other in models if kind_of("models", models[other]).provides == provides]
     if name not in fitting:
-        kind = " or ".join(k for k, model in kinds("models").items() if model.provides == provides)
         raise FacefillError(
-            f"config: {key} is {name!r}, a model of kind {models[name]['kind']}, expected one of "
-            f"kind {kind}: {', '.join(fitting) or 'none there'}"
+            f"config: {key} is {name!r}, a model of kind {models[name]['kind']}, which provides no "
+            f"{provides}; name one of: {', '.join(fitting) or 'none there'}"
         )
 
 
