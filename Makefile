@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: run test test-fast lint survival protections verify bench docs clean
 
 run: .venv/installed
-	snakemake $(ARGS)
+	@python tools/start.py $(ARGS)
 
 # Two files of tests at a time: most of what they wait for keeps one core busy.
 PYTEST = python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

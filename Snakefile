@@ -35,7 +35,7 @@ rule all:
 
 
 onstart:
-    hand_sigterm_down()
+    begin()
 
 
 onsuccess:

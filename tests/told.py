@@ -13,6 +13,7 @@ PARTS = {
     "archives": "Archives and servers",
     "configuration": "Configuration",
     "disk": "State on disk",
+    "environment": "The user's environment",
 }
 HEAD = """# Hostile input
 

@@ -9,9 +9,9 @@ import pytest
 from facefill.core.code import Code
 
 FILES = {
-    "scripts/run.py": "from stage import stage\n\nwith stage(snakemake):\n"
+    "scripts/run.py": "from facefill_stage import stage\n\nwith stage(snakemake):\n"
     "    from lib.a import used\n\n    used()\n",
-    "scripts/stage.py": "x = 1\n",
+    "scripts/facefill_stage.py": "x = 1\n",
     "lib/__init__.py": "",
     "lib/a.py": """
 import logging
@@ -106,7 +106,7 @@ def test_what_a_script_uses_counts(tree, file, old, new):
         ("lib/a.py", "    log.info", "    print('new')\n    log.info"),
         ("lib/b.py", "return 1", "return 2"),
         ("lib/c.py", "ELSE = 4", "ELSE = 5"),
-        ("scripts/stage.py", "x = 1", "x = 2"),
+        ("scripts/facefill_stage.py", "x = 1", "x = 2"),
     ],
 )
 def test_words_and_what_is_not_used_do_not_count(tree, file, old, new):

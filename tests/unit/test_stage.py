@@ -14,7 +14,7 @@ from project import ROOT
 JOB = """
 import errno, logging, time
 from types import SimpleNamespace
-from stage import stage
+from facefill_stage import stage
 
 log = SimpleNamespace(text="log", timing="timing.json")
 with stage(SimpleNamespace(rule="align", params={}, output=["out/x"], log=log)) as work:

@@ -4,17 +4,19 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 from project import ROOT
 
 HEAVY = {"PIL", "cv2", "dlib", "matplotlib", "numpy", "pandas", "scipy", "torch"}
 
 
-def start(code: str) -> subprocess.CompletedProcess:
-    """Run `code` in a Python that starts as a job's does."""
+def start(code: str, *folders: Path) -> subprocess.CompletedProcess:
+    """Run `code` in a Python that starts as a job's does; the user has `folders` in PYTHONPATH."""
+    path = os.pathsep.join(map(str, [ROOT / "workflow", *folders]))
     return subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
+        env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
     )
@@ -28,6 +30,14 @@ def test_an_interrupt_before_the_stage_is_one_line():
 
 def test_other_errors_keep_their_traceback():
     assert "ZeroDivisionError" in start("1 / 0").stderr
+
+
+def test_the_site_s_own_start_is_run_too(tmp_path):
+    """Failed at 78c11f5: clusters that find packages in it lost them."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.site_s_own = 'run'\n")
+    assert start("import sys; print(sys.site_s_own)", tmp_path).stdout == "run\n"
+    shown = start("raise KeyboardInterrupt", tmp_path).stderr
+    assert shown == "facefill: interrupted; run again to go on\n"
 
 
 def test_what_the_snakefile_imports_is_light():

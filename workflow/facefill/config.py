@@ -5,6 +5,7 @@ import math
 import os
 import reprlib
 from collections.abc import Iterable
+from datetime import date
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -38,15 +39,19 @@ Validator = extend(
 )
 
 
-def load(config: dict[str, Any]) -> dict[str, Any]:
+def load(config: dict[str, Any], typed: Iterable[str] = ()) -> dict[str, Any]:
     """Return a complete, valid copy of `config`.
 
     Values that arrive as strings (nested ones in --config do) become what the schema asks for,
-    absent keys get their defaults, every kind its preset. Raises FacefillError naming the first
-    wrong key.
+    absent keys get their defaults, every kind its preset. `typed` are the KEY=VALUE of the command
+    line, of which Snakemake has made numbers where it could: for text they count as typed. Raises
+    FacefillError naming the first wrong key.
     """
     known = schema()
-    complete = _complete(config, known, known)
+    texts = dict(argument.partition("=")[::2] for argument in typed)
+    text_keys = {key for key, entry in known["properties"].items() if entry.get("type") == "string"}
+    texts = {key: text for key, text in texts.items() if key in text_keys}
+    complete = _complete(config | texts, known, known)
     _check_plain(complete)
     errors = list(Validator(known).iter_errors(complete))
     if errors:
@@ -64,7 +69,11 @@ def check_yaml(file: Path | str) -> None:
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise FacefillError(f"config: {file}: no such file; run in the project's folder") from None
+        raise FacefillError(
+            f"config: {file}: no such file; correct the path, or run in the project's folder"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise FacefillError(f"config: {file}: not UTF-8 text; save it as UTF-8") from error
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark
         raise FacefillError(
@@ -129,6 +138,8 @@ def _coerce(value: Any, schema: Schema) -> Any:
             return value
         if not isinstance(parsed, str | None):
             value = parsed
+    if "string" in kinds and isinstance(value, int | date) and not isinstance(value, bool):
+        return str(value)  # a name such as 2024
     if {"number", "integer"} & set(kinds) and isinstance(value, str):
         # YAML 1.1 takes 2e-4 for a string: its numbers need a point.
         try:

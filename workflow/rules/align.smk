@@ -8,7 +8,6 @@ rule align:
         index=lambda wildcards: (
             [] if photo_digest(wildcards) is not None else f"results/{wildcards.dataset}/index.csv"
         ),
-        predictor=config["align"]["predictor"] or [],
     output:
         zip="results/{dataset}/aligned/shard-{shard}-of-{shards}.zip",
         csv="results/{dataset}/aligned/shard-{shard}-of-{shards}.csv",
@@ -23,9 +22,11 @@ rule align:
         "../../envs/facefill.yaml"
     params:
         code=code("align"),
-        root=photo_root,
+        # Where the photos and the landmark model lie does not decide what they are.
+        root=lambda wildcards, input: photo_root(wildcards),
+        predictor=lambda wildcards, input: config["align"]["predictor"],
         shard=lambda wildcards: int(wildcards.shard),
         digest=photo_digest,
-        settings=config["align"],
+        settings=alignment_settings(),
     script:
         "../scripts/align.py"

@@ -4,6 +4,7 @@ import atexit
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -11,13 +12,16 @@ from functools import cache
 from pathlib import Path
 
 import psutil
+from snakemake.resources import Resource
+from snakemake.utils import available_cpu_count
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(WORKFLOW))
-# Scripts find facefill by PYTHONPATH, end when the process FACEFILL_SNAKEMAKE does, and their
-# threads wait without spinning (facefill/__init__.py).
+# Scripts find facefill by PYTHONPATH, before what the user has there, end when the process
+# FACEFILL_SNAKEMAKE does, and their threads wait without spinning (facefill/__init__.py).
+given_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
 os.environ.update(
-    PYTHONPATH=str(WORKFLOW),
+    PYTHONPATH=os.pathsep.join(dict.fromkeys([str(WORKFLOW), *filter(None, given_path)])),
     OMP_WAIT_POLICY="PASSIVE",
     OPENBLAS_NUM_THREADS="1",
     FACEFILL_SNAKEMAKE=str(os.getpid()),
@@ -25,9 +29,12 @@ os.environ.update(
 # Where a training has several threads, a short spin spares most layers the wait for threads to wake
 # up. Beside other work it costs: there, set GOMP_SPINCOUNT=0.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+# Jupyter's plots need its kernel; a script without its docstrings would be another program.
+for variable in ("MPLBACKEND", "PYTHONOPTIMIZE"):
+    os.environ.pop(variable, None)
 # Snakemake loads pandas, if it is there, to compare params: 0.4 s for tables that ours never are.
 # A workflow that takes this one as a module may need pandas itself.
-if not workflow.modifier.is_module:
+if workflow.modifier.parent_modifier is None:
     sys.modules.setdefault("pandas", None)
 # Snakemake puts the path of Python into a command line as it is.
 sys.executable = shlex.quote(sys.executable)
@@ -39,6 +46,7 @@ if set("{}") & set(str(WORKFLOW)):
 
 from facefill.config import check_yaml, load, named_by
 from facefill.core import photos
+from facefill.core.checksums import Checksums
 from facefill.core.code import Code
 from facefill.core.errors import FacefillError
 from facefill.core.machine import has_gpu, usable_cores, worthwhile_threads
@@ -46,17 +54,21 @@ from facefill.kinds import kind_of, kinds, make
 from facefill.methods import EXTRA
 from facefill.metrics import face_metrics, set_metrics
 
+# That of the working directory, else the project's own (snakemake -s PROJECT/Snakefile).
+CONFIG = "config.yaml"
+if workflow.modifier.parent_modifier is None and not os.path.exists(CONFIG):
+    CONFIG = str(WORKFLOW.parent / CONFIG)
 try:
-    check_yaml("config.yaml")
+    check_yaml(CONFIG)
 except FacefillError as error:
     sys.exit(f"facefill: {error}")
 
 
-configfile: "config.yaml"
+configfile: CONFIG
 
 
 try:
-    checked = load(config)
+    checked = load(config, workflow.config_settings.config_args or [])
 except FacefillError as error:
     sys.exit(f"facefill: {error}")
 config.clear()
@@ -67,21 +79,37 @@ def notice(text):
     print(f"facefill: {text}", file=sys.stderr)
 
 
-# Snakemake stops at both by itself, without a word about what to do.
-if workflow.is_main_process and "--unlock" not in sys.argv:
-    if os.path.isdir(".snakemake/locks") and os.listdir(".snakemake/locks"):
+def explain_lock():
+    """Say what to do about a lock that has kept this run from starting."""
+    persistence = workflow._persistence
+    if not STARTED and not workflow.dryrun and persistence is not None and persistence.locked:
         notice(
             "this folder is locked: another run is at work in it, or one was killed; if none is "
             "at work, type `snakemake --unlock` (or `make run ARGS=--unlock`)"
         )
+
+
+STARTED = []  # filled when the jobs begin
+# Snakemake stops at both by itself, without a word about what to do.
+if workflow.is_main_process and "--unlock" not in sys.argv:
+    atexit.register(explain_lock)
     for folder in ("results", f"results/{config['dataset']}"):
         if os.path.isdir(folder) and not os.access(folder, os.W_OK):
             notice(f"{folder}: cannot be written; make it writable and run again")
             break
 
 
-def hand_sigterm_down():
-    """Let SIGTERM stop the jobs, too: Snakemake alone would wait for the end of a training."""
+def begin():
+    """Prepare for the jobs, which begin now."""
+    STARTED.append(True)
+    os.environ.pop("FACEFILL_FORCED", None)
+    asked = workflow.dag_settings
+    if asked.forceall or asked.forcerun or asked.forcetargets:
+        os.environ["FACEFILL_FORCED"] = "yes"  # results that are kept do not count
+    for folder in Path(".snakemake/facefill-kept/results/logs").glob("*"):
+        if not os.path.isdir(f"results/{folder.name}"):  # deleted, to have the space or a new start
+            shutil.rmtree(folder)
+    # SIGTERM stops the jobs, too: Snakemake alone would wait for the end of a training.
     wait_for_jobs = signal.getsignal(signal.SIGTERM)
 
     def stop(number, frame):
@@ -126,9 +154,11 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-# -- code --------------------------------------------------------------------------------------
+# -- code and other files --------------------------------------------------------------------------------------
 
 
+CHECKSUMS = Checksums(Path(".snakemake/facefill-files.json"))
+atexit.register(CHECKSUMS.save)
 CODE = Code([WORKFLOW / "scripts", WORKFLOW], Path(".snakemake/facefill-code.json"))
 atexit.register(CODE.save)  # params read code until the last job has been planned
 
@@ -166,6 +196,12 @@ def measuring_code(wildcards):
     metrics = [*face_metrics(), *set_metrics("completions"), *set_metrics("samples")]
     modules = [f"metrics.{metric}" for metric in metrics]
     return code("measure", kind_module("masks", wildcards.mask), *modules)
+
+
+def checksums_of(*patterns):
+    """The checksums of files in workflow/report."""
+    files = [file for pattern in patterns for file in sorted((WORKFLOW / "report").glob(pattern))]
+    return {file.name: CHECKSUMS.sha256(file) for file in files}
 
 
 def report_code():
@@ -218,19 +254,34 @@ def photo_digest(wildcards):
     return shards[int(wildcards.shard)] if "shard" in wildcards.keys() else everything
 
 
-def identity_table(wildcards):
-    """The table of a folder dataset that says who is in a photo, if there is one."""
+def identity(wildcards):
+    """What decides who is in a photo: the content of a folder's table, not its path or date."""
     dataset = dataset_of(wildcards)
     if not isinstance(dataset.identity, dict) or dataset.rule:
-        return []
-    table = os.path.join(dataset.path, dataset.identity["table"])
+        return dataset.identity
+    table = os.path.join(dataset.path, os.path.expanduser(dataset.identity["table"]))
     must_exist(f"datasets.{wildcards.dataset}.identity.table", table)
-    return table
+    return {"table": CHECKSUMS.sha256(table)}
+
+
+def raw_content(wildcards):
+    """What decides the photos of a data set that makes raw/."""
+    return dataset_of(wildcards).content(CHECKSUMS.sha256)
+
+
+def alignment_settings():
+    """What decides an alignment: of the landmark model its content, not its path or date."""
+    predictor = config["align"]["predictor"]
+    return config["align"] | {"predictor": predictor and CHECKSUMS.sha256(predictor)}
 
 
 # -- cores and the GPU -------------------------------------------------------------------------
 
 
+# `cores: all` counts the machine's cores, also in a container that may use fewer.
+granted = workflow.global_resources["_cores"].value
+if workflow.is_main_process and granted == available_cpu_count() > usable_cores():
+    workflow.global_resources["_cores"] = Resource("_cores", usable_cores())
 # One job that computes with networks at a time has the GPU; without one, cores alone limit them.
 GPU_SLOTS = int(has_gpu(config["device"]))
 
@@ -338,11 +389,12 @@ def report_output(file, caption, category, what):
 
 
 @cache
-def mask_settings(mask):
-    """A mask's settings, and what else it depends on, such as checksums of files."""
+def mask_content(mask):
+    """What decides a mask."""
     settings = config["masks"][mask]
     try:
-        return settings | make("masks", settings).content()
+        content = make("masks", settings).content(CHECKSUMS.sha256)
+        return {"kind": settings["kind"]} | content
     except OSError as error:
         sys.exit(
             f"facefill: config: masks.{mask}.path: {error.filename}: cannot be read "

@@ -26,7 +26,9 @@ for kind, declared in kinds("methods").items():
         resources:
             gpu=GPU_SLOTS if declared.references("models") else 0,
         params:
-            mask=lambda wildcards: mask_settings(wildcards.mask),
+            mask_content=lambda wildcards: mask_content(wildcards.mask),
+            # What decides is the content. Params that take `input` trigger nothing.
+            mask=lambda wildcards, input: config["masks"][wildcards.mask],
             zoom=config["align"]["zoom"],
             method=method_settings,
             faces=lambda wildcards: faces_of(wildcards.method),

@@ -6,7 +6,6 @@ rule index:
         raw=lambda wildcards: (
             [] if photo_digest(wildcards) is not None else f"results/{wildcards.dataset}/raw"
         ),
-        table=identity_table,
     output:
         csv="results/{dataset}/index.csv",
     log:
@@ -18,8 +17,10 @@ rule index:
         "../../envs/facefill.yaml"
     params:
         code=code("index"),
-        root=photo_root,
-        identity=lambda wildcards: dataset_of(wildcards).identity,
+        content=identity,
+        # Where the photos and the table of people lie does not decide what they are.
+        root=lambda wildcards, input: photo_root(wildcards),
+        identity=lambda wildcards, input: dataset_of(wildcards).identity,
         strip=lambda wildcards: dataset_of(wildcards).strip,
         digest=photo_digest,
     script:

@@ -24,7 +24,9 @@ rule measure:
         "../../envs/facefill.yaml"
     params:
         code=measuring_code,
-        mask=lambda wildcards: mask_settings(wildcards.mask),
+        mask_content=lambda wildcards: mask_content(wildcards.mask),
+        # What decides is the content. Params that take `input` trigger nothing.
+        mask=lambda wildcards, input: config["masks"][wildcards.mask],
         zoom=config["align"]["zoom"],
     script:
         "../scripts/measure.py"

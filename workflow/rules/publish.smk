@@ -9,7 +9,6 @@ rule publish:
         model_metrics="results/{dataset}/report/model_metrics.csv",
         provenance="results/{dataset}/report/provenance.json",
         searches=compared_files("search.csv", declared="search"),
-        template="workflow/report/results.md.j2",
     output:
         "docs/results-{dataset}.md",
     log:
@@ -21,6 +20,8 @@ rule publish:
         "../../envs/facefill.yaml"
     params:
         code=code("publish", *(f"metrics.{name}" for name in kinds("metrics")), presentation=True),
+        words=checksums_of("results.md.j2"),
+        template=lambda wildcards, input: str(WORKFLOW / "report" / "results.md.j2"),
         dataset=lambda wildcards: wildcards.dataset,
         searched=searched_pairs(),
         timings=timing_logs,

@@ -21,7 +21,7 @@ for kind, declared in kinds("datasets").items():
             "../../envs/facefill.yaml"
         threads: usable_cores() if declared.parallel else 1
         params:
-            content=lambda wildcards: dataset_of(wildcards).content(),
+            content=raw_content,
             code=code("raw", f"datasets.{kind}"),
             # What decides the photos is `content`. Params that take `input` trigger nothing, so
             # another mirror or cache folder is no reason to run again.

@@ -1,8 +1,8 @@
 """Align the photos of one shard."""
 
-from stage import stage
+from facefill_stage import stage
 
-with stage(snakemake) as work:
+with stage(snakemake, keep=True) as work:
     from pathlib import Path
 
     import cv2
@@ -15,7 +15,8 @@ with stage(snakemake) as work:
     for old in archive.parent.glob("shard-*-of-*"):
         if not old.stem.endswith(f"-of-{settings['shards']}"):
             old.unlink(missing_ok=True)  # another shard may have been faster
-    aligner = Aligner(**{key: settings[key] for key in settings if key != "shards"})
+    given = settings | {"predictor": params.predictor}
+    aligner = Aligner(**{key: given[key] for key in given if key != "shards"})
     work.items = align_shard(
         aligner,
         Path(params.root),

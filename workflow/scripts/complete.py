@@ -1,8 +1,8 @@
 """Complete the test faces under one mask by one method."""
 
-from stage import stage
+from facefill_stage import stage
 
-with stage(snakemake) as work:
+with stage(snakemake, keep=True) as work:
     from pathlib import Path
 
     import numpy as np

@@ -1,8 +1,8 @@
 """Describe the true faces of one split, once for all that is compared with them."""
 
-from stage import stage
+from facefill_stage import stage
 
-with stage(snakemake) as work:
+with stage(snakemake, keep=True) as work:
     from facefill.describe import describe
 
     source, params = snakemake.input, snakemake.params

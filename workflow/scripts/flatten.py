@@ -1,6 +1,6 @@
 """Bring the shards of aligned faces together in one folder, with a manifest."""
 
-from stage import stage
+from facefill_stage import stage
 
 with stage(snakemake) as work:
     from facefill.flatten import flatten

@@ -1,6 +1,6 @@
 """Rule index: the photos -> index.csv."""
 
-from stage import stage
+from facefill_stage import stage
 
 with stage(snakemake) as work:
     from facefill.core.files import write_table

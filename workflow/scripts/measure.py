@@ -1,8 +1,8 @@
 """Measure the completions of one mask by one method."""
 
-from stage import stage
+from facefill_stage import stage
 
-with stage(snakemake) as work:
+with stage(snakemake, keep=True) as work:
     from facefill.measure import measure
 
     inputs, outputs = dict(snakemake.input.items()), dict(snakemake.output.items())

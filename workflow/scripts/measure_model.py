@@ -1,8 +1,8 @@
 """Measure how like the validation faces the samples of one generator are."""
 
-from stage import stage
+from facefill_stage import stage
 
-with stage(snakemake) as work:
+with stage(snakemake, keep=True) as work:
     from facefill.core.device import use_threads
     from facefill.measure_model import measure_model
 

@@ -1,6 +1,6 @@
 """Write a report's figures as Markdown."""
 
-from stage import stage
+from facefill_stage import stage
 
 with stage(snakemake) as work:
     from facefill.report.publish import publish
@@ -8,7 +8,7 @@ with stage(snakemake) as work:
     params = snakemake.params
     publish(
         snakemake.output[0],
-        dict(snakemake.input.items()),
+        dict(snakemake.input.items()) | {"template": params.template},
         dataset=params.dataset,
         searched=params.searched,
         jobs=params.timings,

@@ -1,6 +1,6 @@
 """Make the raw photos of a data set."""
 
-from stage import stage
+from facefill_stage import stage
 
 if __name__ == "__main__":  # worker processes may import this file anew
     with stage(snakemake) as work:

@@ -1,6 +1,6 @@
 """Divide the faces into training, validation and test."""
 
-from stage import stage
+from facefill_stage import stage
 
 with stage(snakemake) as work:
     from pathlib import Path

@@ -1,8 +1,8 @@
 """Train one model on the train split."""
 
-from stage import stage
+from facefill_stage import stage
 
-with stage(snakemake) as work:
+with stage(snakemake, keep=True) as work:
     import hashlib
     from pathlib import Path
 

@@ -23,7 +23,7 @@ PLUMBING = {
     "facefill.core.processes",
     "facefill.core.progress",
     "facefill.kinds",
-    "stage",
+    "facefill_stage",
 }
 LOGGERS = {"bar", "log", "logger", "logging", "print", "warnings"}
 # What a kind says about itself without changing what it computes.

@@ -1,5 +1,6 @@
 """Kinds of data set: where raw photos come from."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,8 +29,11 @@ class Dataset(Kind):
     strip: ClassVar[bool] = False  # whether a top folder that holds all photos is left out
     identity: Any = "folder"  # who is in a photo, as the setting of that name
 
-    def content(self) -> Any:
-        """What decides the photos: when it changes, raw/ is made again."""
+    def content(self, sha256: Callable[[str], str]) -> Any:
+        """What decides the photos: when it changes, raw/ is made again.
+
+        `sha256` returns the checksum of a file.
+        """
         return {name: getattr(self, name) for name in self.settings() if name != "identity"}
 
     def make_raw(self, raw: Path, *, extra: dict[str, Path], cache: Path, threads: int) -> int:

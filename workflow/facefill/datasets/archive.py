@@ -1,6 +1,9 @@
 """Photos in an archive that is downloaded."""
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from facefill.datasets import IDENTITY, Dataset
 from facefill.kinds import declare, setting
@@ -40,12 +43,31 @@ class Archive(Dataset):
     rule = "download"
     strip = True  # an archive never grows a second top folder
 
-    def content(self):
+    def content(self, sha256):
         """Checksums, or addresses without one: another mirror is no reason to run again."""
-        extras = {extra["name"]: extra["sha256"] or extra["urls"] for extra in self.extras}
-        return [self.sha256 or list(self.urls), extras]
+        extras = {extra["name"]: _content(**extra, checksum=sha256) for extra in self.extras}
+        return [_content(self.urls, self.sha256, checksum=sha256), extras]
 
     def make_raw(self, raw, *, extra, cache, threads):
         from facefill.download import download
 
         return download(list(self.urls), self.sha256, list(self.extras), cache, raw)
+
+
+def _content(
+    urls: Sequence[str], sha256: str | None, name: str = "", *, checksum: Callable[[Path], str]
+) -> str | list[str]:
+    """What decides one file: a checksum, that of a file of this machine, or the addresses."""
+    if sha256:
+        return sha256
+    return [
+        checksum(local_path(url))
+        if url.startswith("file://") and local_path(url).is_file()
+        else url
+        for url in urls
+    ]
+
+
+def local_path(url: str) -> Path:
+    """The path of a file:// address."""
+    return Path(unquote(url.removeprefix("file://").removeprefix("localhost")))

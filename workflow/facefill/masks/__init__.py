@@ -7,6 +7,7 @@ every size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -54,9 +55,9 @@ class Mask(Kind):
     def check_size(self, size: int) -> None:
         """Refuse settings that do not fit faces of `size` pixels; the message starts with a key."""
 
-    def content(self) -> dict[str, Any]:
-        """What the mask depends on beside its settings, such as checksums of files."""
-        return {}
+    def content(self, sha256: Callable[[str], str]) -> dict[str, Any]:
+        """What decides the mask, as its settings: `sha256` returns the checksum of a file."""
+        return {name: getattr(self, name) for name in self.settings()}
 
     def check_used(self, key: str, config: Config) -> None:
         size, zoom = config["align"]["size"], config["align"]["zoom"]

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageSequence
 
 from facefill.complete import masked, read_face
 from facefill.core.errors import FacefillError
+from facefill.core.figures import FONT
 from facefill.core.images import contact_sheet, write_gif, write_png
 from facefill.core.masking import Masks, observe
 
@@ -56,8 +56,7 @@ class Completions:
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    # Comes with matplotlib: the same on every machine.
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)
+    return ImageFont.truetype(FONT, size)
 
 
 def text_width(text: str, size: int = 13) -> int:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
 
+from facefill.core.figures import Figure, Line2D, LogLocator, NullFormatter
 from facefill.core.files import atomic
 from facefill.metrics import face_metrics
 from facefill.report.tables import Pair, masks_of, methods_of

@@ -50,7 +50,7 @@ class Choice:
     measured_models: Sequence[str]  # those of them that make samples
     searched_models: dict[str, str]  # by method, the model that it searches
     limits: dict[str, int]  # how many faces a method completes at most
-    masks: dict[str, dict[str, Any]]  # settings of every mask; "sha256" where its `path` is read
+    masks: dict[str, dict[str, Any]]  # settings of every mask
     zoom: float  # of the alignment
     config: dict[str, Any]  # for the provenance, and alignment for the page
     timings: Sequence[str]  # JSON of the jobs; those that exist are read
@@ -365,7 +365,7 @@ def _checked_files(inputs: Files, outputs: Files, masks: dict[str, dict[str, Any
     """What the provenance has checksums of: all that was read, and written so far."""
     paths = []
     for name, value in inputs.items():
-        if name not in ("template", "captions"):
+        if name != "template":
             paths += [value] if isinstance(value, str) else value
-    paths += [mask["path"] for mask in masks.values() if "sha256" in mask]
+    paths += [mask["path"] for mask in masks.values() if "path" in mask]
     return paths + [outputs[name] for name in outputs if name not in ("provenance", "index")]

@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 
+from facefill.core.figures import pyplot as plt
 from facefill.core.files import atomic
 from facefill.core.images import write_gif, write_png
 from facefill.models import Plot
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 GIF_FRAMES = 60
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import sha256_file
 from facefill.kinds import declare, setting
 from facefill.masks import Mask
 
@@ -24,8 +23,8 @@ class File(Mask):
         path = Path(self.path)
         return sorted(path.glob("*.png")) if path.is_dir() else [path]
 
-    def content(self):
-        return {"sha256": {file.name: sha256_file(file) for file in self.files()}}
+    def content(self, sha256):
+        return {"sha256": {file.name: sha256(file) for file in self.files()}}
 
     def check_used(self, key, config):
         """Read all files: only here does a configuration cost NumPy and Pillow."""

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import write_bytes
+from facefill.core.files import sha256_path, sha256_text, write_bytes
+from facefill.core.kept import Kept
 from facefill.core.processes import end_with
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ class Work:
 
 
 @contextmanager
-def stage(snakemake: "Snakemake") -> Iterator[Work]:
+def stage(snakemake: "Snakemake", keep: bool = False) -> Iterator[Work]:
     """Run the block as one job: log to `log.text`, time it to `log.timing`.
 
-    An error ends the script with exit code 1 after one line on the terminal; its traceback goes
+    With `keep` the result is kept, and the block is left out when a kept one has the same inputs,
+    params and code: what an earlier job made anew and came out equal costs nothing here. An error
+    ends the script with exit code 1 after one line on the terminal; its traceback goes
     to the log. SIGTERM ends it as Ctrl-C does, and the death of Snakemake ends it at once.
     """
     for number in STOP:
@@ -53,11 +56,17 @@ def stage(snakemake: "Snakemake") -> Iterator[Work]:
         log.info("rule %s on Python %s", snakemake.rule, platform.python_version())
         for key, value in snakemake.params.items():
             log.info("params.%s = %r", key, value)
+        kept, key = Kept(KEPT / text.with_suffix("")), _key(snakemake) if keep else ""
+        if keep and "FACEFILL_FORCED" not in os.environ and kept.restore(key, _files(snakemake)):
+            log.info("kept from the last time: inputs, settings and code are the same")
+            raise SystemExit(0)
         yield work
         end = time.time()
         log.info("done: %d %s in %.1f s", work.items, work.unit, end - start)
         facts = {"rule": snakemake.rule, "start": round(start, 3), "end": round(end, 3)}
         write_bytes(timing, json.dumps(facts | vars(work)).encode() + b"\n")
+        if keep:
+            kept.keep(key, _files(snakemake))
     except FacefillError as error:
         _fail(log, str(error))
     except KeyboardInterrupt:
@@ -69,6 +78,25 @@ def stage(snakemake: "Snakemake") -> Iterator[Work]:
         _fail(log, f"{place}: cannot be written ({error.strerror}); {DISK[error.errno]}")
     except Exception as error:
         _fail(log, _unforeseen(snakemake.rule, error, text))
+
+
+KEPT = Path(".snakemake/facefill-kept")  # results of jobs, in folders called after their logs
+
+
+def _files(snakemake: "Snakemake") -> dict[str, Path]:
+    """What a job writes: its outputs, and its timing, which is that of the real work."""
+    files = {f"{number}": Path(file) for number, file in enumerate(snakemake.output)}
+    return files | {"timing": Path(snakemake.log.timing)}
+
+
+def _key(snakemake: "Snakemake") -> str:
+    """All that decides a job's result, as a digest: also what triggers no rerun by itself."""
+    inputs = [(name, _contents(value)) for name, value in snakemake.input.items()]
+    return sha256_text(repr([snakemake.rule, inputs, sorted(snakemake.params.items())]))
+
+
+def _contents(files: str | list[str]) -> list[str]:
+    return [sha256_path(file) for file in ([files] if isinstance(files, str) else files)]
 
 
 STOP = (signal.SIGINT, signal.SIGTERM)
