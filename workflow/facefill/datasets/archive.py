@@ -1,7 +1,9 @@
 """Photos in an archive that is downloaded."""
 
+import re
 from typing import Any
 
+from facefill.core.errors import FacefillError
 from facefill.datasets import IDENTITY, Dataset
 from facefill.kinds import declare, setting
 
@@ -11,7 +13,8 @@ URLS = {
     "items": {"type": "string", "pattern": "^(https?://|file://|gdrive:).+"},
 }
 FILE_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*(?!\\n)$"
-SHA256 = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}(?!\\n)$"}
+SHA256 = {"type": ["string", "null"], "minLength": 1}  # `check` says what it may hold
+OTHER_SUMS = {32: "an MD5", 40: "a SHA-1", 56: "a SHA-224", 96: "a SHA-384", 128: "a SHA-512"}
 EXTRA = {
     "type": "object",
     "additionalProperties": False,
@@ -22,6 +25,11 @@ EXTRA = {
         "sha256": SHA256 | {"default": None},
     },
 }
+
+
+def plain_checksum(text: str) -> str:
+    """A SHA-256 as hashlib writes it, of what web pages and programs write."""
+    return re.sub(r"^sha-?256[:=\s]\s*", "", text.strip().lower())
 
 
 @declare
@@ -39,6 +47,17 @@ class Archive(Dataset):
 
     rule = "download"
     strip = True  # an archive never grows a second top folder
+
+    def check(self, key, config):
+        extras = {f"{key}.extras.{n}": extra["sha256"] for n, extra in enumerate(self.extras)}
+        for place, text in ({key: self.sha256} | extras).items():
+            if text is not None and not re.fullmatch("[0-9a-f]{64}", text):
+                other = OTHER_SUMS.get(len(text)) if re.fullmatch("[0-9a-f]+", text) else None
+                other = f"{other}, " if other else ""
+                raise FacefillError(
+                    f"config: {place}.sha256 is {text[:80]!r}, {other}expected the 64 digits of a"
+                    " SHA-256 (type sha256sum FILE), or null"
+                )
 
     def content(self):
         """Checksums, or addresses without one: another mirror is no reason to run again."""

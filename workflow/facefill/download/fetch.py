@@ -97,11 +97,29 @@ def cache_name(url: str, sha256: str | None) -> str:
 
 
 def _local(url: str, sha256: str | None) -> Path:
-    path = Path(unquote(url.removeprefix("file://").removeprefix("localhost")))
-    if not path.is_absolute():
-        raise _MirrorFailed("not a full path; write file:///folder/file")
+    given = url.removeprefix("file://").removeprefix("localhost")
+    path = unquote(given)
+    if not os.path.exists(path) and os.path.exists(given):  # a name that really holds a %20
+        path = given
+    if drive := re.match(r"/?([A-Za-z]):[/\\]*(.*)", path):
+        there = drive[2].replace("\\", "/")
+        raise _MirrorFailed(
+            f"a path of Windows; its WSL has it as file:///mnt/{drive[1].lower()}/{there}"
+        )
+    if not os.path.isabs(path):
+        full = os.path.abspath(os.path.expanduser(path))
+        raise _MirrorFailed(
+            f"not a full path; write file://{full if os.path.exists(full) else '/folder/file'} (for"
+            " a file of another machine, the folder where it is mounted here)"
+        )
+    if os.path.isdir(path):
+        raise _MirrorFailed(
+            f"a folder; for photos that lie in it, write kind: folder with path: {path} in place of"
+            " the urls"
+        )
     if not os.path.isfile(path):
         raise _MirrorFailed("no such file")
+    path = Path(path)
     _verify(path, sha256)
     return path
 
