@@ -424,6 +424,47 @@ def test_a_folder_with_a_file_for_every_face(tmp_path):
     assert (known[0] == known[1].T).all()
 
 
+@pytest.fixture
+def littered(tmp_path):
+    """A folder of masks as people have them: with what else their computers put there."""
+    Image.fromarray(two_holes()).save(tmp_path / "Ann__1.PNG", "PNG")
+    for name in ("._Ann__1.png", ".DS_Store", "Thumbs.db", "notes.txt"):
+        (tmp_path / name).write_bytes(b"litter")
+    Image.new("RGB", (1920, 1080)).save(tmp_path / "Screenshot.png")
+    Image.new("RGB", (64, 64)).save(tmp_path / "Screenshot 2.png")
+    (tmp_path / "old").mkdir()
+    return tmp_path
+
+
+def test_what_is_no_test_faces_is_passed_over_and_counted(littered, caplog):
+    """Refused at 78c11f5."""
+    make("masks", {"kind": "file", "path": str(littered)}).check_used("m", {"align": {"size": 64}})
+    assert (drawn(littered, ["Ann__1"])[0] == (two_holes() == 255)).all()
+    (record,) = caplog.records
+    assert "7 files passed over, which belong to no face that is completed (" in record.getMessage()
+    caplog.clear()
+    (littered / "Bob__1.png").write_bytes((littered / "Ann__1.PNG").read_bytes())
+    drawn(littered, ["Ann__1", "Bob__1"])
+    assert "7 files passed over" in caplog.text
+
+
+def test_what_may_be_no_faces_decides_nothing(littered):
+    """Another screenshot completed all faces anew at 78c11f5."""
+    before = make("masks", {"kind": "file", "path": str(littered)}).content()
+    assert list(before["sha256"]) == ["ann__1"]
+    Image.new("RGB", (1080, 1920)).save(littered / "Screenshot.png")
+    (littered / "notes.txt").unlink()
+    assert make("masks", {"kind": "file", "path": str(littered)}).content() == before
+    Image.fromarray(two_holes().T).save(littered / "Ann__1.PNG", "PNG")
+    assert make("masks", {"kind": "file", "path": str(littered)}).content() != before
+
+
+def test_two_files_for_one_face_are_refused(littered):
+    (littered / "ann__1.png").write_bytes((littered / "Ann__1.PNG").read_bytes())
+    line = refusal(littered, ["Ann__1"])
+    assert "Ann__1.PNG and ann__1.png are masks of one face; keep one of them" in line
+
+
 def test_128_is_known_and_127_a_hole(tmp_path):
     grey = two_holes()
     grey[0, :3] = (127, 128, 129)

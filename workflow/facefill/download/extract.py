@@ -226,7 +226,7 @@ def _fitting(member: Member) -> Iterator[None]:
 
 def _members(file: BinaryIO, size: int, target: _Target, may_be_cut: bool) -> Iterator[Member]:
     """Yield what an archive holds, in its order; a member must be read before the next."""
-    magic = file.read(6)
+    magic = file.read(tarfile.BLOCKSIZE)
     file.seek(0)
     if magic.startswith(ZIP):
         yield from _zip_members(file, size, target)
@@ -236,6 +236,9 @@ def _members(file: BinaryIO, size: int, target: _Target, may_be_cut: bool) -> It
         if magic.startswith(start):
             tape = _Tape(decompress(file))
             may_be_cut = False  # reading would end in an error
+    if not any(magic):  # an empty tar, or the image of a disc
+        _refuse_other(tape, file)
+        file.seek(0)
     with _open_tar(tape, file) as tar:
         yield from _tar_members(tar, tape, target, may_be_cut)
 
@@ -259,20 +262,22 @@ def _open_tar(tape: _Tape, file: BinaryIO) -> tarfile.TarFile:
     try:
         return tarfile.open(fileobj=tape, mode="r:")
     except tarfile.ReadError as error:
-        inner = _start(tape.file)
-        if inner[257:262] == b"ustar":  # the mark of a tar, which is damaged then
-            raise
-        outer = _start(file)
-        if tape.file is not file:
-            content = recognise(inner) or ("something else",)
-            reason = f"{recognise(outer)[0]}, but no tar is in it: {content[0]}"
-            raise _Refused(reason, REPACK) from error
-        file.seek(-min(END, file.seek(0, os.SEEK_END)), os.SEEK_END)
-        if found := recognise(outer, file.read()):
-            raise _Refused(*found) from error
-        raise tarfile.ReadError(
-            f"neither a tar nor a zip archive: it begins with {outer[:6]!r}, {error}; {READ}"
-        ) from error
+        _refuse_other(tape, file)
+        raise tarfile.ReadError(f"neither a tar nor a zip archive, {error}; {READ}") from error
+
+
+def _refuse_other(tape: _Tape, file: BinaryIO) -> None:
+    """Refuse what is no tar by the name of its format."""
+    start = _start(tape.file)
+    if start[257:262] == b"ustar":  # a damaged one
+        return
+    if tape.file is not file:
+        content = recognise(start) or ("something else",)
+        outer = recognise(_start(file))[0]
+        raise _Refused(f"{outer}, but no tar is in it: {content[0]}", REPACK)
+    file.seek(-min(END, file.seek(0, os.SEEK_END)), os.SEEK_END)
+    if found := recognise(start, file.read()):
+        raise _Refused(*found)
 
 
 def _start(file: BinaryIO) -> bytes:

@@ -101,16 +101,17 @@ def _local(url: str, sha256: str | None) -> Path:
     path = unquote(given)
     if not os.path.exists(path) and os.path.exists(given):  # a name that really holds a %20
         path = given
-    if drive := re.match(r"/?([A-Za-z]):[/\\]*(.*)", path):
+    if drive := re.match(r"/?([A-Za-z]):[/\\]+(.*)", path):
         there = drive[2].replace("\\", "/")
         raise _MirrorFailed(
             f"a path of Windows; its WSL has it as file:///mnt/{drive[1].lower()}/{there}"
         )
     if not os.path.isabs(path):
-        full = os.path.abspath(os.path.expanduser(path))
+        full = Path(path).expanduser().absolute()
+        meant = full.as_uri() if full.exists() else "file:///folder/file"
         raise _MirrorFailed(
-            f"not a full path; write file://{full if os.path.exists(full) else '/folder/file'} (for"
-            " a file of another machine, the folder where it is mounted here)"
+            f"not a full path; write {meant} (for a file of another machine, the folder where it is"
+            " mounted here)"
         )
     if os.path.isdir(path):
         raise _MirrorFailed(

@@ -54,6 +54,9 @@ class Mask(Kind):
     def check_size(self, size: int) -> None:
         """Refuse settings that do not fit faces of `size` pixels; the message starts with a key."""
 
+    def check_names(self, names: list[str]) -> None:
+        """Say what the mask holds that is for none of the faces `names`, before they are drawn."""
+
     def content(self) -> dict[str, Any]:
         """What the mask depends on beside its settings, such as checksums of files."""
         return {}
