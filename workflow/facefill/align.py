@@ -155,7 +155,9 @@ class Aligner:
         height, width = photo.shape[:2]
         for side in CNN_SIDES:
             factor = side / max(height, width)
-            small = (max(1, round(width * factor)), max(1, round(height * factor)))
+            small = (round(width * factor), round(height * factor))
+            if min(small) < MIN_SIDE:  # the network fails at strips
+                continue
             way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
             found = self.cnn(cv2.resize(photo, small, interpolation=way), 0)
             if found:
