@@ -430,7 +430,7 @@ def littered(tmp_path):
     Image.fromarray(two_holes()).save(tmp_path / "Ann__1.PNG", "PNG")
     for name in ("._Ann__1.png", ".DS_Store", "Thumbs.db", "notes.txt"):
         (tmp_path / name).write_bytes(b"litter")
-    Image.new("RGB", (1920, 1080)).save(tmp_path / "Screenshot.png")
+    Image.new("RGB", (1920, 1080)).save(tmp_path / "1080p.png")  # the first file's name that fits
     Image.new("RGB", (64, 64)).save(tmp_path / "Screenshot 2.png")
     (tmp_path / "old").mkdir()
     return tmp_path
@@ -438,21 +438,26 @@ def littered(tmp_path):
 
 def test_what_is_no_test_faces_is_passed_over_and_counted(littered, caplog):
     """Refused at 78c11f5."""
-    make("masks", {"kind": "file", "path": str(littered)}).check_used("m", {"align": {"size": 64}})
+    mask = make("masks", {"kind": "file", "path": str(littered)})
+    mask.check_used("masks.mine", {"align": {"size": 64}})
     assert (drawn(littered, ["Ann__1"])[0] == (two_holes() == 255)).all()
+    mask.check_names(["Ann__1"])
     (record,) = caplog.records
-    assert "7 files passed over, which belong to no face that is completed (" in record.getMessage()
+    assert record.getMessage() == (
+        f"{littered}: 7 of 8 files passed over, which belong to no face that is completed "
+        "('.DS_Store', '._Ann__1.png', '1080p.png', ...)"
+    )
     caplog.clear()
     (littered / "Bob__1.png").write_bytes((littered / "Ann__1.PNG").read_bytes())
-    drawn(littered, ["Ann__1", "Bob__1"])
-    assert "7 files passed over" in caplog.text
+    make("masks", {"kind": "file", "path": str(littered)}).check_names(["Ann__1", "Bob__1"])
+    assert "7 of 9 files passed over" in caplog.text
 
 
 def test_what_may_be_no_faces_decides_nothing(littered):
     """Another screenshot completed all faces anew at 78c11f5."""
     before = make("masks", {"kind": "file", "path": str(littered)}).content()
     assert list(before["sha256"]) == ["ann__1"]
-    Image.new("RGB", (1080, 1920)).save(littered / "Screenshot.png")
+    Image.new("RGB", (1080, 1920)).save(littered / "1080p.png")
     (littered / "notes.txt").unlink()
     assert make("masks", {"kind": "file", "path": str(littered)}).content() == before
     Image.fromarray(two_holes().T).save(littered / "Ann__1.PNG", "PNG")

@@ -24,7 +24,6 @@ def make_masks(settings: dict[str, Any], names: list[str], size: int, zoom: floa
     """
     mask = make("masks", settings)
     mask.check_size(size)
-    mask.check_names(names)
     if mask.per_face:
         known = np.array([mask.known(name, size, zoom) for name in names], bool)
         return Masks(known.reshape(len(names), size, size), mask.block)

@@ -272,7 +272,7 @@ def _refuse_other(tape: _Tape, file: BinaryIO) -> None:
     if start[257:262] == b"ustar":  # a damaged one
         return
     if tape.file is not file:
-        content = recognise(start) or ("something else",)
+        content = recognise(start) or ("something else" if start else "nothing",)
         outer = recognise(_start(file))[0]
         raise _Refused(f"{outer}, but no tar is in it: {content[0]}", REPACK)
     file.seek(-min(END, file.seek(0, os.SEEK_END)), os.SEEK_END)

@@ -55,7 +55,7 @@ class Mask(Kind):
         """Refuse settings that do not fit faces of `size` pixels; the message starts with a key."""
 
     def check_names(self, names: list[str]) -> None:
-        """Say what the mask holds that is for none of the faces `names`, before they are drawn."""
+        """Log what of the mask is for none of the completed faces `names`."""
 
     def content(self) -> dict[str, Any]:
         """What the mask depends on beside its settings, such as checksums of files."""

@@ -86,10 +86,11 @@ class File(Mask):
     def check_names(self, names):
         used = {self.files[name.lower()].name for name in names if name.lower() in self.files}
         if others := [name for name in self.entries if name not in used]:
-            more = ", ..." if len(others) > SHOWN else ""
+            shown = ", ".join(map(repr, others[:SHOWN]))
             log.warning(
-                "%s: %d files passed over, which belong to no face that is completed (%s%s)",
-                *(self.path, len(others), ", ".join(others[:SHOWN]), more),
+                "%s: %d of %d files passed over, which belong to no face that is completed (%s%s)",
+                *(self.path, len(others), len(self.entries), shown),
+                ", ..." if len(others) > SHOWN else "",
             )
 
     def known(self, name, size, zoom):
