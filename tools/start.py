@@ -12,11 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT / "workflow"))
-
-from facefill.config import check_yaml
-from facefill.core.errors import FacefillError
+WORKFLOW = Path(__file__).resolve().parents[1] / "workflow"
 
 
 def prepare() -> None:
@@ -48,6 +44,10 @@ def config_files(arguments: list[str]) -> list[str]:
 
 
 def main(arguments: list[str]) -> None:
+    sys.path.insert(0, str(WORKFLOW))
+    from facefill.config import check_yaml
+    from facefill.core.errors import FacefillError
+
     try:
         for file in config_files(arguments):
             check_yaml(file)

@@ -231,14 +231,34 @@ CASES = {
         ["neither a tar nor a zip archive", "correct the dataset's urls"],
     ),
     "truncated.tgz": Case(
-        "a truncated tar.gz, of which no checksum is known",
+        "a truncated tar.gz of one's own",
         gzip.compress(TAR, mtime=0)[:200_000],
-        ["damaged, incomplete", "delete that file to have it fetched anew"],
+        ["damaged, incomplete", "use a whole one, or correct the dataset's urls"],
     ),
-    "truncated.tar": Case(
-        "a tar that ends between two photos",
-        TAR[: 3 * (512 + 20_480)],
-        ["damaged, incomplete", "no end-of-archive mark"],
+    "seven.7z": Case(
+        "a 7z archive",
+        b"7z\xbc\xaf\x27\x1c" + bytes(999),
+        ["seven.7z: a 7z archive; facefill reads zip, tar,", "repack it as one of these"],
+    ),
+    "rar.zip": Case(
+        "a rar archive that is called a zip",
+        b"Rar!\x1a\x07\1\0" + bytes(999),
+        ["rar.zip: a rar archive; facefill reads zip, tar,", "repack it as one of these"],
+    ),
+    "zstd.tar.zst": Case(
+        "a tar that is compressed by zstd",
+        b"\x28\xb5\x2f\xfd" + bytes(999),
+        ["compressed by zstd (tar.zst); facefill reads zip, tar,", "repack it as one of these"],
+    ),
+    "photo.gz": Case(
+        "a photo that is compressed by gzip",
+        gzip.compress(b"\xff\xd8\xff\xe0" + bytes(999), mtime=0),
+        ["photo.gz: compressed by gzip, but no tar is in it: a JPEG photo", "repack it as one of"],
+    ),
+    "windows.zip": Case(
+        "a zip from Windows, a member `..\\..\\evil.jpg`",
+        zip_of({"ann\\1.jpg": b"", "..\\..\\evil.jpg": b"evil"}),
+        ["'../../evil.jpg' leads outside of the archive"],
     ),
     "truncated.zip": Case(
         "a truncated zip",
@@ -399,6 +419,7 @@ def test_an_archive_is_refused(tmp_path, get, key, told):
         line = get([url], case.sha256 or sha(case.data))
     names(line, *case.parts)
     assert line.isprintable() and len(line) < 1000
+    assert "delete" not in line  # said at 78c11f5 of files that had not been downloaded
     assert [*get.cache.glob("*"), *get.raw.parent.glob("*")] == []
     told("archives", case.what, line)
 
@@ -424,6 +445,31 @@ def test_links_inside_are_passed_over(tmp_path, get, told):
     told("archives", "links that stay inside", "*(hard links are copied, symbolic ones left out)*")
 
 
+def test_a_zip_from_windows(tmp_path, get, told):
+    """One folder, and so one person, at 78c11f5."""
+    (tmp_path / "a.zip").write_bytes(zip_of({r"ann\1.jpg": b"ann", r"bob\1.jpg": b"bob"}))
+    assert get([(tmp_path / "a.zip").as_uri()], None) is None
+    assert tree(get.raw) == {"ann/1.jpg": b"ann", "bob/1.jpg": b"bob"}
+    told("archives", "a zip by PowerShell: `ann\\1.jpg`", "*(unpacked: a folder for each person)*")
+
+
+def test_a_tar_without_its_end(tmp_path, get, told, caplog):
+    """Refused at 78c11f5, with the advice to delete it."""
+    (tmp_path / "a.tar").write_bytes(TAR[: 3 * (512 + 20_480)])
+    assert get([(tmp_path / "a.tar").as_uri()], None) is None
+    assert len(tree(get.raw)) == 3
+    line = next(message for message in caplog.messages if "end-of-archive" in message)
+    told("archives", "a tar of one's own without an end mark", f"facefill: WARNING: {line}")
+
+
+def test_an_address_of_a_folder(tmp_path, get, told):
+    """ "no such file" at 78c11f5."""
+    (tmp_path / "files").mkdir()
+    line = get([(tmp_path / "files").as_uri()], None)
+    names(line, "files: a folder", "write kind: folder with path: ", "in place of the urls")
+    told("archives", "an address of a folder", line)
+
+
 # -- servers ----------------------------------------------------------------------------------
 
 
@@ -446,6 +492,20 @@ def test_500_twice_and_then_200(server, get, told):
     server.pages["a.tar"] = in_turn(sends(b"", 500), sends(HTML, 500), sends(TAR))
     assert unpacked(get, server) == [None] * 3
     told("archives", "500 twice, then 200", "*(recovered: the third attempt brought the archive)*")
+
+
+@pytest.mark.parametrize(
+    ("what", "data", "reason"),
+    [
+        ("a truncated tar.gz", gzip.compress(TAR, mtime=0)[:200_000], "EOFError"),
+        ("a tar that ends between two photos", TAR[: 3 * 20_992], "no end-of-archive mark"),
+    ],
+)
+def test_a_download_that_was_cut(server, get, told, what, data, reason):
+    server.pages["a.tar"] = sends(data)
+    line = get([server.url("a.tar")], None)
+    names(line, "damaged, incomplete", reason, "delete that file to have it fetched anew")
+    told("archives", f"{what}, downloaded without a checksum", line)
 
 
 def test_500_for_ever(server, get, told):

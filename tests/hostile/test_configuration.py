@@ -17,6 +17,10 @@ from snakemake.utils import update_config
 from facefill.align import Aligner
 from facefill.config import check_yaml, load
 from facefill.core.errors import FacefillError
+from facefill.core.images import png_bytes
+from facefill.core.masking import make_masks
+from facefill.kinds import make
+from facefill.render import render_photo
 from project import ROOT, Project, mistake, names, three_photos
 
 
@@ -44,6 +48,10 @@ def refusal(*command: str, file: str | None = None) -> str:
 
 
 MISTAKES = {
+    "an MD5 in the place of a SHA-256": (
+        {"datasets": {"lfw": {"sha256": "1b42dfed7d15c9b2dd63d5e5840c86ad"}}},
+        ["datasets.lfw.sha256 is '1b42", "an MD5, expected the 64 digits of a SHA-256", "or null"],
+    ),
     "an unknown key": (
         {"colour": "blue"},
         ["colour is not a known key", "known keys: align, cache, compare"],
@@ -359,6 +367,53 @@ def test_a_drawn_mask_that_is_none(project, case, told):
     told("configuration", case, line)
 
 
+def test_a_checksum_in_capitals(project, told):
+    """Refused at 78c11f5."""
+    config = load_configfile("config.yaml")
+    expected = load(copy.deepcopy(config))
+    lfw = config["datasets"]["lfw"]
+    lfw["sha256"] = f"SHA256:{lfw['sha256'].upper()} "
+    assert load(config) == expected
+    told("configuration", "a checksum in capitals", "*(the same as in small letters)*")
+
+
+def test_a_folder_of_drawn_masks_with_litter(project, told, caplog):
+    """A `._a.png` or a screenshot stopped the run at 78c11f5, and `A.PNG` was no PNG."""
+    folder = project.folder / "masks"
+    folder.mkdir()
+    mask = Image.new("L", (64, 64), 255)
+    mask.paste(0, (16, 16, 48, 48))
+    mask.save(folder / "A.PNG", "PNG")
+    for name in ("._A.png", ".DS_Store", "Thumbs.db", "README.txt"):
+        (folder / name).write_bytes(b"litter")
+    Image.new("L", (1920, 1080)).save(folder / "Screenshot.png")
+    project.configure(
+        masks={"mine": {"kind": "file", "path": "masks"}}, compare={"masks": ["mine"]}
+    )
+    settings = load(load_configfile("config.yaml"))["masks"]["mine"]
+    assert not make_masks(settings, ["A"], 64, 1.0).known[0, 16:48, 16:48].any()
+    make("masks", settings).check_names(["A"])
+    (line,) = caplog.messages
+    names(line, "masks: 5 of 6 files passed over, which belong to no face that is completed")
+    told("configuration", "litter and a screenshot among drawn masks", f"facefill: WARNING: {line}")
+    with pytest.raises(FacefillError) as caught:
+        make_masks(settings, ["A", "B"], 64, 1.0)
+    names(str(caught.value), "masks/B.png: cannot be read", "put a PNG of 64x64 pixels there")
+    told("configuration", "a test face without a drawn mask", f"facefill: {caught.value}")
+
+
+def test_two_drawn_masks_for_one_face(project, told):
+    (project.folder / "masks").mkdir()
+    for name in ("a.png", "a.PNG"):
+        (project.folder / "masks" / name).touch()
+    project.configure(
+        masks={"mine": {"kind": "file", "path": "masks"}}, compare={"masks": ["mine"]}
+    )
+    line = refusal()
+    names(line, "masks.mine.path: masks: a.PNG and a.png are masks of one face; keep one of them")
+    told("configuration", "two drawn masks for one face", line)
+
+
 COMMANDS = {
     "a key that does not exist": (["datset=lfw"], ["datset is", "did you mean 'dataset'?"]),
     "a value without its key": (['align={"": 1}'], ["align.'' is not a known key"]),
@@ -456,3 +511,18 @@ def test_a_landmark_model_that_is_none(project, told):
     line = f"facefill: {caught.value}"
     names(line, "model.dat", "shape_predictor_68_face_landmarks.dat", "correct align.predictor")
     told("configuration", "a landmark model that is none", line)
+
+
+def test_a_covered_face_and_the_second_detector(told):
+    """Set aside at 78c11f5."""
+    photo, landmarks = render_photo(0, 3, 0)
+    (left, right), (top, bottom) = landmarks[[0, 16], 0], landmarks[[33, 8], 1]
+    photo[int(top) : int(bottom), int(left) : int(right)] = (60, 120, 190)  # a scarf
+    statuses = []
+    for detector in ("hog", "hog_then_cnn"):
+        aligner = Aligner(
+            None, 64, "innerEyesAndBottomLip", 1.0, "largest", 150_000_000, detector=detector
+        )
+        statuses.append(aligner.align(png_bytes(photo)).status)
+    assert statuses == ["no_face", "aligned"]
+    told("photos", "a face behind a scarf, with align.detector: hog_then_cnn", "*(kept)*")

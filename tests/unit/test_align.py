@@ -5,6 +5,7 @@ import os
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -128,6 +129,77 @@ def test_of_several_faces_the_largest_wins_or_none(aligner, photo):
     outcome = skipping.align(png_bytes(both))
     assert (outcome.status, outcome.detail, outcome.face) == ("several_faces", "2 faces", None)
     assert skipping.align(png_bytes(photo)).status == "aligned"
+
+
+# The second detector
+
+
+@pytest.fixture(scope="module")
+def with_cnn():
+    return Aligner(**SETTINGS, detector="hog_then_cnn")
+
+
+def test_a_covered_face_is_found_by_the_cnn_detector(aligner, with_cnn):
+    """A scarf over nose and mouth. no_face at 78c11f5, where there was no second detector."""
+    photo = pytest.importorskip("facefill.render").render_photo(0, 3, 0)[0]
+    whole = with_cnn.align(png_bytes(photo))
+    np.testing.assert_array_equal(whole.face, aligner.align(png_bytes(photo)).face)
+    left, right = whole.landmarks[0, 0], whole.landmarks[16, 0]
+    top, bottom = whole.landmarks[33, 1], whole.landmarks[8, 1]
+    cv2.rectangle(photo, (int(left), int(top)), (int(right), int(bottom)), (60, 120, 190), -1)
+    data = png_bytes(photo)
+    assert aligner.align(data).status == "no_face"
+    covered = with_cnn.align(data)
+    assert (covered.status, covered.detail) == ("aligned", "found by the CNN detector")
+    eyes = np.s_[36:48]
+    tolerance = 0.1 * np.ptp(whole.landmarks[eyes, 0])
+    assert np.abs(covered.landmarks[eyes] - whole.landmarks[eyes]).max() < tolerance
+    np.testing.assert_array_equal(covered.face, with_cnn.align(data).face)
+
+
+@pytest.mark.parametrize("shape", [(40, 300), (300, 40), (40, 20_000)])
+def test_where_no_detector_finds_a_face_there_is_none(with_cnn, shape):
+    outcome = with_cnn.align(grey(*shape))
+    assert (outcome.status, outcome.detail) == ("no_face", "")
+
+
+def cnn_stub(*boxes: tuple[int, int, int, int]):
+    """A detector that finds boxes in copies of 512 pixels; `sides` are those it has looked at."""
+
+    def find(photo: np.ndarray, _) -> list[SimpleNamespace]:
+        find.sides.append(photo.shape[:2])
+        found = boxes if max(photo.shape) == 512 else ()
+        return [SimpleNamespace(rect=align.dlib.rectangle(*box)) for box in found]
+
+    find.sides = []
+    return find
+
+
+def test_the_box_of_the_cnn_detector_in_pixels_of_the_photo(with_cnn, monkeypatch):
+    stub = cnn_stub((100, 40, 199, 139))
+    monkeypatch.setattr(with_cnn, "cnn", stub)
+    (box,) = with_cnn._search_cnn(np.zeros((600, 1024, 3), np.uint8))
+    assert stub.sides == [(150, 256), (300, 512)]
+    # 200 pixels from (200, 80), moved by 10 and 16, and 5 larger on each side.
+    expected = np.array([205, 91, 414, 300])
+    corners = np.array([box.left(), box.top(), box.right(), box.bottom()])
+    assert np.abs(corners - expected).max() <= 1
+
+
+def test_faces_of_the_cnn_detector_are_counted(monkeypatch):
+    skipping = Aligner(**SETTINGS | {"several_faces": "skip"}, detector="hog_then_cnn")
+    monkeypatch.setattr(skipping, "cnn", cnn_stub((0, 0, 99, 99), (120, 0, 219, 99)))
+    outcome = skipping.align(grey(300, 512))
+    assert (outcome.status, outcome.detail) == ("several_faces", "2 faces")
+
+
+def test_without_the_package_the_detector_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(align, "_load_predictor", lambda path: None)
+    with pytest.raises(
+        FacefillError, match=r"align\.detector: hog_then_cnn .*set align\.detector to"
+    ):
+        Aligner(**SETTINGS, detector="hog_then_cnn")
 
 
 def grey(height: int, width: int) -> bytes:

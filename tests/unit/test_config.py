@@ -128,9 +128,41 @@ def test_a_folder_of_drawn_masks_is_checked(tmp_path):
         Image.linear_gradient("L").resize((64, 64)).save(tmp_path / f"{name}.png")
     (tmp_path / "notes.txt").write_text("no mask")
     assert load(with_mask(kind="file", path=str(tmp_path)))
-    Image.new("L", (32, 64), "white").save(tmp_path / "b.png")
-    with pytest.raises(FacefillError, match=r"^config: masks\.new\.path: .*b\.png: .*32x64 pixels"):
+    Image.new("L", (32, 64), "white").save(tmp_path / "a.png")
+    assert load(with_mask(kind="file", path=str(tmp_path)))  # "a" may be no test face
+    Image.new("L", (64, 64), "white").save(tmp_path / "b.png")
+    with pytest.raises(FacefillError, match=r"^config: masks\.new\.path: .*a\.png: .*32x64 pixels"):
         load(with_mask(kind="file", path=str(tmp_path)))
+    Image.new("L", (64, 64)).save(tmp_path / "b.PNG")
+    with pytest.raises(FacefillError, match=r"b\.PNG and b\.png are masks of one face; keep one"):
+        load(with_mask(kind="file", path=str(tmp_path)))
+
+
+SUM = "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a"
+
+
+@pytest.mark.parametrize(
+    "written", [SUM.upper(), f"{SUM} ", f"{SUM}\n", f"sha256:{SUM}", f"SHA256: {SUM}"]
+)
+def test_a_checksum_in_any_writing_is_the_same_job(written):
+    """Refused at 78c11f5."""
+    extras = [{"name": "people.txt", "urls": ["https://x.org/p.txt\n"], "sha256": written}]
+    complete = load(changed("datasets.mine", ARCHIVE | {"sha256": written, "extras": extras}))
+    mine = complete["datasets"]["mine"]
+    assert mine["sha256"] == mine["extras"][0]["sha256"] == SUM
+    assert mine["extras"][0]["urls"] == ["https://x.org/p.txt"]
+
+
+ARCHIVE = {"kind": "archive", "urls": ["https://x.org/a.tgz"]}
+
+
+@pytest.mark.parametrize(("digits", "says"), [(32, "an MD5"), (40, "a SHA-1"), (128, "a SHA-512")])
+def test_another_kind_of_checksum_is_named(digits, says):
+    with pytest.raises(FacefillError) as error:
+        load(changed("datasets.mine", ARCHIVE | {"sha256": "4c" * (digits // 2)}))
+    assert f"', {says}, expected the 64 digits of a SHA-256 (type sha256sum FILE)" in str(
+        error.value
+    )
 
 
 def test_lowres_is_the_only_mask_without_known_pixels():
@@ -283,7 +315,7 @@ def test_the_celeba_split_of_60000_5000_1000():
         ("datasets.lfw.identity", "fodler", "did you mean 'folder'"),
         ("datasets.lfw.urls", ..., "datasets.lfw.urls is missing"),
         ("datasets.lfw.urls", ["ftp://x/y"], "datasets.lfw.urls.0 is 'ftp://x/y', expected text"),
-        ("datasets.lfw.sha256", "abc", "datasets.lfw.sha256 is 'abc', expected text that matches"),
+        ("datasets.lfw.sha256", "abc", "datasets.lfw.sha256 is 'abc', expected the 64 digits of"),
         ("datasets.a/b", {"kind": "synthetic"}, "'a/b'"),
         ("compare.methods", ["our"], "compare.methods names 'our'"),
         ("compare.masks", [], "compare.masks is [], expected at least 1"),

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import hashlib
+import io
 import logging
 import lzma
 import os
@@ -242,6 +243,29 @@ def test_file_url_is_used_in_place(tmp_path, cache):
     assert path.exists()
     with pytest.raises(FacefillError, match=r"write file:///folder/file"):
         fetch(["file://photos.tgz"], None, cache)
+
+
+def test_addresses_that_are_no_file(tmp_path, cache, monkeypatch):
+    """The folder was no more than "no such file" at 78c11f5."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "fotos ü").mkdir()
+    (tmp_path / "a%20b.zip").write_bytes(DATA)
+    (tmp_path / "ü c.zip").write_bytes(DATA)
+    assert fetch([f"file://{tmp_path}/a%20b.zip"], None, cache) == tmp_path / "a%20b.zip"
+    assert fetch([(tmp_path / "ü c.zip").as_uri()], None, cache) == tmp_path / "ü c.zip"
+    for url, says in {
+        f"file://{tmp_path}/fotos%20ü/": f"kind: folder with path: {tmp_path}/fotos ü/ in place of",
+        "file://~/ü c.zip": f"not a full path; write file://{tmp_path}/%C3%BC%20c.zip",
+        "file://ü c.zip": f"not a full path; write file://{tmp_path}/%C3%BC%20c.zip",
+        "file://server/share/a.zip": "write file:///folder/file (for a file of another machine",
+        "file:///C:/Users/me/a.zip": "a path of Windows; its WSL has it as file:///mnt/c/Users/me/",
+        "file://D:\\a.zip": "a path of Windows; its WSL has it as file:///mnt/d/a.zip",
+        "file:///dev/zero": "no such file",
+    }.items():
+        with pytest.raises(FacefillError) as error:
+            fetch([url], None, cache)
+        assert says in str(error.value)
 
 
 def test_cache_that_cannot_be_written(server, tmp_path):
@@ -598,6 +622,57 @@ def test_names_that_lead_outside(tmp_path, name):
     refuses(folder, zip_of({"ok.jpg": b"x", name: b"evil"}), message)
 
 
+def zip_from(system: int, *names: str) -> bytes:
+    """A zip of these names as its maker's system says: 0 Windows, 3 Unix."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as zipped:
+        for name in names:
+            info = zipfile.ZipInfo(name)
+            info.create_system = system
+            zipped.writestr(info, b"" if name.endswith(("/", "\\")) else b"x")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        zip_from(0, "ann\\1.jpg", "bob\\2019\\1.jpg", "readme.txt", "eve\\"),
+        zip_from(0, "ann\\", "ann/1.jpg", "bob/2019\\1.jpg", "readme.txt"),
+        zip_from(3, "ann/", "ann\\1.jpg", "bob\\2019\\1.jpg", ".\\readme.txt"),
+        tar_of([(entry(name), b"x") for name in ("ann\\1.jpg", "bob\\2019\\1.jpg", "readme.txt")]),
+    ],
+)
+def test_backslashes_of_windows_part_folders(tmp_path, data):
+    """They were parts of one folder's names at 78c11f5."""
+    assert unpack(tmp_path, data) == 3
+    files = dict.fromkeys(("ann/1.jpg", "bob/2019/1.jpg", "readme.txt"), b"x")
+    assert tree(tmp_path / "raw") == files
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        zip_from(3, "a\\1.jpg", "b.jpg"),
+        zip_from(3, "d/e.jpg", "a\\1.jpg"),
+        tar_of([(entry(name), b"x") for name in ("./b.jpg", "a\\1.jpg")]),
+    ],
+)
+def test_backslashes_elsewhere_are_parts_of_names(tmp_path, data):
+    assert unpack(tmp_path, data) == 2
+    assert "a\\1.jpg" in tree(tmp_path / "raw")
+
+
+@pytest.mark.parametrize(
+    "name", ["..\\..\\evil.jpg", "a\\..\\..\\e.jpg", "C:\\e.jpg", "\\e.jpg", "\\\\server\\e.jpg"]
+)
+def test_backslashes_that_lead_outside(tmp_path, name):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for system in (0, 3, 10):
+        refuses(folder, zip_from(system, "a\\ok.jpg", name), "leads outside")
+    refuses(folder, tar_of([(entry("a\\ok.jpg"), b"x"), (entry(name), b"evil")]), "leads outside")
+
+
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
 @pytest.mark.parametrize("link", ["/etc/passwd", "../../outside", ".."])
 def test_links_that_lead_outside(tmp_path, kind, link):
@@ -825,12 +900,64 @@ def test_truncated(tmp_path, kind, share):
     data = ARCHIVES[kind]
     if kind == "tar":
         data = data[: TAR.index(b"ustar", 54_000) + 2000]  # without the padding of zeros
-    message = "damaged.* delete that file to have it fetched anew, or correct the dataset's urls"
+    message = "damaged.* use a whole one, or correct the dataset's urls"
     refuses(tmp_path, data[: int(len(data) * share)], message)
 
 
-def test_tar_that_ends_between_two_members(tmp_path):
-    refuses(tmp_path, TAR[: 512 + 3072], "no end-of-archive mark")
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_tar_without_an_end_is_taken_and_told(tmp_path, caplog, pack):
+    """Some programs write none. Refused at 78c11f5, with the advice to delete it."""
+    assert unpack(tmp_path, pack(TAR[: 512 + 3072])) == 1
+    assert "archive.bin: no end-of-archive mark behind the last member" in caplog.text
+
+
+def test_download_that_ends_between_two_members(server, tmp_path):
+    server.pages = {"a.tar": sends(TAR[: 512 + 3072]), "a.tgz": sends(ARCHIVES["gz"][:-9])}
+    for page, reason in (("a.tar", "no end-of-archive mark"), ("a.tgz", "EOFError")):
+        with pytest.raises(FacefillError, match=f"{reason}.*; delete that file to have it fetched"):
+            download([server.url(page)], None, [], tmp_path / "cache", tmp_path / "raw")
+    cut = TAR[: 512 + 3072]  # which is just what the checksum promises
+    assert download([server.url("a.tar")], sha(cut), [], tmp_path / "cache", tmp_path / "raw") == 1
+
+
+def test_a_file_of_ones_own_is_never_to_go(tmp_path):
+    """Was told at 78c11f5."""
+    for data in (b"7z\xbc\xaf\x27\x1c" + bytes(99), ARCHIVES["gz"][:-9], TAR[:5000], b"", b"what?"):
+        (tmp_path / "mine").write_bytes(data)
+        with pytest.raises(FacefillError) as error:
+            download([f"file://{tmp_path}/mine"], None, [], tmp_path / "cache", tmp_path / "raw")
+        assert "delete" not in str(error.value)
+
+
+FORMATS = {
+    "a 7z archive; facefill reads zip, tar, tar.gz, .*; repack it": b"7z\xbc\xaf\x27\x1c",
+    "a rar archive": b"Rar!\x1a\x07\1\0",
+    "compressed by zstd": b"\x28\xb5\x2f\xfd",
+    "compressed by lz4": b"\x04\x22\x4d\x18",
+    "compressed by compress": b"\x1f\x9d\x90",
+    "a cab archive": b"MSCF\0\0",
+    "an iso image": bytes(0x8001) + b"CD001",
+    "a dmg image": bytes(70_000) + b"koly" + bytes(508),
+    "a part of a zip in several files; join": b"PK\7\x08PK\3\4",
+    "a JPEG photo; use kind folder": b"\xff\xd8\xff\xe0",
+    "a pointer of Git LFS; get the file": b"version https://git-lfs.github.com/spec/v1",
+}
+
+
+@pytest.mark.parametrize("says", FORMATS)
+def test_another_format_is_named(tmp_path, says):
+    data = FORMATS[says]
+    refuses(tmp_path, data if len(data) > 70_000 else data + bytes(99), f"archive.bin: {says}")
+
+
+@pytest.mark.parametrize(
+    ("inner", "says"),
+    [(b"\xff\xd8\xff", "a JPEG photo"), (b"text", "something else"), (ZIP, "a zip")],
+)
+def test_what_a_compressed_file_holds_is_named(tmp_path, inner, says):
+    for pack, name in ((gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")):
+        message = f"compressed by {name}, but no tar is in it: {says}.*repack it"
+        refuses(tmp_path, pack(inner + bytes(600)), message)
 
 
 @pytest.mark.parametrize("kind", ["gz", "xz", "zip stored"])
@@ -843,7 +970,7 @@ def test_flipped_bits(tmp_path, kind):
 
 @pytest.mark.parametrize("data", [b"", b"x", HTML, b"\x89PNG" + bytes(2000), b"PK\3\4" + bytes(99)])
 def test_no_archive(tmp_path, data):
-    refuses(tmp_path, data, "neither a tar nor a zip|damaged, incomplete")
+    refuses(tmp_path, data, "neither a tar nor a zip|damaged, incomplete|a PNG picture")
 
 
 def test_name_that_the_file_system_refuses(tmp_path):

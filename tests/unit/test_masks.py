@@ -10,6 +10,7 @@ from PIL import Image
 
 from contract.examples import settings as settings_of
 from facefill.core.errors import FacefillError
+from facefill.core.files import sha256_file
 from facefill.core.masking import Masks, make_masks, observe
 from facefill.core.template import template_points
 from facefill.kinds import make
@@ -422,6 +423,52 @@ def test_a_folder_with_a_file_for_every_face(tmp_path):
     known = drawn(tmp_path, ["b", "a"])
     assert (known[1] == (two_holes() == 255)).all()
     assert (known[0] == known[1].T).all()
+
+
+@pytest.fixture
+def littered(tmp_path):
+    """A folder of masks as people have them: with what else their computers put there."""
+    Image.fromarray(two_holes()).save(tmp_path / "Ann__1.PNG", "PNG")
+    for name in ("._Ann__1.png", ".DS_Store", "Thumbs.db", "notes.txt"):
+        (tmp_path / name).write_bytes(b"litter")
+    Image.new("RGB", (1920, 1080)).save(tmp_path / "1080p.png")  # the first file's name that fits
+    Image.new("RGB", (64, 64)).save(tmp_path / "Screenshot 2.png")
+    (tmp_path / "old").mkdir()
+    return tmp_path
+
+
+def test_what_is_no_test_faces_is_passed_over_and_counted(littered, caplog):
+    """Refused at 78c11f5."""
+    mask = make("masks", {"kind": "file", "path": str(littered)})
+    mask.check_used("masks.mine", {"align": {"size": 64}})
+    assert (drawn(littered, ["Ann__1"])[0] == (two_holes() == 255)).all()
+    mask.check_names(["Ann__1"])
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{littered}: 7 of 8 files passed over, which belong to no face that is completed "
+        "('.DS_Store', '._Ann__1.png', '1080p.png', ...)"
+    )
+    caplog.clear()
+    (littered / "Bob__1.png").write_bytes((littered / "Ann__1.PNG").read_bytes())
+    make("masks", {"kind": "file", "path": str(littered)}).check_names(["Ann__1", "Bob__1"])
+    assert "7 of 9 files passed over" in caplog.text
+
+
+def test_what_may_be_no_faces_decides_nothing(littered):
+    """Another screenshot completed all faces anew at 78c11f5."""
+    before = make("masks", {"kind": "file", "path": str(littered)}).content(sha256_file)
+    assert list(before["sha256"]) == ["ann__1"]
+    Image.new("RGB", (1080, 1920)).save(littered / "1080p.png")
+    (littered / "notes.txt").unlink()
+    assert make("masks", {"kind": "file", "path": str(littered)}).content(sha256_file) == before
+    Image.fromarray(two_holes().T).save(littered / "Ann__1.PNG", "PNG")
+    assert make("masks", {"kind": "file", "path": str(littered)}).content(sha256_file) != before
+
+
+def test_two_files_for_one_face_are_refused(littered):
+    (littered / "ann__1.png").write_bytes((littered / "Ann__1.PNG").read_bytes())
+    line = refusal(littered, ["Ann__1"])
+    assert "Ann__1.PNG and ann__1.png are masks of one face; keep one of them" in line
 
 
 def test_128_is_known_and_127_a_hole(tmp_path):

@@ -16,6 +16,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from facefill.core.errors import FacefillError
+from facefill.datasets.archive import plain_checksum
 from facefill.kinds import kind_of, kinds, make
 from facefill.settings import NAMED, schema
 
@@ -51,13 +52,14 @@ def load(config: dict[str, Any], typed: Iterable[str] = ()) -> dict[str, Any]:
     texts = dict(argument.partition("=")[::2] for argument in typed)
     text_keys = {key for key, entry in known["properties"].items() if entry.get("type") == "string"}
     texts = {key: text for key, text in texts.items() if key in text_keys}
-    complete = _complete(config | texts, known, known)
+    complete = _complete(config | texts if texts else config, known, known)
     _check_plain(complete)
     errors = list(Validator(known).iter_errors(complete))
     if errors:
         raise FacefillError(_explain(min(errors, key=lambda error: len(error.absolute_path))))
     _add_presets(complete)
     _expand_homes(complete)
+    _plain_downloads(complete)
     _check_names(complete)
     _check_split(complete["split"])
     _check_kinds(complete)
@@ -267,6 +269,16 @@ def _expand_homes(config: dict[str, Any]) -> None:
     for table, key in tables:
         if table[key]:
             table[key] = os.path.expanduser(table[key])
+
+
+def _plain_downloads(config: dict[str, Any]) -> None:
+    """Write checksums and addresses in one way, so that upper case or a blank is no other job."""
+    for entry in config["datasets"].values():
+        for table in (entry, *entry.get("extras", [])):
+            if table.get("sha256"):
+                table["sha256"] = plain_checksum(table["sha256"])
+            if "urls" in table:
+                table["urls"] = [url.strip() for url in table["urls"]]
 
 
 def _add_presets(config: dict[str, Any]) -> None:

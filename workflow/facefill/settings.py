@@ -23,6 +23,11 @@ class Align(Settings):
         schema={"enum": list(ANCHORS)},
     )
     zoom: float = setting(1.0, "1 = OpenFace's crop; less shows more", minimum=0.3, maximum=1.5)
+    detector: Literal["hog", "hog_then_cnn"] = setting(
+        "hog",
+        "hog_then_cnn = where HOG finds no face, dlib's CNN detector looks, which sees partly "
+        "covered ones, too: up to 2 s more for each such photo",
+    )
     several_faces: Literal["largest", "skip"] = setting(
         "largest", "what to do with a photo of several faces"
     )

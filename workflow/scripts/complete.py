@@ -21,6 +21,7 @@ with stage(snakemake, keep=True) as work:
         use_threads(params.threads)
     names, faces = choose_faces(Path(source.npy), Path(source.csv), params.faces)
     size = faces.shape[1]
+    make("masks", params.mask).check_names(names)
     masks = make_masks(params.mask, names, size, params.zoom)
     models = {name: tuple(map(Path, source[name])) for name in method.references("models")}
     targets = {name: source[name] for name in method.references("methods")}

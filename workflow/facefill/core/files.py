@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+from urllib.parse import unquote
 
 from facefill.core.errors import FacefillError
 
@@ -81,6 +82,14 @@ def write_array(path: Path | str, array: "np.ndarray") -> None:
     buffer = io.BytesIO()
     np.save(buffer, array)
     write_bytes(path, buffer.getbuffer())
+
+
+def local_path(url: str) -> str:
+    """Return the path that a file:// address means."""
+    given = url.removeprefix("file://").removeprefix("localhost")
+    path = unquote(given)
+    # A name may really hold a %20.
+    return given if not os.path.exists(path) and os.path.exists(given) else path
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -1,10 +1,12 @@
 """Photos in an archive that is downloaded."""
 
+import os
+import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
+from facefill.core.errors import FacefillError
+from facefill.core.files import local_path
 from facefill.datasets import IDENTITY, Dataset
 from facefill.kinds import declare, setting
 
@@ -14,7 +16,8 @@ URLS = {
     "items": {"type": "string", "pattern": "^(https?://|file://|gdrive:).+"},
 }
 FILE_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*(?!\\n)$"
-SHA256 = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}(?!\\n)$"}
+SHA256 = {"type": ["string", "null"], "minLength": 1}  # `check` says what it may hold
+OTHER_SUMS = {32: "an MD5", 40: "a SHA-1", 56: "a SHA-224", 96: "a SHA-384", 128: "a SHA-512"}
 EXTRA = {
     "type": "object",
     "additionalProperties": False,
@@ -25,6 +28,11 @@ EXTRA = {
         "sha256": SHA256 | {"default": None},
     },
 }
+
+
+def plain_checksum(text: str) -> str:
+    """A SHA-256 as hashlib writes it, of what web pages and programs write."""
+    return re.sub(r"^sha-?256[:=\s]\s*", "", text.strip().lower())
 
 
 @declare
@@ -43,6 +51,17 @@ class Archive(Dataset):
     rule = "download"
     strip = True  # an archive never grows a second top folder
 
+    def check(self, key, config):
+        extras = {f"{key}.extras.{n}": extra["sha256"] for n, extra in enumerate(self.extras)}
+        for place, text in ({key: self.sha256} | extras).items():
+            if text is not None and not re.fullmatch("[0-9a-f]{64}", text):
+                other = OTHER_SUMS.get(len(text)) if re.fullmatch("[0-9a-f]+", text) else None
+                other = f"{other}, " if other else ""
+                raise FacefillError(
+                    f"config: {place}.sha256 is {text[:80]!r}, {other}expected the 64 digits of a"
+                    " SHA-256 (type sha256sum FILE), or null"
+                )
+
     def content(self, sha256):
         """Checksums, or addresses without one: another mirror is no reason to run again."""
         extras = {extra["name"]: _content(**extra, checksum=sha256) for extra in self.extras}
@@ -55,19 +74,11 @@ class Archive(Dataset):
 
 
 def _content(
-    urls: Sequence[str], sha256: str | None, name: str = "", *, checksum: Callable[[Path], str]
+    urls: Sequence[str], sha256: str | None, name: str = "", *, checksum: Callable[[str], str]
 ) -> str | list[str]:
     """What decides one file: a checksum, that of a file of this machine, or the addresses."""
     if sha256:
         return sha256
-    return [
-        checksum(local_path(url))
-        if url.startswith("file://") and local_path(url).is_file()
-        else url
-        for url in urls
-    ]
-
-
-def local_path(url: str) -> Path:
-    """The path of a file:// address."""
-    return Path(unquote(url.removeprefix("file://").removeprefix("localhost")))
+    paths = {url: local_path(url) for url in urls if url.startswith("file://")}
+    here = {url: path for url, path in paths.items() if os.path.isfile(path)}
+    return [checksum(here[url]) if url in here else url for url in urls]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from facefill.core.errors import FacefillError
 from facefill.download.extract import extract as unpack
+from facefill.download.fetch import cache_name
 from facefill.download.fetch import fetch as get
 
 
@@ -26,4 +27,10 @@ def download(
             )
     archive = get(urls, sha256, cache)
     files = [get(extra["urls"], extra.get("sha256"), cache) for extra in extras]
-    return unpack(archive, raw, dict(zip(names, files, strict=True)))
+    kept = [Path(cache, cache_name(url, sha256)) for url in urls if not url.startswith("file://")]
+    return unpack(
+        archive,
+        raw,
+        dict(zip(names, files, strict=True)),
+        may_be_cut=sha256 is None and archive in kept,
+    )

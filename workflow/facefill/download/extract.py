@@ -7,6 +7,7 @@ import logging
 import lzma
 import os
 import posixpath
+import re
 import reprlib
 import shutil
 import stat
@@ -22,6 +23,7 @@ from typing import BinaryIO
 from facefill.core.errors import FacefillError
 from facefill.core.files import atomic_folder
 from facefill.core.progress import progress
+from facefill.download.formats import END, READ, REPACK, START, recognise
 
 MAX_BYTES = 200 * 2**30  # unpacked; CelebA has 1.7 GB
 MAX_MEMBERS = 5_000_000  # files and folders; CelebA has 0.2 million
@@ -37,6 +39,7 @@ MAX_HEADER = 2**20  # bytes that a tar may say about one member; a long name tak
 
 COMPRESSIONS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 ZIP = (b"PK\3\4", b"PK\5\6")  # its first member, or the end of an empty one
+WINDOWS = (0, 10, 11, 14)  # file systems that a zip may name, on which no name holds a backslash
 
 log = logging.getLogger(__name__)
 short = reprlib.Repr()  # names may have any length
@@ -44,7 +47,10 @@ short.maxstring = 100
 
 
 class _Refused(Exception):
-    """What an archive holds and had better not."""
+    """What an archive holds and had better not, and what to do about it."""
+
+    def __init__(self, reason: str, remedy: str = "use another archive"):
+        super().__init__(f"{reason}; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -61,26 +67,36 @@ class Member:
         return short.repr(self.name)
 
 
-def extract(archive: Path | str, raw: Path | str, extras: Mapping[str, Path] | None = None) -> int:
+def extract(
+    archive: Path | str,
+    raw: Path | str,
+    extras: Mapping[str, Path] | None = None,
+    *,
+    may_be_cut: bool = False,
+) -> int:
     """Unpack a tar (plain, gzip, bzip2, xz) or zip to the folder `raw`; return its file count.
 
     `extras` are files to copy beside what was unpacked, by the names that they get there. `raw`
     appears whole, in place of any former one, or not at all. Only folders and regular files are
     written, hard links as copies; symbolic links that stay inside are passed over, archives in
-    the archive stay packed. Raises FacefillError when a name or a link leads outside, for
-    devices and the like, for more than MAX_BYTES, MAX_RATIO, MAX_MEMBERS or MAX_DEPTH, when a
-    member or an extra would lie where another does, and when the archive is damaged.
+    the archive stay packed. Names from Windows have their backslashes taken for slashes.
+
+    `may_be_cut` says that the archive was downloaded and no checksum known: then a tar without
+    its end mark is refused, which others are allowed. Raises FacefillError when a name or a link
+    leads outside, for devices and the like, for more than MAX_BYTES, MAX_RATIO, MAX_MEMBERS or
+    MAX_DEPTH, when a member or an extra would lie where another does, and when the archive is
+    damaged or of another format.
     """
     archive, raw, extras = Path(archive), Path(raw), extras or {}
     try:
         with atomic_folder(raw) as folder:
-            count = _unpack(archive, folder)
+            count = _unpack(archive, folder, may_be_cut)
             for name, file in extras.items():
                 if (folder / name).exists():
                     raise _Refused(f"holds {name!r}, as one of the dataset's extras is named")
                 shutil.copyfile(file, folder / name)
     except _Refused as reason:
-        raise FacefillError(f"{archive}: {reason}; use another archive") from reason
+        raise FacefillError(f"{archive}: {reason}") from reason
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise FacefillError(
@@ -88,15 +104,15 @@ def extract(archive: Path | str, raw: Path | str, extras: Mapping[str, Path] | N
                 f" {short.repr(str(error.filename or 'while writing'))}); mend that and run again"
             ) from error
         # On damaged data gzip and bzip2 raise OSError, tarfile and zipfile almost anything.
+        remedy = "delete that file to have it fetched anew" if may_be_cut else "use a whole one"
         raise FacefillError(
-            f"{archive}: damaged, incomplete or no archive at all"
-            f" ({type(error).__name__}: {str(error)[:300]}); delete that file to have it fetched"
-            " anew, or correct the dataset's urls"
+            f"{archive}: damaged, incomplete or no archive at all ({type(error).__name__}:"
+            f" {str(error)[:300]}); {remedy}, or correct the dataset's urls"
         ) from error
     return count + len(extras)
 
 
-def _unpack(archive: Path, folder: Path) -> int:
+def _unpack(archive: Path, folder: Path, may_be_cut: bool) -> int:
     size = archive.stat().st_size
     target = _Target(
         folder,
@@ -105,11 +121,17 @@ def _unpack(archive: Path, folder: Path) -> int:
     )
     with open(archive, "rb") as file, progress(size, "unpack", "B") as bar:
         bar.unit_scale = True
-        for member in _members(file, size, target):
+        for member in _members(file, size, target, may_be_cut):
             target.add(member)
             bar.update(file.tell() - bar.n)
     if target.links:
         log.warning("%s: %d symbolic links passed over", archive, target.links)
+    if not target.ended:
+        log.warning(
+            "%s: no end-of-archive mark behind the last member, as some programs leave it; if "
+            "photos are missing, the file was cut",
+            archive,
+        )
     return target.files
 
 
@@ -120,6 +142,7 @@ class _Target:
         self.folder, self.max_bytes, self.max_members = folder, max_bytes, max_members
         self.files = self.links = self.bytes = 0
         self.folders = {""}
+        self.ended = True  # with the mark of a tar's end
 
     def add(self, member: Member) -> None:
         """Write a member, or raise _Refused."""
@@ -201,19 +224,23 @@ def _fitting(member: Member) -> Iterator[None]:
         raise
 
 
-def _members(file: BinaryIO, size: int, target: _Target) -> Iterator[Member]:
+def _members(file: BinaryIO, size: int, target: _Target, may_be_cut: bool) -> Iterator[Member]:
     """Yield what an archive holds, in its order; a member must be read before the next."""
-    magic = file.read(6)
+    magic = file.read(tarfile.BLOCKSIZE)
     file.seek(0)
     if magic.startswith(ZIP):
         yield from _zip_members(file, size, target)
         return
+    tape = _Tape(file)
     for start, decompress in COMPRESSIONS.items():
         if magic.startswith(start):
-            file = decompress(file)
-    tape = _Tape(file)
-    with _open_tar(tape, magic) as tar:
-        yield from _tar_members(tar, tape, target)
+            tape = _Tape(decompress(file))
+            may_be_cut = False  # reading would end in an error
+    if not any(magic):  # an empty tar, or the image of a disc
+        _refuse_other(tape, file)
+        file.seek(0)
+    with _open_tar(tape, file) as tar:
+        yield from _tar_members(tar, tape, target, may_be_cut)
 
 
 class _Tape:
@@ -231,16 +258,37 @@ class _Tape:
         return self.last
 
 
-def _open_tar(tape: _Tape, magic: bytes) -> tarfile.TarFile:
+def _open_tar(tape: _Tape, file: BinaryIO) -> tarfile.TarFile:
     try:
         return tarfile.open(fileobj=tape, mode="r:")
     except tarfile.ReadError as error:
-        raise tarfile.ReadError(
-            f"neither a tar nor a zip archive: it begins with {magic!r}, {error}"
-        ) from error
+        _refuse_other(tape, file)
+        raise tarfile.ReadError(f"neither a tar nor a zip archive, {error}; {READ}") from error
 
 
-def _tar_members(tar: tarfile.TarFile, tape: _Tape, target: _Target) -> Iterator[Member]:
+def _refuse_other(tape: _Tape, file: BinaryIO) -> None:
+    """Refuse what is no tar by the name of its format."""
+    start = _start(tape.file)
+    if start[257:262] == b"ustar":  # a damaged one
+        return
+    if tape.file is not file:
+        content = recognise(start) or ("something else" if start else "nothing",)
+        outer = recognise(_start(file))[0]
+        raise _Refused(f"{outer}, but no tar is in it: {content[0]}", REPACK)
+    file.seek(-min(END, file.seek(0, os.SEEK_END)), os.SEEK_END)
+    if found := recognise(start, file.read()):
+        raise _Refused(*found)
+
+
+def _start(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(START)
+
+
+def _tar_members(
+    tar: tarfile.TarFile, tape: _Tape, target: _Target, may_be_cut: bool
+) -> Iterator[Member]:
+    windows = None  # whether it was made there: a tar does not say it
     while (info := tar.next()) is not None:
         tar.members.clear()  # tarfile would keep them all in memory
         tar.pax_headers.clear()  # and what is said of all members, which can be any amount
@@ -248,21 +296,28 @@ def _tar_members(tar: tarfile.TarFile, tape: _Tape, target: _Target) -> Iterator
             raise tarfile.ReadError("a negative size")
         target.check_bytes(tar.offset)
         tape.allowed = info.size
+        name, linked = info.name, info.linkname
+        if windows is None and re.search(r"[/\\].", name):  # the first that lies in a folder
+            windows = "/" not in name.rstrip("/")
+        if windows:
+            name, linked = _with_slashes(name), _with_slashes(linked)
         if info.issparse():
-            yield Member(info.name, "sparse file")
+            yield Member(name, "sparse file")
         elif info.isfile():
-            yield Member(info.name, "file", info.size, open=lambda info=info: tar.extractfile(info))
+            yield Member(name, "file", info.size, open=lambda info=info: tar.extractfile(info))
         elif info.isdir():
-            yield Member(info.name, "folder")
+            yield Member(name, "folder")
         elif info.issym():
-            yield Member(info.name, "symlink", target=info.linkname)
+            yield Member(name, "symlink", target=linked)
         elif info.islnk():
-            yield Member(info.name, "hardlink", target=info.linkname)
+            yield Member(name, "hardlink", target=linked)
         else:
-            yield Member(info.name, "device or pipe")
+            yield Member(name, "device or pipe")
         tape.allowed = MAX_HEADER
     # tarfile takes a damaged header, and the end of the file, for the end of the archive.
-    if tape.last != bytes(tarfile.BLOCKSIZE):
+    if not tape.last and not may_be_cut:
+        target.ended = False
+    elif tape.last != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("no end-of-archive mark")
     while tape.file.read(1 << 20):  # up to the checksum of gzip, bzip2 or xz
         target.check_bytes(tape.tell())
@@ -274,8 +329,10 @@ def _zip_members(file: BinaryIO, size: int, target: _Target) -> Iterator[Member]
         target.check_members(len(members))
         if sum(info.compress_size for info in members) > size:
             raise _Refused("holds the same bytes several times")
+        windows = _from_windows(members)
         for info in members:
-            name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
+            name = _with_slashes(info.filename) if windows else info.filename
+            kind = stat.S_IFMT(info.external_attr >> 16)
             if info.flag_bits & 1:
                 yield Member(name, "file with a password")
             # The others may unpack a small piece to any size at once.
@@ -290,3 +347,20 @@ def _zip_members(file: BinaryIO, size: int, target: _Target) -> Iterator[Member]
                 yield Member(name, "file", info.file_size, open=lambda info=info: zipped.open(info))
             else:
                 yield Member(name, "device or pipe")
+
+
+def _from_windows(members: list[zipfile.ZipInfo]) -> bool:
+    """Whether backslashes part folders, as .NET and PowerShell write them.
+
+    Elsewhere a file's name may hold some, so that each file must lie in such a folder, and none in
+    another.
+    """
+    files = [info.filename for info in members if not info.filename.endswith(("/", "\\"))]
+    return any(info.create_system in WINDOWS for info in members) or (
+        all("\\" in name for name in files) and not any("/" in name for name in files)
+    )
+
+
+def _with_slashes(name: str) -> str:
+    """A name from Windows as one of here; one that begins with a drive leads outside."""
+    return re.sub(r"^(?=[A-Za-z]:/)", "/", name.replace("\\", "/"))

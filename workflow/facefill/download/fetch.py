@@ -17,7 +17,7 @@ import requests
 from gdown.exceptions import DownloadError, FileURLRetrievalError
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import sha256_file
+from facefill.core.files import local_path, sha256_file
 from facefill.core.progress import progress
 
 # figshare answers 403 to the user agents of download programs.
@@ -97,11 +97,27 @@ def cache_name(url: str, sha256: str | None) -> str:
 
 
 def _local(url: str, sha256: str | None) -> Path:
-    path = Path(unquote(url.removeprefix("file://").removeprefix("localhost")))
-    if not path.is_absolute():
-        raise _MirrorFailed("not a full path; write file:///folder/file")
+    path = local_path(url)
+    if drive := re.match(r"/?([A-Za-z]):[/\\]+(.*)", path):
+        there = drive[2].replace("\\", "/")
+        raise _MirrorFailed(
+            f"a path of Windows; its WSL has it as file:///mnt/{drive[1].lower()}/{there}"
+        )
+    if not os.path.isabs(path):
+        full = Path(path).expanduser().absolute()
+        meant = full.as_uri() if full.exists() else "file:///folder/file"
+        raise _MirrorFailed(
+            f"not a full path; write {meant} (for a file of another machine, the folder where it is"
+            " mounted here)"
+        )
+    if os.path.isdir(path):
+        raise _MirrorFailed(
+            f"a folder; for photos that lie in it, write kind: folder with path: {path} in place of"
+            " the urls"
+        )
     if not os.path.isfile(path):
         raise _MirrorFailed("no such file")
+    path = Path(path)
     _verify(path, sha256)
     return path
 

@@ -55,6 +55,9 @@ class Mask(Kind):
     def check_size(self, size: int) -> None:
         """Refuse settings that do not fit faces of `size` pixels; the message starts with a key."""
 
+    def check_names(self, names: list[str]) -> None:
+        """Log what of the mask is for none of the completed faces `names`."""
+
     def content(self, sha256: Callable[[str], str]) -> dict[str, Any]:
         """What decides the mask, as its settings: `sha256` returns the checksum of a file."""
         return {name: getattr(self, name) for name in self.settings()}
