@@ -41,22 +41,23 @@ def profile_of(image: Image.Image, data: bytes) -> bytes:
     index of R03 says Adobe RGB.
     """
     kind, info = image.format, image.info
-    coded = _h273(kind, data)
+    grey = image.mode[0] in "LIF"
+    coded = _h273(kind, data, grey)
     if coded:
         return coded
     if info.get("icc_profile"):
         return info["icc_profile"]
     if kind == "PNG" and "srgb" not in info and ("gamma" in info or "chromaticity" in info):
-        return _calibrated(info.get("gamma"), info.get("chromaticity"))
+        return _calibrated(info.get("gamma"), info.get("chromaticity"), grey)
     try:
         if image.getexif().get_ifd(ExifTags.IFD.Interop).get(1) == "R03":
-            return described(PRIMARIES_ADOBE, GAMMA_ADOBE)
+            return described(PRIMARIES_ADOBE, GAMMA_ADOBE, grey)
     except Exception:  # damaged metadata harm no pixel
         pass
     return b""
 
 
-def _h273(kind: str | None, data: bytes) -> bytes:
+def _h273(kind: str | None, data: bytes, grey: bool) -> bytes:
     """The profile of a PNG's cICP or of an AVIF's nclx."""
     if kind == "PNG":
         at = data.find(b"cICP", 0, max(0, data.find(b"IDAT")))
@@ -71,21 +72,21 @@ def _h273(kind: str | None, data: bytes) -> bytes:
     primaries, transfer = numbers
     if primaries not in PRIMARIES or transfer not in GAMMAS:
         return b""
-    return described(PRIMARIES[primaries], GAMMAS[transfer])
+    return described(PRIMARIES[primaries], GAMMAS[transfer], grey)
 
 
-def _calibrated(encoding: float | None, primaries: Sequence[float] | None) -> bytes:
+def _calibrated(encoding: float | None, primaries: Sequence[float] | None, grey: bool) -> bytes:
     """The profile of a PNG's gAMA and cHRM, either of which may be absent."""
     if encoding is not None and not 0.1 <= encoding <= 2:
         return b""  # nobody's screen
     # 1/2.2 is how one says sRGB in a gAMA.
     gamma = None if encoding is None or abs(encoding - 1 / 2.2) < 0.005 else 1 / encoding
-    return described(tuple(primaries or PRIMARIES_SRGB), gamma)
+    return described(tuple(primaries or PRIMARIES_SRGB), gamma, grey)
 
 
 @lru_cache(64)
-def described(primaries: tuple[float, ...], gamma: float | None) -> bytes:
-    """Make an RGB profile of white, red, green and blue as x, y; a gamma of None is sRGB's curve.
+def described(primaries: tuple[float, ...], gamma: float | None, grey: bool = False) -> bytes:
+    """Make a profile of white, red, green and blue as x, y; a gamma of None is sRGB's curve.
 
     Returns b"" for colours that cannot be.
     """
@@ -99,6 +100,8 @@ def described(primaries: tuple[float, ...], gamma: float | None) -> bytes:
         light = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
         curve = {"transferfunction": light.astype(np.float32)}
     try:
+        if grey:
+            return imagecodecs.cms_profile("gray", whitepoint=white, **curve)
         return imagecodecs.cms_profile("rgb", whitepoint=white, primaries=primaries, **curve)
     except (ValueError, RuntimeError):
         return b""
@@ -136,7 +139,7 @@ def deep_to_srgb(rgb: np.ndarray, profile: bytes) -> np.ndarray | None:
 
     In 8 bits, the shadows of a linear profile would have but a few levels left.
     """
-    if not profile or not _transform(profile, "RGB"):
+    if not _transform(profile, "RGB"):
         return None
     options = {"colorspace": "rgb", "outcolorspace": "rgb", "intent": int(INTENT)}
     options |= {"flags": int(FLAGS) | int(imagecodecs.CMS.FLAGS.NOOPTIMIZE)}

@@ -98,12 +98,11 @@ def decode_tiff(data: bytes) -> tuple[Image.Image, bytes]:
         mode = MODES[page.photometric]
         if len(page.extrasamples) and page.extrasamples[0] in ALPHA and mode != "CMYK":
             mode += "A"
-        bits, declared = np.max(page.bitspersample), page.tags.valueof(MAX_SAMPLE_VALUE)
-        samples = samples[..., : len(mode)]
-        top = full_scale(samples, bits, declared if isinstance(declared, int) else None)
-        if page.photometric == PHOTOMETRIC.MINISWHITE:
-            samples[..., 0] = np.subtract(top, samples[..., 0], dtype=samples.dtype)
-        return to_eight_bits(samples, top, mode, page.tags.valueof(ICC) or b"")
+        bits = np.max(page.bitspersample)
+        declared = np.max(page.tags.valueof(MAX_SAMPLE_VALUE) or 0)
+        profile = page.tags.valueof(ICC) or b""
+        inverted = page.photometric == PHOTOMETRIC.MINISWHITE
+        return to_eight_bits(samples, mode, profile, bits, declared, inverted)
 
 
 def decode_png(data: bytes, profile: bytes) -> tuple[Image.Image, bytes]:
@@ -113,7 +112,7 @@ def decode_png(data: bytes, profile: bytes) -> tuple[Image.Image, bytes]:
         raise ValueError("no PNG of 16 bits per colour")
     samples[..., :3] = samples[..., 2::-1].copy()
     mode = "RGB" if samples.shape[2] == 3 else "RGBA"
-    return to_eight_bits(samples, full_scale(samples, significant_bits(data)), mode, profile)
+    return to_eight_bits(samples, mode, profile, significant_bits(data))
 
 
 def significant_bits(data: bytes) -> int:
@@ -122,7 +121,7 @@ def significant_bits(data: bytes) -> int:
     return data[at + 4] if at > 0 else 16
 
 
-def full_scale(samples: np.ndarray, bits: int, declared: int | None = None) -> float:
+def full_scale(samples: np.ndarray, bits: int, declared: int = 0) -> float:
     """Return the value of samples that is white (or full ink).
 
     What is declared counts first, unless a sample is larger: TIFF's MaxSampleValue, or bits per
@@ -141,7 +140,7 @@ def full_scale(samples: np.ndarray, bits: int, declared: int | None = None) -> f
         return 1.0 if level <= 16 else 255.0 if level <= 255 else 65535.0
     largest = int(samples.max(initial=0))
     most = np.iinfo(samples.dtype).max
-    for top in (declared or 0, 2 ** int(bits) - 1):
+    for top in (int(declared), 2 ** int(bits) - 1):
         if 255 <= top < most and largest <= top:
             return top
     if largest == 2**14 - 1:
@@ -151,19 +150,34 @@ def full_scale(samples: np.ndarray, bits: int, declared: int | None = None) -> f
 
 
 def to_eight_bits(
-    samples: np.ndarray, top: float, mode: str, profile: bytes
+    samples: np.ndarray,
+    mode: str,
+    profile: bytes,
+    bits: int = 16,
+    declared: int = 0,
+    inverted: bool = False,
 ) -> tuple[Image.Image, bytes]:
-    """Scale samples [height, width, channels of `mode`], 0 to `top`, to a picture of 8 bits.
+    """Scale samples [height, width, channels of `mode`] to a picture of 8 bits.
 
-    Returns it and the profile that it is still to be converted by: colours are converted first.
+    `bits` and `declared` are those of `full_scale`; where `inverted`, grey's 0 is white. Returns
+    the picture and the profile that it is still to be converted by: deep colours are converted
+    here.
     """
-    if mode.startswith("RGB") and profile:
-        converted = deep_to_srgb(_scaled(samples[..., :3], top, np.uint16), profile)
-        if converted is not None:
-            alpha = _scaled(samples[..., 3:], top, np.uint8)
-            return Image.fromarray(np.dstack([converted, alpha])), b""
-    eight = _scaled(samples, top, np.uint8, cut=mode != "L")
-    if mode == "CMYK":
+    colours = samples[..., : len(mode.removesuffix("A"))]
+    top = full_scale(colours, bits, declared)
+    eight = deep_to_srgb(_scaled(colours, top, np.uint16), profile) if len(mode) > 2 else None
+    if eight is None:
+        eight = _scaled(colours, top, np.uint8, cut=mode != "L")
+    else:
+        profile = b""
+    if inverted:
+        eight = 255 - eight
+    if mode.endswith("A"):  # which often is full where colours have fewer bits
+        alpha = samples[..., len(mode) - 1 : len(mode)]
+        if not alpha.max(initial=0) <= top:
+            top = np.iinfo(alpha.dtype).max
+        eight = np.dstack([eight, _scaled(alpha, top, np.uint8, cut=True)])
+    if mode == "CMYK":  # four channels, which Pillow would take for colours with opacity
         return Image.frombytes(mode, eight.shape[1::-1], eight.tobytes()), profile
     return Image.fromarray(eight[..., 0] if mode == "L" else eight), profile
 

@@ -15,7 +15,6 @@ from facefill.core.deep import (
     TIFFS,
     decode_png,
     decode_tiff,
-    full_scale,
     significant_bits,
     tiff_photo,
     to_eight_bits,
@@ -32,7 +31,6 @@ MAX_SIDE = 65_535
 # A progressive JPEG goes over all its pixels in each scan: a camera's some 10 times, a bomb for
 # hours.
 MAX_SCANS = 500
-SCAN = b"\xff\xda"
 NO_PICTURE = f"no picture, or damaged at its beginning; expected one of {' '.join(FORMATS)}"
 # How a picture with that EXIF orientation is put upright.
 TURNS = {
@@ -86,8 +84,6 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
     """Whatever a decoder raises is raised as it is."""
     if kind := unread_kind(data):
         raise UnreadableImage(kind)
-    if data.startswith(jpeg.START):
-        data = jpeg.closed(data)
     photo = tiff_photo(data) if data.startswith(TIFFS) else None
     if photo:
         if photo.is_raw:
@@ -96,10 +92,11 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
         data = photo.alone(data)
         if photo.is_deep:
             return _turned(_to_rgb(*decode_tiff(data)), photo.orientation)
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    file = io.BytesIO(jpeg.closed(data) if data.startswith(jpeg.START) else data)
+    with Image.open(file, formats=FORMATS) as image:
         _check_size(image.width, image.height, max_pixels)
         is_jpeg = image.format in ("JPEG", "MPO")
-        if is_jpeg and data.count(SCAN) > MAX_SCANS:
+        if is_jpeg and data.count(jpeg.SCANS) > MAX_SCANS:
             raise UnreadableImage(f"a JPEG of more than {MAX_SCANS} scans")
         image.load()
         if is_jpeg and (damage := jpeg.damage(data)):
@@ -124,7 +121,7 @@ def _eight_bits(image: Image.Image, data: bytes) -> tuple[Image.Image, bytes]:
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image)[..., None]
         bits = significant_bits(data) if image.format == "PNG" else 16
-        return to_eight_bits(grey, full_scale(grey, bits), "L", profile)
+        return to_eight_bits(grey, "L", profile, bits)
     if image.format == "PNG" and data[24] == 16:
         largest = max(high for _, high in image.convert("RGB").getextrema())
         if largest < 64 or (profile and image.mode.startswith("RGB")):  # dark: 14 bits or less

@@ -1,12 +1,11 @@
 """Whether a JPEG is whole: libjpeg warns of damage, and Pillow does not pass that on."""
 
-import contextlib
 import re
 
 import simplejpeg
 
 START, END = b"\xff\xd8", b"\xff\xd9"
-SCAN = 0xDA
+SCANS = b"\xff\xda"
 NO_SEGMENT = {0x00, 0x01, *range(0xD0, 0xD9), 0xFF}  # markers without a length, and filling
 NOTES = {*range(0xE0, 0xF0), 0xFE}
 DAMAGE = re.compile(r"Corrupt JPEG data: (.*)")
@@ -20,29 +19,46 @@ def closed(data: bytes) -> bytes:
 
 
 def damage(data: bytes) -> str:
-    """Return what libjpeg says is damaged in the coded pixels of a closed JPEG, or "".
+    """Return what libjpeg says is damaged in the coded pixels of a JPEG, or "".
 
     What the pixels do not depend on (notes, odd revisions, bytes between segments, padding,
-    whatever follows the end) is no damage; neither is what libjpeg's fatal errors say, since
-    Pillow raises those itself.
+    whatever follows the end, an end without its mark) is no damage; neither is what libjpeg's
+    fatal errors say, since Pillow raises those itself.
     """
-    with contextlib.suppress(ValueError):
-        colours = simplejpeg.decode_jpeg_header(data, strict=False)[2]
-        colours = "CMYK" if colours in ("CMYK", "YCCK") else "RGB"
+    coded = _coded(closed(data))
     try:
+        colours = simplejpeg.decode_jpeg_header(coded, strict=False)[2]
+        colours = "CMYK" if colours in ("CMYK", "YCCK") else "RGB"
         # All of the data is read for an eighth of the size, too, which takes less time.
-        simplejpeg.decode_jpeg(_coded(data), colours, min_height=1, min_width=1, min_factor=8)
+        simplejpeg.decode_jpeg(coded, colours, min_height=1, min_width=1, min_factor=8)
     except ValueError as error:
         found = DAMAGE.match(str(error))
-        if not found:
-            return ""
-        extraneous = EXTRANEOUS.match(found[1])
-        if extraneous:
-            count, marker = int(extraneous[1]), bytes.fromhex(f"ff{extraneous[2]}")
-            if count <= FEW or bytes(count) + marker in data:
-                return ""
-        return found[1]
-    return ""
+        return found[1] if found and not _is_padding(found[1], coded) else ""
+    return "scans are missing" if _ends_between_scans(data, coded) else ""
+
+
+def _is_padding(warning: str, data: bytes) -> bool:
+    extraneous = EXTRANEOUS.match(warning)
+    if not extraneous:
+        return False
+    count, marker = int(extraneous[1]), bytes.fromhex(f"ff{extraneous[2]}")
+    return count <= FEW or bytes(count) + marker in data
+
+
+def _ends_between_scans(data: bytes, coded: bytes) -> bool:
+    """Whether a JPEG without the mark of its end has but the first scans, each of them whole."""
+    if END in data[data.rfind(SCANS) :]:
+        return False
+    missing: dict[int, set[int]] = {}  # by component, the coefficients that lack their last bits
+    for scan in re.finditer(re.escape(SCANS), coded):
+        at = scan.end() + 3
+        count = coded[at - 1]
+        first, last, bits = coded[at + 2 * count : at + 2 * count + 3]
+        for component in coded[at : at + 2 * count : 2]:
+            band = {*range(first, last + 1)}
+            left = missing.setdefault(component, {*range(64)})
+            missing[component] = left - band if bits & 15 == 0 else left | band
+    return any(missing.values())
 
 
 def _coded(data: bytes) -> bytes:
@@ -53,7 +69,7 @@ def _coded(data: bytes) -> bytes:
         if marker in NO_SEGMENT:
             at += 1
             continue
-        if marker == SCAN:
+        if marker == SCANS[1]:
             return b"".join([*parts, data[at:]])
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
         if marker not in NOTES:
