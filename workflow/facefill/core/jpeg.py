@@ -34,7 +34,8 @@ def damage(data: bytes) -> str:
     except ValueError as error:
         found = DAMAGE.match(str(error))
         return found[1] if found and not _is_padding(found[1], coded) else ""
-    return "scans are missing" if _ends_between_scans(data, coded) else ""
+    has_end = data.endswith(END) or END in coded[: -len(END)]
+    return "" if has_end or _has_all_scans(coded) else "scans are missing"
 
 
 def _is_padding(warning: str, data: bytes) -> bool:
@@ -45,10 +46,8 @@ def _is_padding(warning: str, data: bytes) -> bool:
     return count <= FEW or bytes(count) + marker in data
 
 
-def _ends_between_scans(data: bytes, coded: bytes) -> bool:
-    """Whether a JPEG without the mark of its end has but the first scans, each of them whole."""
-    if END in data[data.rfind(SCANS) :]:
-        return False
+def _has_all_scans(coded: bytes) -> bool:
+    """Whether a JPEG has all bits of all coefficients, and was not cut where a scan begins."""
     missing: dict[int, set[int]] = {}  # by component, the coefficients that lack their last bits
     for scan in re.finditer(re.escape(SCANS), coded):
         at = scan.end() + 3
@@ -58,7 +57,7 @@ def _ends_between_scans(data: bytes, coded: bytes) -> bool:
             band = {*range(first, last + 1)}
             left = missing.setdefault(component, {*range(64)})
             missing[component] = left - band if bits & 15 == 0 else left | band
-    return any(missing.values())
+    return not any(missing.values())
 
 
 def _coded(data: bytes) -> bytes:
