@@ -116,12 +116,13 @@ def test_what_is_transparent_or_of_a_palette_is_converted_too(picture):
     [
         ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
         described(PRIMARIES_SRGB, None),
+        described((*D65, 0.641, 0.330, 0.30, 0.60, 0.15, 0.06), None),
         ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(),
         described(PRIMARIES_SRGB, 1.0, grey=True),
         described(P3, None)[:300],
         b"garbage" * 30,
     ],
-    ids=["sRGB", "another sRGB", "Lab", "of grey", "truncated", "garbage"],
+    ids=["sRGB", "another sRGB", "nearly sRGB", "Lab", "of grey", "truncated", "garbage"],
 )
 def test_srgb_and_what_is_no_profile_of_the_picture_change_no_pixel(picture, profile):
     assert (decoded(encoded(picture, icc_profile=profile)) == picture).all()

@@ -84,11 +84,13 @@ def test_a_repeated_part_is_damage():
         decode_photo(data[:middle] + data[middle - 2000 :], LIMIT)
 
 
-def test_damage_behind_an_odd_header_is_seen():
+@pytest.mark.parametrize(
+    "how", ["bytes between its segments", "a JFIF of version 2", "an unknown Adobe transform"]
+)
+def test_damage_behind_an_odd_header_is_seen(how):
     """libjpeg tells but its first warning."""
-    odd = ODD["bytes between its segments"](JPEGS["plain"])
     with pytest.raises(UnreadableImage, match="premature end of data segment"):
-        decode_photo(DAMAGED["zeros"](odd), LIMIT)
+        decode_photo(DAMAGED["zeros"](ODD[how](JPEGS["plain"])), LIMIT)
 
 
 def test_a_progressive_photo_that_ends_between_its_scans_is_cut():

@@ -13,7 +13,6 @@ from PIL import ExifTags, Image, ImageCms
 INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 # Levels that the many sRGB profiles differ by, in a space of 256: none of them changes a pixel.
 ALIKE = 2
 
@@ -112,8 +111,6 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """The transform to sRGB; None for sRGB itself and for a profile that is none of that mode."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space.strip() != SPACES[mode]:
-            return None
         transform = ImageCms.buildTransform(source, SRGB, mode, "RGB", INTENT, FLAGS)
     except Exception:  # whatever is wrong with it, the photo is as good without
         return None
