@@ -198,6 +198,13 @@ def test_a_truncated_tiff_is_unreadable(compression, cut):
             decode_photo(data[: int(cut * len(data))], LIMIT)
 
 
+def test_a_pgm_of_twelve_bits_in_sixteen(picture):
+    grey = picture[..., 0].astype(np.uint16)
+    for most, shift in ((65_535, 4), (4095, 4), (1023, 2)):
+        data = b"P5 64 48 %d\n" % most + (grey << shift).astype(">u2").tobytes()
+        assert difference(data, picture[..., 0]) <= 1
+
+
 # -- PNG -----------------------------------------------------------------------------------------
 
 

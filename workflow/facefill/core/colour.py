@@ -36,16 +36,16 @@ GAMMAS = {1: None, 4: 2.2, 5: 2.8, 6: None, 8: 1.0, 13: None, 14: None, 15: None
 def profile_of(image: Image.Image, data: bytes) -> bytes:
     """Return the ICC profile that the photo has or describes otherwise, b"" for none.
 
-    In a PNG, cICP comes before iCCP, then sRGB, then gAMA and cHRM. An EXIF interoperability
-    index of R03 says Adobe RGB.
+    In a PNG, cICP comes before iCCP, then sRGB, then gAMA and cHRM; in an AVIF, a profile before
+    nclx. An EXIF interoperability index of R03 says Adobe RGB.
     """
     kind, info = image.format, image.info
     grey = image.mode[0] in "LIF"
-    coded = _h273(kind, data, grey)
+    coded, profile = _h273(kind, data, grey), info.get("icc_profile")
+    if profile and not (kind == "PNG" and coded):
+        return profile
     if coded:
         return coded
-    if info.get("icc_profile"):
-        return info["icc_profile"]
     if kind == "PNG" and "srgb" not in info and ("gamma" in info or "chromaticity" in info):
         return _calibrated(info.get("gamma"), info.get("chromaticity"), grey)
     try:

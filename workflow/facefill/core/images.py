@@ -120,7 +120,7 @@ def _eight_bits(image: Image.Image, data: bytes) -> tuple[Image.Image, bytes]:
     profile = profile_of(image, data)
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image)[..., None]
-        bits = significant_bits(data) if image.format == "PNG" else 16
+        bits = significant_bits(data) if image.format == "PNG" else 32  # not said
         return to_eight_bits(grey, "L", profile, bits)
     if image.format == "PNG" and data[24] == 16:
         largest = max(high for _, high in image.convert("RGB").getextrema())
