@@ -6,6 +6,7 @@ is said.
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import cv2
@@ -186,6 +187,19 @@ def test_the_size_is_checked_before_a_page_is_decoded():
     large = np.zeros((1001, 1000, 3), np.uint16)
     with pytest.raises(TooLargeImage, match="1000x1001 pixels"):
         decode_photo(colours(large, compression="zlib"), 1_000_000)
+
+
+def test_a_tiff_of_endless_samples_asks_for_no_memory(picture):
+    """60,000 samples of each of 3072 pixels would be 369 MB, of a photo's terabytes."""
+    data = bytearray(colours(picture.astype(np.uint16)))
+    at = data.index(struct.pack("<HHIH", 277, 3, 1, 3))  # SamplesPerPixel
+    data[at + 8 : at + 10] = struct.pack("<H", 60_000)
+    tracemalloc.start()
+    with pytest.raises(UnreadableImage):
+        decode_photo(bytes(data), LIMIT)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000
 
 
 @pytest.mark.parametrize("cut", [0.3, 0.9])

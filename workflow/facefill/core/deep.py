@@ -18,6 +18,8 @@ from facefill.core.colour import deep_to_srgb
 
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAX_PAGES = 1000  # of a stack with more, the photo is taken from the first ones
+ROWS = 256
+MAX_SAMPLES = 8  # colours, opacity and some more
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
 RAW = (PHOTOMETRIC.CFA, PHOTOMETRIC.LINEAR_RAW)
 MODES = {
@@ -72,7 +74,7 @@ def tiff_photo(data: bytes) -> TiffPhoto | None:
                 page.imagewidth,
                 page.imagelength,
                 page is pages[0],
-                page.photometric in MODES and np.max(page.bitspersample) > 8,
+                _is_deep(page),
                 page.tags.valueof(ORIENTATION),
                 any(page.photometric in RAW or DNG_VERSION in page.tags for page in pages),
             )
@@ -83,6 +85,12 @@ def tiff_photo(data: bytes) -> TiffPhoto | None:
 def _is_whole(page: TiffPage) -> bool:
     old = page.tags.valueof(OLD_SUBFILE_TYPE)
     return not int(page.subfiletype) & (REDUCED | MASK) and old != 2
+
+
+def _is_deep(page: TiffPage) -> bool:
+    if page.samplesperpixel > MAX_SAMPLES or page.imagedepth > 1:
+        return False  # a header of a few bytes may ask for gigabytes
+    return page.photometric in MODES and np.max(page.bitspersample) > 8
 
 
 def _pixels(page: TiffPage) -> int:
@@ -105,11 +113,11 @@ def decode_tiff(data: bytes) -> tuple[Image.Image, bytes]:
         return to_eight_bits(samples, mode, profile, bits, declared, inverted)
 
 
-def decode_png(data: bytes, profile: bytes) -> tuple[Image.Image, bytes]:
-    """Decode a PNG of 16 bits per colour to what `to_eight_bits` returns."""
+def decode_png(data: bytes, profile: bytes) -> tuple[Image.Image, bytes] | None:
+    """Decode a PNG to what `to_eight_bits` returns; None where it has no 16 bits per colour."""
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16 or samples.ndim != 3:
-        raise ValueError("no PNG of 16 bits per colour")
+        return None
     samples[..., :3] = samples[..., 2::-1].copy()
     mode = "RGB" if samples.shape[2] == 3 else "RGBA"
     return to_eight_bits(samples, mode, profile, significant_bits(data))
@@ -191,7 +199,11 @@ def _scaled(samples: np.ndarray, top: float, kind: type, cut: bool = False) -> n
     if samples.dtype.kind in "iu" and samples.dtype.itemsize <= 2:
         steps = np.arange(65536)
         steps = steps * (most + 1) // (int(top) + 1) if cut else np.rint(steps * (most / top))
-        return steps.clip(0, most).astype(kind)[samples.clip(0)]
+        table = steps.clip(0, most).astype(kind)
+        scaled = np.empty(samples.shape, kind)
+        for at in range(0, len(samples), ROWS):  # as indices, they take four times the memory
+            scaled[at : at + ROWS] = table[samples[at : at + ROWS].clip(0)]
+        return scaled
     values = np.multiply(samples, most / top, dtype=np.float32)
     np.nan_to_num(values, copy=False)
     np.rint(values.clip(0, most, out=values), out=values)

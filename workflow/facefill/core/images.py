@@ -125,7 +125,7 @@ def _eight_bits(image: Image.Image, data: bytes) -> tuple[Image.Image, bytes]:
     if image.format == "PNG" and data[24] == 16:
         largest = max(high for _, high in image.convert("RGB").getextrema())
         if largest < 64 or (profile and image.mode.startswith("RGB")):  # dark: 14 bits or less
-            return decode_png(data, profile)
+            return decode_png(data, profile) or (image, profile)
     return image, profile
 
 
