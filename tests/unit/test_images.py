@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from facefill.core.images import (
@@ -17,6 +18,7 @@ from facefill.core.images import (
     decode_photo,
     png_bytes,
 )
+from facefill.settings import Align
 
 LIMIT = 10_000_000
 
@@ -249,8 +251,7 @@ def test_damaged_exif_harms_no_picture(picture, exif):
 def test_numbers_that_are_none_are_black_or_white():
     values = np.array([[np.nan, np.inf, -np.inf, 255.0, 0.0]] * 8, np.float32)
     decoded = decode_photo(encoded(Image.fromarray(values), "TIFF"), LIMIT)
-    assert decoded[0, 1:, 0].tolist() == [255, 0, 1, 0]
-    assert decoded[0, 0, 0] == 0
+    assert decoded[0, :, 0].tolist() == [0, 255, 0, 255, 0]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,7 @@ def test_numbers_that_are_none_are_black_or_white():
     [
         (b"", "an empty file"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture, or damaged"),
-        (b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\x08\0\0\0\x08\0\x08\0\3", "no picture"),
+        (b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\x08\0\0\0\x08\0\x08\0\3", "a Photoshop document"),
         (b"\0\0\0\x18ftypmif1" + bytes(50), "a HEIC picture; convert it to JPEG"),
     ],
 )
@@ -269,6 +270,81 @@ def test_other_files_are_described_the_same_way_every_time(data, says):
             decode_photo(data, LIMIT)
         messages.add(str(caught.value))
     assert len(messages) == 1 and " at 0x" not in messages.pop()
+
+
+def box(major: str, *compatible: str) -> bytes:
+    brands = b"".join(brand.encode() for brand in compatible)
+    size = struct.pack(">I", 16 + len(brands))
+    return size + b"ftyp" + major.encode() + bytes(4) + brands + bytes(500)
+
+
+def raw(*pages: tuple[int, dict]) -> bytes:
+    """A TIFF of pages of that height and these tags, as cameras write them."""
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        for height, tags in pages:
+            shape = (height, 64) if tags["photometric"] == CFA else (height, 64, 3)
+            writer.write(np.zeros(shape, np.uint16), **tags)
+    return buffer.getvalue()
+
+
+CFA, LINEAR = 32_803, 34_892
+PREVIEW = {"photometric": "rgb", "subfiletype": 1}
+DNG = [(50_706, "B", 4, bytes([1, 4, 0, 0]), True)]
+BRANDS = ("avci", "avcs", "heic", "heim", "heix", "hevc", "hevx", "miaf", "msf1")
+HEIC = "a HEIC picture; convert it to JPEG"
+RAW = "a camera's raw file; convert it to JPEG"
+VIDEO = "a video; save its frames as JPEG"
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        *(
+            (box(brand), HEIC)
+            for brand in ["avci", "avcs", "heic", "heim", "heix", "hevc", "hevx", "miaf", "msf1"]
+        ),
+        (box("mif1", "heic", "miaf"), HEIC),
+        (box("abcd", "mif1", "heix"), HEIC),
+        (box("crx ", "isom"), RAW),
+        (box("isom", "mp42"), VIDEO),
+        (box("qt  "), VIDEO),
+        (b"\0\0\1\0moov" + bytes(99), VIDEO),
+        (b"\x1aE\xdf\xa3" + bytes(99), VIDEO),
+        (b"\xff\x0a" + bytes(99), "a JPEG XL picture; convert it to JPEG"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99), "a JPEG XL picture; convert it to JPEG"),
+        (b"FUJIFILMCCD-RAW 0201" + bytes(99), RAW),
+        (b"IIRO\x08\0\0\0" + bytes(99), RAW),
+        (b"IIU\0\x08\0\0\0" + bytes(99), RAW),
+        (b"II*\0\x10\0\0\0CR\2\0" + bytes(99), RAW),
+        (raw((48, PREVIEW | {"subifds": 1}), (480, {"photometric": CFA})), RAW),
+        (raw((480, {"photometric": LINEAR})), RAW),
+        (raw((48, PREVIEW | {"extratags": DNG})), RAW),
+        (b"%PDF-1.7" + bytes(99), "a PDF document; save its photos as JPEG"),
+        (b"PK\3\4" + bytes(99), "an archive; extract its photos"),
+        (b"\n<!DOCTYPE html><html>404</html>", "a web page, not the picture that it may show"),
+    ],
+)
+def test_what_is_not_read_is_called_by_its_name(data, says):
+    """At 78c11f5, "no picture" or, of raw files that are TIFFs, decoded as their thumbnail."""
+    with pytest.raises(UnreadableImage) as caught:
+        decode_photo(data, LIMIT)
+    assert str(caught.value) == says
+
+
+def test_brands_of_avif_are_read(picture):
+    data = encoded(Image.fromarray(picture), "AVIF", quality=95)
+    for brand in (b"avif", b"mif1"):
+        decoded = decode_photo(data.replace(b"ftypavif", b"ftyp" + brand), LIMIT)
+        assert difference(decoded, picture) <= 40
+
+
+def test_two_hundred_megapixels_are_a_photo():
+    """A phone's 16320x12240, and another's 16384x12288; at 78c11f5, 150 million was the limit."""
+    limit = Align().max_pixels
+    for width, height in ((16_320, 12_240), (16_384, 12_288)):
+        with pytest.raises(UnreadableImage):  # its header is believed, and its pixels are missing
+            decode_photo(png(width, height, b""), limit)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])

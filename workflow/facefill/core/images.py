@@ -1,7 +1,6 @@
 """Pictures in and out: photos of any kind to RGB, faces to PNG, sheets and GIFs to look at."""
 
 import io
-import re
 import warnings
 import zlib
 from pathlib import Path
@@ -10,19 +9,29 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
+from facefill.core import jpeg
+from facefill.core.colour import profile_of, to_srgb
+from facefill.core.deep import (
+    TIFFS,
+    decode_png,
+    decode_tiff,
+    significant_bits,
+    tiff_photo,
+    to_eight_bits,
+)
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_bytes
+from facefill.core.formats import RAW, unread_kind
 
 # What photos are kept in; Pillow knows more, and would start Ghostscript for a PostScript file.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-HEIC = re.compile(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
 # As in a JPEG. dlib's detector writes beyond its memory where a picture is wider than 77,778
 # pixels: what it adds up in single precision to scale a row is then off by more than a pixel.
 MAX_SIDE = 65_535
 # A progressive JPEG goes over all its pixels in each scan: a camera's some 10 times, a bomb for
 # hours.
 MAX_SCANS = 500
-SCAN = b"\xff\xda"
+NO_PICTURE = f"no picture, or damaged at its beginning; expected one of {' '.join(FORMATS)}"
 # How a picture with that EXIF orientation is put upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,69 +55,107 @@ class TooLargeImage(FacefillError):
 
 
 def decode_photo(data: bytes, max_pixels: int) -> np.ndarray:
-    """Decode a photo to RGB uint8 [height, width, 3], upright as its EXIF orientation says.
+    """Decode a photo to sRGB, uint8 [height, width, 3], upright as its EXIF orientation says.
 
-    Grey, palette, CMYK and 16-bit pictures are converted, transparency is laid on white, and of
-    an animation the first frame is taken. Raises UnreadableImage, or TooLargeImage when the
-    header announces more than `max_pixels` pixels or MAX_SIDE a side (nothing is decoded then).
+    Grey, palette, CMYK, 16-bit and floating-point pictures are converted, as profiles, gamma and
+    primaries say, transparency is laid on white, of an animation the first frame is taken and of
+    a TIFF's pages the largest. Raises UnreadableImage, or TooLargeImage when the header announces
+    more than `max_pixels` pixels or MAX_SIDE a side (nothing is decoded then).
     """
     # A GIF may ask Pillow for gigabytes while its size is still being read.
     former, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, 2 * max_pixels
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata is common and harms nothing
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                size = f"{image.width}x{image.height} pixels"
-                if image.width * image.height > max_pixels:
-                    raise TooLargeImage(size)
-                if max(image.size) > MAX_SIDE:
-                    raise TooLargeImage(f"{size}, a side has more than {MAX_SIDE}")
-                if image.format in ("JPEG", "MPO") and data.count(SCAN) > MAX_SCANS:
-                    raise UnreadableImage(f"a JPEG of more than {MAX_SCANS} scans")
-                image.load()
-                return np.asarray(_to_rgb(_upright(image)))
+            return np.asarray(_decode(data, max_pixels))
     except (TooLargeImage, UnreadableImage):
         raise
     except Image.DecompressionBombError as error:
         raise TooLargeImage(f"more than {max_pixels} pixels") from error
     except UnidentifiedImageError as error:  # its message has an address: other bytes every time
-        raise UnreadableImage(_described(data)) from error
+        raise UnreadableImage(NO_PICTURE) from error
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged data
         raise UnreadableImage(f"{type(error).__name__}: {error}") from error
     finally:
         Image.MAX_IMAGE_PIXELS = former  # what else this process opens is no photo
 
 
-def _described(data: bytes) -> str:
-    if not data:
-        return "an empty file"
-    if HEIC.match(data):
-        return "a HEIC picture; convert it to JPEG"
-    return f"no picture, or damaged at its beginning; expected one of {' '.join(FORMATS)}"
+def _decode(data: bytes, max_pixels: int) -> Image.Image:
+    """Whatever a decoder raises is raised as it is."""
+    if kind := unread_kind(data):
+        raise UnreadableImage(kind)
+    photo = tiff_photo(data) if data.startswith(TIFFS) else None
+    if photo:
+        if photo.is_raw:
+            raise UnreadableImage(RAW)
+        _check_size(photo.width, photo.height, max_pixels)
+        data = photo.alone(data)
+        if photo.is_deep:
+            return _turned(_to_rgb(*decode_tiff(data)), photo.orientation)
+    file = io.BytesIO(jpeg.closed(data) if data.startswith(jpeg.START) else data)
+    with Image.open(file, formats=FORMATS) as image:
+        _check_size(image.width, image.height, max_pixels)
+        is_jpeg = image.format in ("JPEG", "MPO")
+        if is_jpeg and data.count(jpeg.SCANS) > MAX_SCANS:
+            raise UnreadableImage(f"a JPEG of more than {MAX_SCANS} scans")
+        image.load()
+        if is_jpeg and (damage := jpeg.damage(data)):
+            raise UnreadableImage(f"a damaged or cut JPEG ({damage})")
+        return _turned(_to_rgb(*_eight_bits(image, data)), _orientation(image))
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    size = f"{width}x{height} pixels"
+    if width * height > max_pixels:
+        raise TooLargeImage(size)
+    if max(width, height) > MAX_SIDE:
+        raise TooLargeImage(f"{size}, a side has more than {MAX_SIDE}")
+
+
+def _eight_bits(image: Image.Image, data: bytes) -> tuple[Image.Image, bytes]:
+    """Return a picture of 8 bits and the profile that it is still to be converted by.
+
+    Pillow's own conversions would clip deep grey, and cut deep colours to their upper bits.
+    """
+    profile = profile_of(image, data)
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = np.asarray(image)[..., None]
+        bits = significant_bits(data) if image.format == "PNG" else 32  # not said
+        return to_eight_bits(grey, "L", profile, bits)
+    if image.format == "PNG" and data[24] == 16:
+        largest = max(high for _, high in image.convert("RGB").getextrema())
+        if largest < 64 or (profile and image.mode.startswith("RGB")):  # dark: 14 bits or less
+            return decode_png(data, profile) or (image, profile)
+    return image, profile
+
+
+def _orientation(image: Image.Image) -> int | None:
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        return image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # damaged metadata harm no pixel
-        return image
+        return None
+
+
+def _turned(image: Image.Image, orientation: int | None) -> Image.Image:
     return image.transpose(TURNS[orientation]) if orientation in TURNS else image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        # 16 bits per pixel: Pillow's own conversion to 8 bits would clip instead of scale.
-        grey = np.asarray(image)
-        top = 65535 if np.fmax.reduce(grey, axis=None, initial=0) > 255 else 255
-        grey = np.nan_to_num(np.multiply(grey, 255 / top, dtype=np.float32), copy=False)
-        np.rint(grey.clip(0, 255, out=grey), out=grey)
-        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+def _to_rgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Convert to sRGB, and lay what is transparent on white.
+
+    Where nothing is seen at all, a program has lost the opacity: the colours are the photo.
+    """
+    alpha = None
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        flat = Image.new("RGB", rgba.size, "white")
-        flat.paste(rgba, mask=rgba)
-        return flat
-    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
+        alpha = rgba.getchannel("A")
+        image = rgba.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
+    rgb = to_srgb(image if image.mode in ("L", "CMYK") else image.convert("RGB"), profile)
+    if alpha is None or alpha.getextrema()[1] <= 1:  # or 0 and 1 in place of 0 and 255
+        return rgb
+    flat = Image.new("RGB", rgb.size, "white")
+    flat.paste(rgb, mask=alpha)
+    return flat
 
 
 def png_bytes(rgb: np.ndarray) -> bytes:

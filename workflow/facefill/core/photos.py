@@ -31,8 +31,9 @@ NOT_A_FILE = "not_a_file"
 UNREACHABLE = "unreachable"
 TOO_LARGE = "too_large"
 UNREAD = frozenset((NOT_A_FILE, UNREACHABLE, TOO_LARGE))
-# A photo is held in memory. 150 million pixels of 16 bits per colour have 0.9 GB; what has more is
-# a film or a disk image, which nobody wants to wait for either.
+# A photo is held in memory. 200 million pixels, as the largest phones have, are 0.6 GB of 8 bits
+# per colour, and up to 166 million fit in 16 bits; what has more is a film or a disk image, which
+# nobody wants to wait for either.
 MAX_BYTES = 1_000_000_000
 
 # A file that changes twice within one tick of the clock shows the same times both times.
