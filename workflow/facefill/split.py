@@ -3,8 +3,9 @@
 import hashlib
 import io
 import logging
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,17 @@ import pandas as pd
 from PIL import Image
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import atomic, read_table, sha256_bytes, sha256_text, write_table
+from facefill.core.files import atomic, csv_rows, read_table, sha256_bytes, sha256_text, write_table
 from facefill.core.progress import progress
 
 SPLITS = ("train", "val", "test")
 UNUSED = ""
 COLUMNS = ["face", "identity", "source"]
+DUPLICATE_COLUMNS = ["face", "split", "other", "other_split", "difference"]
+COARSE = 16  # pixels of a side: small enough to compare every face with every other
+SAME = 12  # grey levels
+NEAREST = 20  # near duplicates of one face in one split; a film has hundreds
+BLOCK = 2**24  # comparisons at a time: 64 MB
 
 log = logging.getLogger(__name__)
 
@@ -32,23 +38,32 @@ def split(
     seed: int,
     arrays: Mapping[str, Path],
     tables: Mapping[str, Path],
+    near_duplicates: Path,
 ) -> int:
     """Write every split as an array and a table; return the number of faces in them.
 
     `manifest` and the folder `faces` are flatten's; `train`, `val`, `test` and `seed` as in
     `assign`. `arrays` and `tables` hold a path for each of SPLITS: .npy of uint8
-    [N, size, size, 3], RGB, and .csv with COLUMNS, both sorted by face. Raises FacefillError when
-    a split is empty, or when a face is missing or not the one in the manifest.
+    [N, size, size, 3], RGB, and .csv with COLUMNS, both sorted by face. `near_duplicates` becomes
+    a table of DUPLICATE_COLUMNS, see `find_near_duplicates`; a warning says when it has lines.
+    Raises FacefillError when a split is empty, or when a face is missing or not the one in the
+    manifest.
     """
     columns = [*COLUMNS, "status", "sha256"]
     rows = read_table(manifest, columns, text=columns)
     rows = rows[rows["status"] == "aligned"].sort_values("face", kind="stable")
     people = Counter(rows["identity"])
+    if len(people) < len(SPLITS):
+        raise FacefillError(
+            f"split: the {people.total()} faces are of {len(people)} people"
+            f" ({', '.join(map(repr, sorted(people)))}), and each of {', '.join(SPLITS)} needs one;"
+            " add photos of other people or correct the dataset's identity"
+        )
     of_person = assign(people, train, val, test, seed)
     rows = rows.assign(split=rows["identity"].map(of_person))
     for name in SPLITS:
         if not (rows["split"] == name).any():
-            raise _empty(name, people, train, val, test)
+            raise _empty(name, people, of_person, train, val, test)
     used = rows[rows["split"] != UNUSED]
     unused = len(rows) - len(used)
     log.info("%d faces of %d people, %d faces unused", len(rows), len(people), unused)
@@ -58,7 +73,77 @@ def split(
             log.info("%s: %d faces of %d people", name, len(part), part["identity"].nunique())
             _write_array(arrays[name], faces, part, bar)
             write_table(tables[name], part[COLUMNS])
+    pairs = find_near_duplicates(*(read_split(arrays[n], tables[n]) for n in SPLITS))
+    with csv_rows(near_duplicates) as lines:
+        lines.writerow(DUPLICATE_COLUMNS)
+        lines.writerows(pairs)
+    if pairs:
+        face, name, other, other_name, _ = pairs[0]
+        log.warning(
+            "%d pairs of faces in different splits are nearly the same picture, such as %s (%s) and"
+            " %s (%s): one photo saved twice, or one person under two names; see %s, and remove one"
+            " of each or correct the dataset's identity",
+            *(len(pairs), face, name, other, other_name, near_duplicates),
+        )
     return len(used)
+
+
+def find_near_duplicates(*splits: tuple[list[str], np.ndarray]) -> list[tuple[str, ...]]:
+    """Return DUPLICATE_COLUMNS of faces in different splits that are nearly the same picture.
+
+    `splits` are names and faces, uint8 [N, size, size, 3], of each of SPLITS. `difference` is the
+    root mean square of two faces' grey levels; up to SAME is near. For each face at most NEAREST
+    of one other split, those most alike at COARSE pixels. Sorted.
+
+    The same everywhere: all sums are of whole numbers below 2^24, which float32 holds exactly in
+    any order.
+    """
+    coarse = [_coarse(faces) for _, faces in splits]
+    pairs = []
+    for later in range(1, len(splits)):
+        for earlier in range(later):
+            for row, column in _alike(coarse[later], coarse[earlier]):
+                (names, faces), (others, other_faces) = splits[later], splits[earlier]
+                gap = _grey(faces[row]) - _grey(other_faces[column])
+                difference = math.sqrt(int((gap * gap).sum()) / gap.size)
+                if difference <= SAME:
+                    pair = names[row], SPLITS[later], others[column], SPLITS[earlier]
+                    pairs.append((*pair, f"{difference:.2f}"))
+    return sorted(pairs)
+
+
+def _grey(faces: np.ndarray) -> np.ndarray:
+    """Luma of RGB uint8 [..., 3] as int32, in whole numbers as JPEG weighs them."""
+    return (faces.astype(np.int32) @ np.array([299, 587, 114], np.int32) + 500) // 1000
+
+
+def _coarse(faces: np.ndarray) -> np.ndarray:
+    """Means of grey over COARSE x COARSE parts of each face, -128 to 127: float32 [N, parts]."""
+    size = faces.shape[1]
+    edges = np.arange(COARSE) * size // COARSE
+    widths = np.diff([*edges, size])
+    areas = np.outer(widths, widths)
+    coarse = np.empty((len(faces), COARSE * COARSE), np.float32)
+    for row, face in enumerate(faces):
+        sums = np.add.reduceat(np.add.reduceat(_grey(face), edges, axis=0), edges, axis=1)
+        coarse[row] = ((2 * sums + areas) // (2 * areas) - 128).ravel()
+    return coarse
+
+
+def _alike(coarse: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield the rows of faces that may be near duplicates: all that are, and few that are not."""
+    # A mean differs by no more than its pixels do, and each was rounded by half a grey level.
+    limit = COARSE**2 * (SAME + 1) ** 2
+    norms, other_norms = (np.square(each).sum(axis=1) for each in (coarse, others))
+    step = max(1, BLOCK // len(others))
+    for start in range(0, len(coarse), step):
+        distances = coarse[start : start + step] @ others.T
+        distances *= -2
+        distances += other_norms
+        for row, near in enumerate(distances, start):
+            found = np.flatnonzero(near <= limit - norms[row])
+            order = np.argsort(near[found], kind="stable")[:NEAREST]
+            yield from ((row, int(column)) for column in found[order])
 
 
 def assign(
@@ -110,14 +195,25 @@ def _place(person: str, seed: int) -> float:
     return int(sha256_text(f"{seed}:{person}"), 16) / 2**256
 
 
-def _empty(name: str, people: Counter, train: int | None, val: float, test: float) -> FacefillError:
-    wanted = {"train": train, "val": val, "test": test}[name]
-    if wanted is None:
-        remedy = "lower split.val and split.test or add people"
-    elif wanted < 1:
+def _empty(
+    name: str,
+    people: Counter,
+    of_person: Mapping[str, str],
+    train: int | None,
+    val: float,
+    test: float,
+) -> FacefillError:
+    """Say why a split is empty: nobody was left for it, or it has no room for those who were."""
+    before = {"test": [], "val": ["test"], "train": ["val", "test"]}[name]  # who choose first
+    left = [people[person] for person, chosen in of_person.items() if chosen not in before]
+    if val < 1 and name != "train":
         remedy = f"raise split.{name}, try another split.seed or add people"
+    elif left:
+        remedy = f"raise split.{name} to {min(left)} or more, or add people with fewer photos each"
     else:
-        remedy = f"raise split.{name} or add people with fewer photos each"
+        lower = [f"split.{other}" for other in before if val < 1 or other in of_person.values()]
+        taken = sum(people[person] for person, chosen in of_person.items() if chosen in before)
+        remedy = f"lower {' and '.join(lower)}, which took {taken} of them, or add people"
     return FacefillError(
         f"split: with train {train}, val {val} and test {test} the {name} split is empty "
         f"({people.total()} faces of {len(people)} people, up to {max(people.values())} of one); "

@@ -18,7 +18,6 @@ from gdown.exceptions import DownloadError, FileURLRetrievalError
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import sha256_file
-from facefill.core.photos import CACHE_SIGNATURE, CACHE_TAG
 from facefill.core.progress import progress
 
 # figshare answers 403 to the user agents of download programs.
@@ -68,7 +67,6 @@ def _fetch(urls: list[str], sha256: str | None, cache: Path) -> Path:
         if not url.startswith("file://") and path.exists():
             try:
                 _verify(path, sha256)
-                _tag(cache)
                 log.info("%s: in the cache as %s", url, path)
                 return path
             except _MirrorFailed as reason:
@@ -89,12 +87,6 @@ def _fetch(urls: list[str], sha256: str | None, cache: Path) -> Path:
         path = (cache / cache_name(by_hand[0], sha256)).resolve()
         remedy = f"run again later, or get the file yourself and save it as {path}"
     raise FacefillError(f"nothing could be downloaded ({'; '.join(reasons)}); {remedy}")
-
-
-def _tag(cache: Path) -> None:
-    """Mark the cache as one (bford.info/cachedir): its files are no photos, nor for backups."""
-    with suppress(OSError):
-        (cache / CACHE_TAG).write_bytes(CACHE_SIGNATURE + b"\n# Downloads of facefill\n")
 
 
 def cache_name(url: str, sha256: str | None) -> str:
@@ -136,7 +128,6 @@ def _download(url: str, sha256: str | None, path: Path) -> Path:
     # Mirrors of one checksum continue each other's file.
     partial = path.with_name(f"{path.name if sha256 is None else sha256[:12]}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _tag(path.parent)
     for wait in (*WAITS, None):
         log.info("downloading %s to %s", url, path)
         try:
