@@ -144,6 +144,7 @@ class Faces:
             seed=seed,
             arrays={name: self.folder / f"{name}.npy" for name in SPLITS},
             tables={name: self.folder / f"{name}.csv" for name in SPLITS},
+            near_duplicates=self.folder / "near_duplicates.csv",
         )
 
     def table(self, name: str) -> list[dict]:
@@ -200,15 +201,26 @@ def test_a_face_that_is_not_the_aligned_one_is_named(faces, how):
         ({"test": 1e-6}, r"the test split is empty \(120 faces of 30 people, up to 4.*raise"),
         ({"val": 1e-6}, r"the val split is empty.*raise split\.val"),
         ({"val": 0.5, "test": 0.4999999}, r"the train split is empty.*lower split\.val"),
-        ({"val": 3, "test": 40}, r"the val split is empty.*raise split\.val or add people with"),
-        ({"train": 2}, r"the train split is empty.*raise split\.train"),
-        ({"val": 60, "test": 60}, r"the train split is empty.*lower split\.val"),
+        ({"val": 3, "test": 40}, r"the val split is empty.*raise split\.val to 4 or more, or add"),
+        ({"train": 2}, r"the train split is empty.*raise split\.train to 4 or more"),
+        ({"val": 60, "test": 60}, r"the train split.*lower split\.val and split\.test.* 120 of"),
+        # At 78c11f5 all of these said to raise the split that was empty.
+        ({"val": 20, "test": 200}, r"the train split is empty.*; lower split\.test, .*took 120 of"),
+        ({"train": 2000, "val": 500, "test": 20}, r"the train split.*; lower split\.val and split"),
+        ({"train": 2000, "val": 5000, "test": 1000}, r"split is empty.*; lower split\.test,"),
+        ({"val": 500, "test": 3}, r"the train split is empty.*; lower split\.val,"),
+        ({"val": 60, "test": 3}, r"the test split is empty.*; raise split\.test to 4 or more"),
     ],
 )
 def test_an_empty_split_says_which_and_why(faces, settings, message):
     with pytest.raises(FacefillError, match=message):
         faces.split(**settings)
     assert not list(faces.folder.glob("*.npy"))
+
+
+def test_fewer_people_than_splits_are_told_before_the_settings(tmp_path):
+    with pytest.raises(FacefillError, match=r"8 faces are of 2 people \('0', '1'\).*add photos of"):
+        Faces(tmp_path, people=2, each=4).split()
 
 
 def test_faces_are_chosen_by_their_names_alone():

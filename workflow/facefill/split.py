@@ -3,9 +3,8 @@
 import hashlib
 import io
 import logging
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,12 @@ from PIL import Image
 from facefill.core.errors import FacefillError
 from facefill.core.files import atomic, csv_rows, read_table, sha256_bytes, sha256_text, write_table
 from facefill.core.progress import progress
+from facefill.near_duplicates import find_near_duplicates
 
 SPLITS = ("train", "val", "test")
 UNUSED = ""
 COLUMNS = ["face", "identity", "source"]
 DUPLICATE_COLUMNS = ["face", "split", "other", "other_split", "difference"]
-COARSE = 16  # pixels of a side: small enough to compare every face with every other
-SAME = 12  # grey levels
-NEAREST = 20  # near duplicates of one face in one split; a film has hundreds
-BLOCK = 2**24  # comparisons at a time: 64 MB
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +69,7 @@ def split(
             log.info("%s: %d faces of %d people", name, len(part), part["identity"].nunique())
             _write_array(arrays[name], faces, part, bar)
             write_table(tables[name], part[COLUMNS])
-    pairs = find_near_duplicates(*(read_split(arrays[n], tables[n]) for n in SPLITS))
+    pairs = find_near_duplicates({name: read_split(arrays[name], tables[name]) for name in SPLITS})
     with csv_rows(near_duplicates) as lines:
         lines.writerow(DUPLICATE_COLUMNS)
         lines.writerows(pairs)
@@ -86,64 +82,6 @@ def split(
             *(len(pairs), face, name, other, other_name, near_duplicates),
         )
     return len(used)
-
-
-def find_near_duplicates(*splits: tuple[list[str], np.ndarray]) -> list[tuple[str, ...]]:
-    """Return DUPLICATE_COLUMNS of faces in different splits that are nearly the same picture.
-
-    `splits` are names and faces, uint8 [N, size, size, 3], of each of SPLITS. `difference` is the
-    root mean square of two faces' grey levels; up to SAME is near. For each face at most NEAREST
-    of one other split, those most alike at COARSE pixels. Sorted.
-
-    The same everywhere: all sums are of whole numbers below 2^24, which float32 holds exactly in
-    any order.
-    """
-    coarse = [_coarse(faces) for _, faces in splits]
-    pairs = []
-    for later in range(1, len(splits)):
-        for earlier in range(later):
-            for row, column in _alike(coarse[later], coarse[earlier]):
-                (names, faces), (others, other_faces) = splits[later], splits[earlier]
-                gap = _grey(faces[row]) - _grey(other_faces[column])
-                difference = math.sqrt(int((gap * gap).sum()) / gap.size)
-                if difference <= SAME:
-                    pair = names[row], SPLITS[later], others[column], SPLITS[earlier]
-                    pairs.append((*pair, f"{difference:.2f}"))
-    return sorted(pairs)
-
-
-def _grey(faces: np.ndarray) -> np.ndarray:
-    """Luma of RGB uint8 [..., 3] as int32, in whole numbers as JPEG weighs them."""
-    return (faces.astype(np.int32) @ np.array([299, 587, 114], np.int32) + 500) // 1000
-
-
-def _coarse(faces: np.ndarray) -> np.ndarray:
-    """Means of grey over COARSE x COARSE parts of each face, -128 to 127: float32 [N, parts]."""
-    size = faces.shape[1]
-    edges = np.arange(COARSE) * size // COARSE
-    widths = np.diff([*edges, size])
-    areas = np.outer(widths, widths)
-    coarse = np.empty((len(faces), COARSE * COARSE), np.float32)
-    for row, face in enumerate(faces):
-        sums = np.add.reduceat(np.add.reduceat(_grey(face), edges, axis=0), edges, axis=1)
-        coarse[row] = ((2 * sums + areas) // (2 * areas) - 128).ravel()
-    return coarse
-
-
-def _alike(coarse: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield the rows of faces that may be near duplicates: all that are, and few that are not."""
-    # A mean differs by no more than its pixels do, and each was rounded by half a grey level.
-    limit = COARSE**2 * (SAME + 1) ** 2
-    norms, other_norms = (np.square(each).sum(axis=1) for each in (coarse, others))
-    step = max(1, BLOCK // len(others))
-    for start in range(0, len(coarse), step):
-        distances = coarse[start : start + step] @ others.T
-        distances *= -2
-        distances += other_norms
-        for row, near in enumerate(distances, start):
-            found = np.flatnonzero(near <= limit - norms[row])
-            order = np.argsort(near[found], kind="stable")[:NEAREST]
-            yield from ((row, int(column)) for column in found[order])
 
 
 def assign(
