@@ -16,10 +16,11 @@ GAIN = 0.3  # of the contrast
 # levels, 0.06 to 0.18 of their contrast (9 of 10); from other people's by 9 and more, 0.25 and more
 # (of 50,000 pairs); from other photos of the same person by 6 and more, 0.24 and more.
 SAME = 0.18  # of the contrast: the standard deviation of grey levels
-# One pair in 1400 of other people's photos of LFW is so near at COARSE pixels; 9 of 10 photos at
-# half their size are.
-CANDIDATE = 24
-NEAREST = 5  # candidates of one face in one split; a film has hundreds
+HASTY, HOPELESS = 3, 0.4  # steps, and the part of the contrast beyond which they are the last
+# At COARSE pixels, with the contrast CONTRAST, so near are 85 % of the photos at half their size,
+# 96 % of the other copies, but one pair in 600 of other people in LFW (in 60 of rendered ones).
+CONTRAST, CANDIDATE = 32, 20
+NEAREST = 10  # candidates of one face in one split; a film has hundreds
 BLOCK = 2**24  # comparisons at a time: 64 MB
 BATCH = 256  # registrations at a time
 
@@ -36,16 +37,22 @@ def find_near_duplicates(
     """
     names = list(splits)
     fine = {name: _means(faces, FINE) for name, (_, faces) in splits.items()}
-    coarse = {name: _means(small, COARSE).astype(np.float32) - 128 for name, small in fine.items()}
+    coarse = {name: _normalised(_means(small, COARSE)) for name, small in fine.items()}
     found = []
     for place, name in enumerate(names):
         for other in names[:place]:
             for rows, columns in _batches(_candidates(coarse[name], coarse[other])):
-                differences, contrasts = _register(fine[name][rows], fine[other][columns])
-                for number in np.flatnonzero(differences <= SAME * contrasts):
+                rows, columns = np.array(rows), np.array(columns)
+                near, contrasts = _register(fine[name][rows], fine[other][columns], HASTY)
+                hopeful = near <= HOPELESS * contrasts
+                if not hopeful.any():
+                    continue
+                rows, columns = rows[hopeful], columns[hopeful]
+                near, contrasts = _register(fine[name][rows], fine[other][columns], STEPS)
+                for number in np.flatnonzero(near <= SAME * contrasts):
                     row, column = rows[number], columns[number]
                     pair = splits[name][0][row], name, splits[other][0][column], other
-                    found.append((*pair, f"{differences[number]:.1f}"))
+                    found.append((*pair, f"{near[number]:.1f}"))
     return sorted(found)
 
 
@@ -65,12 +72,19 @@ def _means(faces: np.ndarray, side: int) -> np.ndarray:
     return means
 
 
+def _normalised(means: np.ndarray) -> np.ndarray:
+    """Whole numbers -128 to 127 around 0, of the contrast CONTRAST: float32 [N, parts]."""
+    parts = means.reshape(len(means), -1).astype(float)
+    parts -= parts.mean(axis=1, keepdims=True)
+    parts *= CONTRAST / (parts.std(axis=1, keepdims=True) + 1e-9)
+    return parts.round().clip(-128, 127).astype(np.float32)
+
+
 def _candidates(coarse: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield rows of faces, float32 [N, side, side], that are near each other at COARSE pixels.
+    """Yield rows of faces, as `_normalised` gives them, that are near each other.
 
     All sums are of whole numbers below 2^24: float32 holds them exactly, in whatever order.
     """
-    coarse, others = (each.reshape(len(each), -1) for each in (coarse, others))
     norms, other_norms = (np.square(each).sum(axis=1) for each in (coarse, others))
     limits = np.float32(COARSE**2 * CANDIDATE**2) - norms
     step = max(1, BLOCK // len(others))
@@ -95,8 +109,8 @@ def _batches(pairs: Iterator[tuple[int, int]]) -> Iterator[tuple[list[int], list
         yield tuple(map(list, zip(*batch, strict=True)))
 
 
-def _register(faces: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Register pairs of uint8 [N, FINE, FINE] by affine maps (Lucas-Kanade).
+def _register(faces: np.ndarray, others: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Register pairs of uint8 [N, FINE, FINE] by affine maps, in so many steps (Lucas-Kanade).
 
     Return what difference is left, and the contrast of `faces`: float64 [N], in grey levels, of
     the pixels that MARGIN leaves.
@@ -119,7 +133,7 @@ def _register(faces: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.nda
     bounds = np.array([SHIFT, STRETCH, STRETCH] * 2)
     moves = np.zeros((len(faces), 6))
     best = np.full(len(faces), np.inf)
-    for _ in range(STEPS):
+    for _ in range(steps):
         moved = _sample(
             others.reshape(len(others), -1),
             y + moves[:, 3:4] + moves[:, 4:5] * u + moves[:, 5:6] * v,
