@@ -250,6 +250,8 @@ def test_identity_by_file(tmp_path):
         "photo,person,,\n1.jpg,7,,\n2.jpg,8,,\n,,\n",
         "label,name\n7,1.jpg\n8,in/2.jpg\n",
         "1.JPG,7\n.\\in\\2.Jpg,8\n",
+        "sep=;\r\n1.jpg;7\r\n2.jpg;8\r\n",
+        "/home/me/photos/1.jpg,7\nC:\\photos\\in\\2.jpg,8\n",
         "image_id\tidentity\n1.jpg\t7\n2.jpg\t8\n".encode("utf-16"),
         "1.jpg,7\n2.jpg,8\n".encode("utf-16-be").join([b"\xfe\xff", b""]),
     ],
@@ -311,6 +313,9 @@ def test_photos_that_cannot_be_read_may_be_missing(tmp_path):
         ("photo,first name,last name\n1.jpg,7,8\n", "line 1 has more than one column for the pers"),
         ("photo,who,\n1.jpg,,7\n", "line 2 has the columns"),
         ("1.JPG,7\n1.Jpg,8\n2.jpg,8\n", "lines 1 and 2 could both be the photo '1.jpg'; write"),
+        ("1.jpg,7\nother/2.jpg,8\n", r"no line for the photo 'in/2\.jpg'"),
+        ("1.jpg,7\nx/in/2.jpg,8\ny/in/2.jpg,9", r"lines 2 and 3 could both be .*'in/2\.jpg'"),
+        (b"1.jpg,7\njos\xe9.jpg,8\n", r"save the table as UTF-8 \(line 2 is not\)"),
         (b"1\0.\0j\0", "zero bytes: save it as UTF-8"),
     ],
 )

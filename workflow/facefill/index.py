@@ -8,7 +8,7 @@ import posixpath
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +24,9 @@ DATED = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
 PHOTO_WORDS = ("photo", "image", "picture", "img", "filename", "file", "path", "source")
 PERSON_WORDS = ("person", "identity", "who", "subject", "people", "name", "label", "class", "id")
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+FOREIGN = re.compile("[\udc80-\udcff]")  # what a byte that is not UTF-8 becomes
 DELIMITERS = "\t,;"
+EXCEL = "sep="  # a first line that tells Excel what lies between the columns
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 log = logging.getLogger(__name__)
@@ -214,31 +216,46 @@ def identities_from_table(photos: list[Photo], table: Path) -> list[str]:
     The file is CSV, with commas or semicolons, TSV or text with blanks between its columns, in
     UTF-8 or UTF-16. A header may name its columns and then there may be more than two; without
     one, the photo comes first unless only the second column names photos. A photo is named by
-    its source or, where only one has it, by its bare file name; of several spellings the most
-    exact one counts (FORMS). A photo that cannot be read may be missing: its person is then "".
-    Raises FacefillError for a line that is not clear and for a photo that is missing.
+    its source, its bare file name or a longer path, where only one photo has it; of several
+    spellings the most exact one counts (FORMS). A photo that cannot be read may be missing: its
+    person is then "". Raises FacefillError for a line that is not clear and for a photo that is
+    missing.
     """
     people = _read_people(photos, table)
-    by_form = [_by_form(people, form) for form, _ in FORMS]
+    names: dict[str, str] = {}  # in the table, by source
+    left = photos
+    for keys_of_name, keys_of_source in FORMS:
+        lookup = defaultdict(list)
+        for name in people if left else ():
+            for key in keys_of_name(name):
+                lookup[key].append(name)
+        for photo in left:
+            found = next(filter(None, map(lookup.get, keys_of_source(photo.source))), [])
+            if len({people[name][0] for name in found}) > 1:
+                lines = " and ".join(str(people[name][1]) for name in found[:2])
+                raise FacefillError(
+                    f"{table}: lines {lines} could both be the photo {photo.source!r}; write its"
+                    " name there as the folder does"
+                )
+            if found:
+                names[photo.source] = found[0]
+        left = [photo for photo in left if photo.source not in names]
     used: dict[str, str] = {}
-    identities = []
-    for photo in photos:
-        name = _named(photo.source, people, by_form, table)
-        if name is None:
-            if photo.status:
-                identities.append("")
-                continue
+    for source in sorted(names):
+        if used.setdefault(names[source], source) != source:
+            raise FacefillError(
+                f"{table}: {names[source]!r} could be {used[names[source]]!r} or {source!r}; name"
+                " both in full"
+            )
+    for photo in left:
+        if not photo.status:
+            foreign = [line for name, (_, line) in people.items() if FOREIGN.search(name)]
+            encoding = f", or save the table as UTF-8 (line {foreign[0]} is not)" if foreign else ""
             raise FacefillError(
                 f"{table}: no line for the photo {photo.source!r}; add '{photo.source},PERSON'"
-                " or remove the photo"
+                f" or remove the photo{encoding}"
             )
-        if name in used:
-            raise FacefillError(
-                f"{table}: {name!r} could be {used[name]!r} or {photo.source!r}; name both in full"
-            )
-        used[name] = photo.source
-        identities.append(people[name][0])
-    return identities
+    return [people[names[photo.source]][0] if photo.source in names else "" for photo in photos]
 
 
 def _plain(name: str) -> str:
@@ -246,45 +263,34 @@ def _plain(name: str) -> str:
     return posixpath.normpath(_nfc(name).replace("\\", "/"))
 
 
-# How names are compared, the most exact way first: (what to do to the table's name, to the photo's)
-FORMS: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
-    (posixpath.normpath, posixpath.normpath),
-    (_plain, _plain),
-    (lambda name: _plain(name).casefold(), lambda name: _plain(name).casefold()),
-    (_plain, lambda name: posixpath.splitext(_plain(name))[0]),  # the table has no endings
-    (
-        lambda name: _plain(name).casefold(),
-        lambda name: posixpath.splitext(_plain(name))[0].casefold(),
-    ),
+def _folded(name: str) -> str:
+    return _plain(name).casefold()
+
+
+def _stem(name: str) -> str:
+    return posixpath.splitext(_folded(name))[0]
+
+
+def _tails(name: str) -> list[str]:
+    """What is left of a path when its first folders are: those above the photos, on any disk."""
+    parts = _folded(name).split("/")
+    return ["/".join(parts[start:]) for start in range(1, len(parts))]
+
+
+def _both(form: Callable[[str], str]) -> Callable[[str], list[str]]:
+    """A photo's name in full and its bare file name."""
+    return lambda source: [form(source), form(posixpath.basename(source))]
+
+
+# How a photo is looked up, the most exact way first: the keys of a name in the table, and those of
+# the photo.
+FORMS: tuple[tuple[Callable[[str], list[str]], Callable[[str], list[str]]], ...] = (
+    (lambda name: [posixpath.normpath(name)], _both(posixpath.normpath)),
+    (lambda name: [_plain(name)], _both(_plain)),
+    (lambda name: [_folded(name)], _both(_folded)),
+    (lambda name: [_folded(name)], _both(_stem)),  # the table has no endings
+    (_tails, lambda source: [_folded(source)]),
 )
-
-
-def _by_form(names: Iterable[str], form: Callable[[str], str]) -> dict[str, list[str]]:
-    formed = defaultdict(list)
-    for name in names:
-        formed[form(name)].append(name)
-    return formed
-
-
-def _named(
-    source: str,
-    people: dict[str, tuple[str, int]],
-    by_form: list[dict[str, list[str]]],
-    table: Path,
-) -> str | None:
-    """The table's name of a photo; None where it has none."""
-    for (_, form), names in zip(FORMS, by_form, strict=True):
-        for wanted in (form(source), form(posixpath.basename(source))):
-            found = names.get(wanted, [])
-            if len({people[name][0] for name in found}) > 1:
-                lines = " and ".join(str(people[name][1]) for name in found[:2])
-                raise FacefillError(
-                    f"{table}: lines {lines} could both be the photo {source!r}; write its name"
-                    " there as the folder does"
-                )
-            if found:
-                return found[0]
-    return None
 
 
 def _read_people(photos: list[Photo], table: Path) -> dict[str, tuple[str, int]]:
@@ -316,14 +322,17 @@ def _columns(
     """Return the columns of photo and person, and whether the first line is a header."""
     if not rows:
         return (0, 1), False
-    plain = [_plain(photo.source).casefold() for photo in photos]
+    plain = [_folded(photo.source) for photo in photos]
     full = {*plain, *map(posixpath.basename, plain)}
     stems = {posixpath.splitext(name)[0] for name in full}
 
     def names_photos(column: int, lines: list[tuple[int, list[str]]]) -> int:
         """2 where a cell is a photo's name or looks like one, 1 without its ending, else 0."""
-        cells = {_plain(row[column]).casefold() for _, row in lines if column < len(row)}
-        if cells & full or any(map(_has_ending, cells)):
+        cells = [row[column] for _, row in lines if column < len(row)]
+        if any(map(_has_ending, cells)):
+            return 2
+        cells = set(map(_folded, cells))
+        if cells & full:
             return 2
         return int(not cells.isdisjoint(stems))
 
@@ -396,7 +405,7 @@ def _rows(table: Path) -> list[tuple[int, list[str]]]:
     for _, row in rows:
         while row and not row[-1]:  # columns that a spreadsheet left empty
             row.pop()
-    return [(number, row) for number, row in rows if row]
+    return [(number, row) for number, row in rows if row and row != [EXCEL]]
 
 
 def _delimiter(lines: list[str]) -> str | None:
@@ -405,7 +414,7 @@ def _delimiter(lines: list[str]) -> str | None:
     def cells(line: str, mark: str) -> int:
         return len(next(csv.reader([line], delimiter=mark), []))
 
-    lines = [line for line in lines if line.strip()][:1000]
+    lines = [line for line in lines if line.strip() and not line.startswith(EXCEL)][:1000]
     score = {}
     for mark in DELIMITERS if lines else "":
         columns = [cells(line, mark) for line in lines]
