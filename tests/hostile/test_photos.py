@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import logging
 import os
 import re
 import shutil
@@ -32,7 +33,7 @@ from facefill.core.files import write_table
 from facefill.core.images import MAX_SCANS, decode_photo
 from facefill.core.photos import MAX_BYTES, digest, find_photos, photo_sha256
 from facefill.flatten import flatten
-from facefill.index import index_photos
+from facefill.index import check_people, index_photos
 from facefill.render import render_photo
 from project import Project, as_nobody, names, three_photos, without_privileges
 
@@ -580,6 +581,188 @@ def test_a_table_of_people_that_misses_a_photo(here, told):
         "add ",
     )
     told("photos", "a table of people that misses a photo", line)
+
+
+# -- who is in a photo, and what is one: failed at 78c11f5 ---------------------------------------
+
+
+def indexed(caplog, identity: str | dict = "folder") -> str:
+    """Index photos/ of the current folder; return the one line that the user sees of it."""
+    caplog.set_level(logging.INFO)
+    try:
+        check_people(index_photos("photos", identity), identity, "datasets.mine.identity")
+    except FacefillError as error:
+        return f"facefill: {error}"
+    seen = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(seen) <= 1, caplog.text
+    if seen:
+        return f"facefill: WARNING: {seen[0].getMessage()}"
+    return f"log: {caplog.records[0].getMessage()}" if caplog.records else "*(kept)*"
+
+
+PEOPLE = ("ann/1.jpg", "bob/1.jpg", "cem/1.jpg")
+THUMBS = ("ann/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/old.jpg", "$RECYCLE.BIN/x.jpg")
+OWN = ("Snakefile", "workflow/facefill/x.py", "results/mine/faces/a.png", "docs/faces.png")
+# case: (files, identity, what the line says)
+PLACES = {
+    "all photos in one folder": (
+        ("1.jpg", "2.jpg", "3.jpg"),
+        "folder",
+        ("3 photos without folders of people", "set datasets.mine.identity: file"),
+    ),
+    "photos of two people": (("ann/1.jpg", "bob/1.jpg"), "folder", ("count as 2 people", "add ")),
+    "all people in one top folder, with identity: top": (
+        ("people/ann/1.jpg", "people/bob/1.jpg", "people/cem/1.jpg"),
+        "top",
+        ("'people' count as 1 person", "set datasets.mine.identity: folder"),
+    ),
+    "one person's photos in folders by year": (
+        ("ann/2019/1.jpg", "ann/2020/1.jpg", "bob/2019/1.jpg"),
+        "folder",
+        ("'ann/2019', 'ann/2020'", "set datasets.mine.identity: top"),
+    ),
+    "loose photos beside folders of people": (
+        ("0.jpg", *PEOPLE),
+        "folder",
+        ("count as one person", "put them into the folders of their people"),
+    ),
+    "people whose names differ only in case": (
+        ("ann/1.jpg", "Ann/1.jpg", "cem/1.jpg"),
+        "folder",
+        ("only in case", "'Ann' and 'ann'", "give both one spelling"),
+    ),
+    "thumbnails and deleted photos of a file server": (
+        (*PEOPLE, *THUMBS),
+        "folder",
+        ("passed over 3 folders", "@eaDir 1", "#recycle 1", "$RECYCLE.BIN 1"),
+    ),
+    "texts, films and side files among the photos": (
+        (*PEOPLE, "ann/notes.txt", "ann/film.mp4", "bob/._1.jpg", "bob/Thumbs.db"),
+        "folder",
+        ("passed over 4 files that are no photos", ".mp4 1", "hidden 1"),
+    ),
+    "an archive among the photos": (
+        (*PEOPLE, "ann/more.zip"),
+        "folder",
+        ("1 archive ('ann/more.zip')", "unpack"),
+    ),
+    "facefill itself in the folder of photos": (
+        (*PEOPLE, *OWN),
+        "folder",
+        ("passed over", "results 1", "workflow 1", "docs 1"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_where_photos_lie_and_what_lies_beside_them(here, told, caplog, case):
+    files, identity, parts = PLACES[case]
+    for name in files:
+        put(here, f"photos/{name}", name.encode())
+    line = indexed(caplog, identity)
+    names(line, *parts)
+    told("photos", case, line)
+
+
+def test_photos_by_content(here, told, caplog):
+    """Whatever their names: `none`, `.jpg_large`, `.raw1`."""
+    for name in (*PEOPLE, "ann/none", "ann/a.jpg_large", "bob/b.raw1"):
+        put(here, f"photos/{name}", photo(name))
+    put(here, "photos/bob/no photo", b"text")
+    line = indexed(caplog)
+    names(line, "passed over a file that is no photo (no ending 1)")
+    assert len(index_photos("photos", "folder")) == 6
+    told("photos", "photos without an ending or with an unknown one", "*(kept)*")
+    told("photos", "a file without an ending that is no photo", line)
+
+
+COLUMNS = {
+    "a table with the person first": b"Ann,1.jpg\nBob,2.jpg\nCem,3.jpg\n",
+    "a table with semicolons": b"1.jpg;Ann\n2.jpg;Bob\n3.jpg;Cem\n",
+    "a table in UTF-16": "photo\tperson\n1.jpg\tAnn\n2.jpg\tBob\n3.jpg\tCem\n".encode("utf-16"),
+    "a table without endings": b"1,Ann\n2,Bob\n3,Cem\n",
+    "a table with endings in another case": b"1.JPG,Ann\n2.JPG,Bob\n3.JPG,Cem\n",
+    "a table with empty columns and lines": b"1.jpg,Ann,,\n2.jpg,Bob,\n3.jpg,Cem\n,,,\n",
+    "a table with backslashes": b".\\1.jpg,Ann\n.\\2.jpg,Bob\n.\\3.jpg,Cem\n",
+    "a table of more columns, with a header": (
+        b"id,file,person,age\n1,1.jpg,Ann,3\n2,2.jpg,Bob,\n3,3.jpg,Cem,4\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS)
+def test_a_table_of_people_that_can_be_read(here, told, case):
+    for number in "123":
+        put(here, f"photos/{number}.jpg", number.encode())
+    put(here, "photos/people.csv", COLUMNS[case])
+    table = index_photos("photos", {"table": "people.csv"})
+    assert table["identity"].tolist() == ["Ann", "Bob", "Cem"]
+    told("photos", case, "*(kept)*")
+
+
+def test_names_in_two_normal_forms(here, told):
+    for form in ("NFC", "NFD"):
+        put(here, f"photos/{unicodedata.normalize(form, 'José')}/{form}.jpg", form.encode())
+    assert len(set(index_photos("photos", "folder")["identity"])) == 1
+    told("photos", "one person's folders in two of Unicode's normal forms", "*(one person)*")
+    put(here, f"one/{DECOMPOSED}", b"a photo")
+    put(here, "one/people.csv", f"{COMPOSED},Ann\n".encode())
+    assert index_photos("one", {"table": "people.csv"})["identity"].tolist() == ["Ann"]
+    told("photos", "a table whose names are in another of Unicode's normal forms", "*(kept)*")
+
+
+UNCLEAR = {
+    "a table with two columns for the person": (
+        b"photo,first name,last name\n1.jpg,Ann,Lee\n",
+        ("line 1 has more than one column for the person", "call the one that counts 'person'"),
+    ),
+    "a table of three columns without a header": (
+        b"1.jpg,Ann,Lee\n",
+        ("line 1 has the columns", "expected two"),
+    ),
+    "a table in which two lines could be one photo": (
+        b"1.JPG,Ann\n1.Jpg,Bob\n",
+        ("lines 1 and 2 could both be the photo '1.jpg'", "write its name there"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_a_table_of_people_that_is_not_clear(here, told, case):
+    data, parts = UNCLEAR[case]
+    put(here, "photos/1.jpg", b"1")
+    put(here, "photos/people.csv", data)
+    with pytest.raises(FacefillError) as caught:
+        index_photos("photos", {"table": "people.csv"})
+    names(str(caught.value), "photos/people.csv", *parts)
+    told("photos", case, f"facefill: {caught.value}")
+
+
+@pytest.mark.slow
+def test_facefill_in_the_folder_of_photos_makes_nothing_twice(tmp_path, told):
+    """With a photo of each of twelve people saved again, smaller, under another name."""
+    project = Project.new(tmp_path / "project")
+    project.configure(dataset="mine", split={"val": 0.3, "test": 0.3, "seed": 2})
+    project.configure(datasets={"mine": {"path": "."}}, align={"shards": 1})
+    for person in range(12):
+        picture = Image.fromarray(render_photo(0, person, 0)[0])
+        put(project.folder, f"people/{person}/1.jpg", encoded(picture, "JPEG", quality=92))
+        small = picture.resize((picture.width // 2, picture.height // 2))
+        put(project.folder, f"people/copy-{person}/2.jpg", encoded(small, "JPEG", quality=60))
+    process = project.snakemake("--until", "split", timeout=180)
+    assert process.returncode == 0, process.output[-3000:]
+    results = project.folder / "results/mine"
+    assert len((results / "index.csv").read_text().splitlines()) == 25
+    pairs = (results / "splits/near_duplicates.csv").read_text().splitlines()[1:]
+    assert len(pairs) > 3
+    for pair in pairs:
+        face, _, other, *_ = pair.split(",")
+        assert ("copy" in face) != ("copy" in other)
+    (line,) = [text for text in process.output.splitlines() if "nearly the same" in text]
+    names(line, f"{len(pairs)} pairs", "results/mine/splits/near_duplicates.csv")
+    again = project.snakemake("--until", "split", "--dry-run")
+    assert re.search(r"^total +0$", again.output, re.MULTILINE), again.output
+    told("photos", "one photo in two splits, saved again at half its size", line)
 
 
 # -- photos that change while they are worked on -----------------------------------------------

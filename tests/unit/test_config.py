@@ -283,6 +283,8 @@ def test_equal_configurations_print_alike():
 
 def test_home_folders_are_found(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
+    table = load(changed("datasets.mine.identity", {"table": "~/people.csv"}))
+    assert table["datasets"]["mine"]["identity"] == {"table": "/home/somebody/people.csv"}
     complete = load(changed("datasets.mine.path", "~/photos"))
     assert complete["datasets"]["mine"]["path"] == "/home/somebody/photos"
 

@@ -24,6 +24,7 @@ import pytest
 
 from archives import entry, repeated, tar_of, tree, zip_of
 from facefill.core.errors import FacefillError
+from facefill.core.photos import CACHE_SIGNATURE, CACHE_TAG
 from facefill.download import download
 from facefill.download import extract as extract_module
 from facefill.download import fetch as fetch_module
@@ -995,6 +996,8 @@ def test_download_with_extras(server, tmp_path, cache):
     ]
     count = download([server.url("a.tgz")], sha(ARCHIVES["gz"]), extras, cache, tmp_path / "raw")
     assert count == 5
+    # By this a folder of photos above takes no pictures from there.
+    assert (cache / CACHE_TAG).read_bytes().startswith(CACHE_SIGNATURE)
     assert tree(tmp_path / "raw") == {**FILES, "people.txt": b"1.jpg 7\n", "u.txt": b"u"}
     extras[0]["name"] = "top"
     with pytest.raises(FacefillError, match="holds 'top', as one of the dataset's extras"):

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from facefill.core import photos
 from facefill.core.errors import FacefillError
 from facefill.core.photos import (
+    CACHE_SIGNATURE,
     MAX_BYTES,
+    PassedOver,
     Photo,
     cached_digests,
     digest,
@@ -39,6 +41,162 @@ def make(root: Path, *names: str) -> None:
 
 def found(root: Path) -> dict[str, str]:
     return {photo.source: photo.status for photo in find_photos(root)}
+
+
+JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
+# The first bytes of pictures under a name that does not tell; at 78c11f5 none of them was found.
+PICTURES = {
+    "none": JPEG,
+    "a.jpg_large": JPEG,
+    "a.jpeg~": JPEG,
+    "a.PNG_": b"\x89PNG\r\n\x1a\n",
+    "a.img": b"GIF89a",
+    "a.bmp1": b"BM" + bytes(8) + b"\x36\0\0\0\x28\0\0\0",
+    "a.tif1": b"II*\0" + bytes(20),
+    "a.tif2": b"MM\0*" + bytes(20),
+    "a.web": b"RIFF\x10\0\0\0WEBPVP8 ",
+    "a.pnm": b"P6\n# made by\n3 3\n",
+    "a.ppm5": b"P5 640 480 255 ",
+    "a.j2k": b"\xff\x4f\xff\x51\0",
+    "a.jpf": b"\0\0\0\x0cjP  \r\n",
+    "a.jxl1": b"\0\0\0\x0cJXL \r\n",
+    "a.jxl2": b"\xff\x0a\xfa",
+    "a.heics": b"\0\0\0\x18ftyphevc\0\0",
+    "a.avifs": b"\0\0\0\x18ftypavis\0\0",
+    "a.crx": b"\0\0\0\x18ftypcrx \0\0",
+    "a.raf1": b"FUJIFILMCCD-RAW 0201",
+    "a.orf1": b"IIRO\x08\0",
+    "a.rw21": b"IIU\0\x18\0",
+    "a.psd": b"8BPS\0\1",
+}
+# What is none: by its name, or because nothing in it says so.
+OTHERS = {
+    "a.txt": JPEG,  # a companion's name is believed
+    "b.md": b"notes",
+    "film.mp4": b"\0\0\0\x18ftypisom",
+    "film.xyz": b"\0\0\0\x18ftypisom",
+    "LICENSE": b"BMW, MIT, P1",
+    "empty": b"",
+    "utf16": "text".encode("utf-16"),
+    "old.ZIP": b"PK\3\4",
+    "old": b"PK\3\4",
+    "old.part": b"\x1f\x8b\x08",
+    "~$a.jpg": b"lock",
+    "._a.jpg": b"\0\5\x16\7",
+    "SYNOPHOTO_THUMB_XL.jpg": JPEG,
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_a_photo_whatever_its_name(tmp_path, name):
+    (tmp_path / name).write_bytes(PICTURES[name])
+    assert found(tmp_path) == {name: ""}
+    assert list(cached_digests(tmp_path, tmp_path / ".cache")) == [name]
+
+
+def test_every_other_file_is_counted(tmp_path):
+    """At 78c11f5 nobody learned of any of them."""
+    for name, data in OTHERS.items():
+        (tmp_path / name).write_bytes(data)
+    os.mkfifo(tmp_path / "pipe")
+    passed = PassedOver()
+    assert find_photos(tmp_path, passed) == []
+    counted = passed.files.total() + len(passed.archives) + len(passed.unknown)
+    assert counted == len(OTHERS) + 1
+    assert passed.files["hidden"] == 3 and passed.files[".txt"] == 1
+    assert sorted(passed.archives) == ["old", "old.ZIP", "old.part"]
+    assert sorted(passed.unknown) == ["film.xyz", "utf16"]
+    line = str(passed)
+    assert line.startswith("passed over 9 files that are no photos (hidden 3, no ending 2, ")
+    assert "3 archives ('old' is the first): unpack what holds photos" in line
+    assert str(PassedOver()) == ""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a fork beside other threads
+def test_what_cannot_be_looked_into_is_a_photo_that_cannot_be_read(tmp_path):
+    (tmp_path / "p").mkdir(mode=0o755)
+    (tmp_path / "p/closed").write_bytes(JPEG)
+    (tmp_path / "p/closed").chmod(0)
+    (tmp_path / "p/gone").symlink_to("nowhere")
+    (tmp_path / "p").chmod(0o755)
+    rows = as_nobody(tmp_path, lambda: find_photos("p"))
+    assert [(row.source, row.status) for row in rows] == [
+        ("closed", "unreachable"),
+        ("gone", "unreachable"),
+    ]
+
+
+def test_files_of_known_names_are_not_opened(tmp_path, monkeypatch):
+    """The walk runs whenever Snakemake parses."""
+    make(tmp_path, "a.jpg", "b.txt", "c.mp4", "d.zip", "._e.jpg", "f")
+    looked = []
+    look = photos._look
+    monkeypatch.setattr(photos, "_look", lambda *args: looked.append(args[1]) or look(*args))
+    find_photos(tmp_path)
+    assert looked == ["f"]
+
+
+def test_a_file_of_another_name_is_looked_into_once(tmp_path, no_race, monkeypatch):
+    make(tmp_path / "p", "a.jpg", "text")
+    (tmp_path / "p/picture").write_bytes(JPEG)
+    looked = []
+    look = photos._look
+    monkeypatch.setattr(photos, "_look", lambda *args: looked.append(args[1]) or look(*args))
+    first = cached_digests(tmp_path / "p", tmp_path / "cache")
+    assert sorted(looked) == ["picture", "text"] and sorted(first) == ["a.jpg", "picture"]
+    looked.clear()
+    assert cached_digests(tmp_path / "p", tmp_path / "cache") == first
+    assert looked == []
+    time.sleep(0.02)  # more than a tick of the file system's clock
+    (tmp_path / "p/text").write_bytes(JPEG)
+    assert sorted(cached_digests(tmp_path / "p", tmp_path / "cache")) == [
+        "a.jpg",
+        "picture",
+        "text",
+    ]
+    assert looked == ["text"]
+
+
+# At 78c11f5 each of these folders but the dotted one was a person.
+SYSTEM = ["@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information"]
+SYSTEM += ["lost+found", "__MACOSX", ".thumbnails", "RECYCLER", "@Recycle"]
+
+
+@pytest.mark.parametrize("folder", SYSTEM)
+def test_folders_that_systems_make_hold_no_photos(tmp_path, folder):
+    make(tmp_path, f"ann/{folder}/x/thumb.jpg", "ann/1.jpg", f"{folder}/old.jpg")
+    passed = PassedOver()
+    assert [photo.source for photo in find_photos(tmp_path, passed)] == ["ann/1.jpg"]
+    assert passed.folders == {folder: 2}
+    assert list(found(tmp_path / folder)) == ["old.jpg"]  # asked for by name
+
+
+def test_a_project_among_the_photos_is_none(tmp_path):
+    """At 78c11f5 the second run took the pictures of the first for photos."""
+    make(tmp_path, "ann/1.jpg", "Snakefile", "workflow/facefill/a.py", "results/mine/faces/a.png")
+    make(tmp_path, "docs/faces.png", "tests/a.png", "own/docs/2.jpg", "own/results/3.jpg")
+    make(tmp_path, "below/Snakefile", "below/workflow/facefill/a", "below/results/b.png")
+    make(tmp_path, "below/photos/4.jpg")
+    expected = ["ann/1.jpg", "below/photos/4.jpg", "own/docs/2.jpg", "own/results/3.jpg"]
+    assert list(found(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("run_before", [False, True])
+def test_results_of_a_working_directory_are_no_photos(tmp_path, monkeypatch, run_before):
+    """Whether Snakemake has worked there or is about to: both runs must see the same photos."""
+    make(tmp_path, "work/results/a.png", "work/docs/own.jpg", "ann/results/1.jpg")
+    if run_before:
+        make(tmp_path, "work/.snakemake/log")
+    else:
+        monkeypatch.chdir(tmp_path / "work")
+    assert list(found(tmp_path)) == ["ann/results/1.jpg", "work/docs/own.jpg"]
+    assert list(found(tmp_path / "work")) == ["docs/own.jpg"]
+
+
+def test_a_cache_is_known_by_its_tag(tmp_path):
+    make(tmp_path, "cache/x.jpg", "no/x.jpg", "no/CACHEDIR.TAG", "ann/1.jpg")
+    (tmp_path / "cache/CACHEDIR.TAG").write_bytes(CACHE_SIGNATURE + b"\n# by somebody")
+    assert list(found(tmp_path)) == ["ann/1.jpg", "no/x.jpg"]
 
 
 @pytest.fixture

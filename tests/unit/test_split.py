@@ -1,4 +1,6 @@
 import csv
+import io
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -6,11 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import csv_rows, sha256_bytes
 from facefill.core.images import png_bytes
 from facefill.flatten import MANIFEST_COLUMNS
+from facefill.near_duplicates import find_near_duplicates
+from facefill.render import render_photo
 from facefill.split import SPLITS, assign, choose, split
 
 
@@ -144,6 +149,7 @@ class Faces:
             seed=seed,
             arrays={name: self.folder / f"{name}.npy" for name in SPLITS},
             tables={name: self.folder / f"{name}.csv" for name in SPLITS},
+            near_duplicates=self.folder / "near_duplicates.csv",
         )
 
     def table(self, name: str) -> list[dict]:
@@ -200,15 +206,117 @@ def test_a_face_that_is_not_the_aligned_one_is_named(faces, how):
         ({"test": 1e-6}, r"the test split is empty \(120 faces of 30 people, up to 4.*raise"),
         ({"val": 1e-6}, r"the val split is empty.*raise split\.val"),
         ({"val": 0.5, "test": 0.4999999}, r"the train split is empty.*lower split\.val"),
-        ({"val": 3, "test": 40}, r"the val split is empty.*raise split\.val or add people with"),
-        ({"train": 2}, r"the train split is empty.*raise split\.train"),
-        ({"val": 60, "test": 60}, r"the train split is empty.*lower split\.val"),
+        ({"val": 3, "test": 40}, r"the val split is empty.*raise split\.val to 4 or more, or add"),
+        ({"train": 2}, r"the train split is empty.*raise split\.train to 4 or more"),
+        ({"val": 60, "test": 60}, r"the train split.*lower split\.val and split\.test.* 120 of"),
+        # At 78c11f5 all of these said to raise the split that was empty.
+        ({"val": 20, "test": 200}, r"the train split is empty.*; lower split\.test, .*took 120 of"),
+        ({"train": 2000, "val": 500, "test": 20}, r"the train split.*; lower split\.val and split"),
+        ({"train": 2000, "val": 5000, "test": 1000}, r"split is empty.*; lower split\.test,"),
+        ({"val": 500, "test": 3}, r"the train split is empty.*; lower split\.val,"),
+        ({"val": 60, "test": 3}, r"the test split is empty.*; raise split\.test to 4 or more"),
     ],
 )
 def test_an_empty_split_says_which_and_why(faces, settings, message):
     with pytest.raises(FacefillError, match=message):
         faces.split(**settings)
     assert not list(faces.folder.glob("*.npy"))
+
+
+# Near duplicates
+
+
+def face(photo: Image.Image, left: float = 0, top: float = 0, side: float = 120) -> np.ndarray:
+    """A face cut from a photo of 160 pixels or so, as landmarks found a bit elsewhere would."""
+    box = (20 + left, 20 + top, 20 + left + side, 20 + top + side)
+    return np.asarray(photo.resize((64, 64), Image.Resampling.BILINEAR, box=box))
+
+
+def saved(photo: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer)
+
+
+def rendered(person: int) -> Image.Image:
+    return Image.fromarray(render_photo(0, person, 0)[0]).resize((160, 160))
+
+
+def half(photo: Image.Image) -> Image.Image:
+    return saved(photo.resize((80, 80)), 60).resize((160, 160))
+
+
+COPIES = {
+    "the same": face,
+    "saved again": lambda photo: face(saved(photo, 60), 2, 1),
+    "half the size": lambda photo: face(half(photo), -2, 3, 122),
+    "cut elsewhere": lambda photo: face(photo, 4, -3, 116),
+    "grey": lambda photo: face(photo.convert("L").convert("RGB"), 1, 1),
+    "brighter": lambda photo: face(ImageOps.autocontrast(photo, cutoff=1), 1, -2),
+}
+
+
+def in_splits(train: list, val: list, test: list) -> dict:
+    lists = {"train": train, "val": val, "test": test}
+    return {
+        name: ([f"{name}_{number}" for number in range(len(faces))], np.stack(faces))
+        for name, faces in lists.items()
+    }
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_one_photo_in_two_splits_is_known_again(copy):
+    """At 78c11f5 nothing but equal bytes was."""
+    people = [rendered(person) for person in range(8)]
+    others = [face(person) for person in people[1:]]
+    again = COPIES[copy](people[0])
+    found = find_near_duplicates(in_splits([*others[:4], face(people[0])], others[4:], [again]))
+    assert [pair[:4] for pair in found] == [("test_0", "test", "train_4", "train")]
+    assert float(found[0][4]) < 10
+
+
+def test_different_photos_are_no_duplicates():
+    """Not even of people who look alike: here each has a third of the same face."""
+    shared, *people = (face(rendered(person)) for person in range(10))
+    faces = [(shared * 0.35 + person * 0.65).astype(np.uint8) for person in people]
+    faces += [(shared * 0.65 + person * 0.35).astype(np.uint8) for person in people]
+    assert find_near_duplicates(in_splits(faces[:6], faces[6:12], faces[12:])) == []
+
+
+def test_near_duplicates_are_the_same_in_any_order():
+    people = [face(rendered(person)) for person in range(4)]
+    splits = in_splits([*people[:3], people[1]], [people[3]] * 12, [people[1], people[3]])
+    found = find_near_duplicates(splits)
+    assert len(found) == 12  # of twelve equal ones, ten
+    assert found == sorted(found) == find_near_duplicates(splits)
+    assert ("test_0", "test", "train_3", "train", "0.0") in found
+
+
+def test_the_split_tells_of_near_duplicates(faces, caplog):
+    assert faces.split() == 120
+    header = "face,split,other,other_split,difference\n"
+    assert (faces.folder / "near_duplicates.csv").read_text() == header
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    rows = {name: faces.table(name)[0]["face"] for name in SPLITS}
+    manifest = (faces.folder / "manifest.csv").read_text()
+    png = (faces.faces / f"{rows['train']}.png").read_bytes()
+    old = sha256_bytes((faces.faces / f"{rows['test']}.png").read_bytes())
+    (faces.faces / f"{rows['test']}.png").write_bytes(png)
+    (faces.folder / "manifest.csv").write_text(manifest.replace(old, sha256_bytes(png)))
+    before = (faces.folder / "test.csv").read_bytes()
+    assert faces.split() == 120
+    assert (faces.folder / "test.csv").read_bytes() == before
+    line = f"{rows['test']},test,{rows['train']},train,0.0\n"
+    assert (faces.folder / "near_duplicates.csv").read_text() == header + line
+    (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    text = warning.getMessage()
+    assert f"{rows['test']} (test) and {rows['train']} (train)" in text
+    assert "near_duplicates.csv" in text
+
+
+def test_fewer_people_than_splits_are_told_before_the_settings(tmp_path):
+    with pytest.raises(FacefillError, match=r"8 faces are of 2 people \('0', '1'\).*add photos of"):
+        Faces(tmp_path, people=2, each=4).split()
 
 
 def test_faces_are_chosen_by_their_names_alone():

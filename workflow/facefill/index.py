@@ -1,14 +1,35 @@
 """The list of all raw photos: who is in them, how large they are, what they contain."""
 
+import codecs
 import csv
+import io
+import logging
 import posixpath
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from facefill.core.errors import FacefillError
-from facefill.core.photos import SUFFIXES, Photo, digest, find_photos, read_digests
+from facefill.core.photos import SUFFIXES, PassedOver, Photo, digest, find_photos, read_digests
+
+SPLITS = 3  # training, validation and test, each with people of its own
+# A folder called after a date, as people sort the photos of one person.
+DATED = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
+# What a header may call its columns, the clearest word first. One with a word of both is the
+# photo's: image_id, file name.
+PHOTO_WORDS = ("photo", "image", "picture", "img", "filename", "file", "path", "source")
+PERSON_WORDS = ("person", "identity", "who", "subject", "people", "name", "label", "class", "id")
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+FOREIGN = re.compile("[\udc80-\udcff]")  # what a byte that is not UTF-8 becomes
+DELIMITERS = "\t,;"
+EXCEL = "sep="  # a first line that tells Excel what lies between the columns
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+log = logging.getLogger(__name__)
 
 
 def index_photos(
@@ -19,18 +40,26 @@ def index_photos(
 ) -> pd.DataFrame:
     """Read all photos below `root`; return `source,identity,bytes,sha256`, sorted by source.
 
-    `identity` is "folder", "file" or {"table": path relative to `root`, or absolute}; `strip`
-    drops from "folder" what all photos share, as the top folder of an archive. Photos
-    that cannot be read have neither bytes nor sha256. `expected` is the digest the photos must
-    have (facefill.core.photos.digest), None for any. Raises FacefillError when there are no photos,
-    when the table does not name a photo's person, or when the digest differs.
+    `identity` is "folder", "top", "file" or {"table": path relative to `root`, or absolute};
+    `strip` drops from the first two what all photos share, as the top folder of an archive.
+    Spellings of one name are one person (Unicode's NFC). Photos that cannot be read have
+    neither bytes nor sha256. `expected` is the digest the photos must have
+    (facefill.core.photos.digest), None for any. Logs what was passed over. Raises FacefillError
+    when there are no photos, when the table does not name a photo's person, or when the digest
+    differs.
     """
-    photos = find_photos(root)
+    passed = PassedOver()
+    photos = find_photos(root, passed)
     if not photos:
         raise FacefillError(
-            f"{root}: no photos in this folder or below it; expected files that end in"
-            f" {' '.join(sorted(SUFFIXES))}; put photos there or correct the dataset's path"
+            f"{root}: no photos in this folder or below it"
+            f"{f' ({passed})' if str(passed) else ''}; expected files that end in .jpg, .png,"
+            " .webp and the like, or hold a picture; put photos there or correct the dataset's path"
         )
+    if str(passed):
+        # What nobody can take for a photo is worth a line in the log, no warning.
+        level = logging.WARNING if passed.archives or passed.unknown else logging.INFO
+        log.log(level, "%s: %s", root, passed)
     identities = _identities(photos, Path(root), identity, strip)
     contents = list(read_digests(photos))
     if expected is not None and expected != digest(
@@ -39,80 +68,246 @@ def index_photos(
         raise FacefillError(f"{root}: photos changed while they were being read; run again")
     columns = {
         "source": [photo.source for photo in photos],
-        "identity": identities,
+        "identity": [_nfc(person) for person in identities],
         "bytes": pd.array([size for size, _ in contents], dtype="Int64"),
         "sha256": ["" if size is None else sha256 for size, sha256 in contents],
     }
     return pd.DataFrame(columns)
 
 
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def check_people(index: pd.DataFrame, identity: str | dict[str, str], key: str) -> None:
+    """Refuse an index of too few people to split, and warn where one person may count as several.
+
+    `index` is of `index_photos`, with that `identity`, whose key in the configuration is `key`.
+    Raises FacefillError for fewer people than SPLITS.
+    """
+    photos = index[index["sha256"] != ""]
+    people = sorted(set(photos["identity"]))
+    if 0 < len(people) < SPLITS:
+        raise FacefillError(_too_few(photos, people, identity, key))
+    if identity == "folder":
+        _warn_of_folders_in_folders(people, key)
+    if identity != "file":
+        _warn_of_case(people, key)
+
+
+def _too_few(photos: pd.DataFrame, people: list[str], identity: str | dict, key: str) -> str:
+    """What was found, and the remedy that helps."""
+    count = f"{len(photos)} photo{'s' * (len(photos) > 1)}"
+    persons = f"{len(people)} {'person' if len(people) == 1 else 'people'}"
+    listed = " and ".join(map(repr, people))
+    folders = f"folder{'s' * (len(people) > 1)} {listed}"
+    if identity == "file":
+        where = "in all"
+    elif people == ["."]:
+        where = "without folders of people"
+    elif identity == "folder":
+        where = f"in the {folders}"
+    else:
+        where = f"in the top {folders}" if identity == "top" else f"of {listed}"
+    ways = []
+    if identity == "top" and len(set(map(posixpath.dirname, photos["source"]))) >= SPLITS:
+        ways.append(f"set {key}: folder (whoever's folder a photo lies in)")
+    if identity in ("folder", "top"):
+        if len(photos) >= SPLITS:
+            ways.append(f"set {key}: file (each photo its own person)")
+        ways.append(f"name the people in a table ({key}: {{table: FILE}})")
+    ways.append("add photos of other people")
+    return (
+        f"{key}: {count} {where} count as {persons}, and training, validation and test need one"
+        f" each; {', or '.join(ways)}"
+    )
+
+
+def _warn_of_folders_in_folders(people: list[str], key: str) -> None:
+    """Where folders of one person may count as several people."""
+    folders = [person for person in people if person != "."]
+    below, called = defaultdict(list), defaultdict(list)
+    for folder in folders:
+        below[folder.partition("/")[0]].append(folder)
+        if "/" in folder:
+            called[posixpath.basename(folder)].append(folder)
+    several = [group for group in below.values() if len(group) > 1]
+    again = [group for group in called.values() if len(group) > 1]
+    dated = [
+        group for group in several if any(map(DATED.fullmatch, map(posixpath.basename, group)))
+    ]
+    uneven = several if len({folder.count("/") for folder in folders}) > 1 else []
+    if dated or again or uneven:
+        examples = (dated or several or again)[0][:2] + (again[0][:2] if again else [])
+        log.warning(
+            "each of the folders %s counts as another person; if the first folder is the person,"
+            " set %s: top; if the last one is, name the people in a table (%s: {table: FILE})",
+            ", ".join(map(repr, list(dict.fromkeys(examples))[:3])),
+            *(key, key),
+        )
+    if folders and len(folders) < len(people):
+        log.warning(
+            "the photos that lie in no folder, beside %r, count as one person; put them into the"
+            " folders of their people, or name the people in a table (%s: {table: FILE})",
+            *(folders[0], key),
+        )
+
+
+def _warn_of_case(people: list[str], key: str) -> None:
+    spellings = defaultdict(list)
+    for person in people:
+        spellings[person.casefold().strip()].append(person)
+    alike = [group for group in spellings.values() if len(group) > 1]
+    if alike:
+        log.warning(
+            "%d name%s of people differ%s only in case, such as %r and %r; they count as different"
+            " people: where they are not, give both one spelling (%s)",
+            len(alike),
+            "s" * (len(alike) > 1),
+            "s" * (len(alike) == 1),
+            *alike[0][:2],
+            key,
+        )
+
+
 def _identities(
     photos: list[Photo], root: Path, identity: str | dict[str, str], strip: bool
 ) -> list[str]:
+    folders = [posixpath.dirname(photo.source) or "." for photo in photos]
     if identity == "folder":
-        folders = [posixpath.dirname(photo.source) or "." for photo in photos]
         return strip_common_folder(folders) if strip else folders
+    if identity == "top":
+        return top_folders(folders, strip)
     if identity == "file":
         return [posixpath.splitext(photo.source)[0] for photo in photos]
     return identities_from_table(photos, root / identity["table"])
 
 
-def strip_common_folder(folders: list[str]) -> list[str]:
-    """Drop the leading folders that all share, as archives have; each keeps its last one."""
-    parts = [folder.split("/") for folder in folders]
+def _common(parts: list[list[str]]) -> int:
+    """How many leading folders all share."""
     # What the first and the last in order share, all between them share.
     first, last = min(parts), max(parts)
     common = 0
     while common < min(len(first), len(last)) and first[common] == last[common]:
         common += 1
-    common = min(common, min(map(len, parts)) - 1)
+    return common
+
+
+def strip_common_folder(folders: list[str]) -> list[str]:
+    """Drop the leading folders that all share, as archives have; each keeps its last one."""
+    parts = [folder.split("/") for folder in folders]
+    common = min(_common(parts), min(map(len, parts)) - 1)
     return ["/".join(part[common:]) for part in parts]
+
+
+def top_folders(folders: list[str], strip: bool) -> list[str]:
+    """The first folder of each; with `strip`, the first behind those that all share.
+
+    What has no folder of its own there keeps its last one.
+    """
+    parts = [folder.split("/") for folder in folders]
+    common = _common(parts) if strip else 0
+    return [part[min(common, len(part) - 1)] for part in parts]
 
 
 def identities_from_table(photos: list[Photo], table: Path) -> list[str]:
     """Look up the person of every photo in a file of photo and person.
 
-    The file is CSV, TSV or text with blanks between its two columns, with or without a header.
-    A photo is named by its source or, where only one has it, by its bare file name. A photo
-    that cannot be read may be missing: its person is then "". Raises FacefillError for a
-    line that is not clear and for a photo that is missing.
+    The file is CSV, with commas or semicolons, TSV or text with blanks between its columns, in
+    UTF-8 or UTF-16. A header may name its columns and then there may be more than two; without
+    one, the photo comes first unless only the second column names photos. A photo is named by
+    its source, its bare file name or a longer path, where only one photo has it; of several
+    spellings the most exact one counts (FORMS). A photo that cannot be read may be missing: its
+    person is then "". Raises FacefillError for a line that is not clear and for a photo that is
+    missing.
     """
-    people = _read_people(table)
+    people = _read_people(photos, table)
+    names: dict[str, str] = {}  # in the table, by source
+    left = photos
+    for keys_of_name, keys_of_source in FORMS:
+        lookup = defaultdict(list)
+        for name in people if left else ():
+            for key in keys_of_name(name):
+                lookup[key].append(name)
+        for photo in left:
+            found = next(filter(None, map(lookup.get, keys_of_source(photo.source))), [])
+            if len({people[name][0] for name in found}) > 1:
+                lines = " and ".join(str(people[name][1]) for name in found[:2])
+                raise FacefillError(
+                    f"{table}: lines {lines} could both be the photo {photo.source!r}; write its"
+                    " name there as the folder does"
+                )
+            if found:
+                names[photo.source] = found[0]
+        left = [photo for photo in left if photo.source not in names]
     used: dict[str, str] = {}
-    identities = []
-    for photo in photos:
-        bare = posixpath.basename(photo.source)
-        name = photo.source if photo.source in people else bare
-        if name not in people:
-            if photo.status:
-                identities.append("")
-                continue
+    for source in sorted(names):
+        if used.setdefault(names[source], source) != source:
+            raise FacefillError(
+                f"{table}: {names[source]!r} could be {used[names[source]]!r} or {source!r}; name"
+                " both in full"
+            )
+    for photo in left:
+        if not photo.status:
+            foreign = [line for name, (_, line) in people.items() if FOREIGN.search(name)]
+            encoding = f", or save the table as UTF-8 (line {foreign[0]} is not)" if foreign else ""
             raise FacefillError(
                 f"{table}: no line for the photo {photo.source!r}; add '{photo.source},PERSON'"
-                " or remove the photo"
+                f" or remove the photo{encoding}"
             )
-        if name in used:
-            raise FacefillError(
-                f"{table}: {name!r} could be {used[name]!r} or {photo.source!r}; name both in full"
-            )
-        used[name] = photo.source
-        identities.append(people[name][0])
-    return identities
+    return [people[names[photo.source]][0] if photo.source in names else "" for photo in photos]
 
 
-def _read_people(table: Path) -> dict[str, tuple[str, int]]:
+def _plain(name: str) -> str:
+    """A name in one spelling: of accents, of what parts folders, and without ./ in front."""
+    return posixpath.normpath(_nfc(name).replace("\\", "/"))
+
+
+def _folded(name: str) -> str:
+    return _plain(name).casefold()
+
+
+def _stem(name: str) -> str:
+    return posixpath.splitext(_folded(name))[0]
+
+
+def _tails(name: str) -> list[str]:
+    """What is left of a path when its first folders are: those above the photos, on any disk."""
+    parts = _folded(name).split("/")
+    return ["/".join(parts[start:]) for start in range(1, len(parts))]
+
+
+def _both(form: Callable[[str], str]) -> Callable[[str], list[str]]:
+    """A photo's name in full and its bare file name."""
+    return lambda source: [form(source), form(posixpath.basename(source))]
+
+
+# How a photo is looked up, the most exact way first: the keys of a name in the table, and those of
+# the photo.
+FORMS: tuple[tuple[Callable[[str], list[str]], Callable[[str], list[str]]], ...] = (
+    (lambda name: [posixpath.normpath(name)], _both(posixpath.normpath)),
+    (lambda name: [_plain(name)], _both(_plain)),
+    (lambda name: [_folded(name)], _both(_folded)),
+    (lambda name: [_folded(name)], _both(_stem)),  # the table has no endings
+    (_tails, lambda source: [_folded(source)]),
+)
+
+
+def _read_people(photos: list[Photo], table: Path) -> dict[str, tuple[str, int]]:
     """Return {photo: (person, line number)}."""
     people: dict[str, tuple[str, int]] = {}
-    for row, (number, fields) in enumerate(_rows(table)):
-        if len(fields) != 2 or not all(fields):
+    rows = _rows(table)
+    columns, header = _columns(rows, photos, table)
+    width = len(rows[0][1]) if header else 2
+    for number, fields in rows[header:]:
+        cells = [fields[column] for column in columns if column < len(fields)]
+        if len(cells) != 2 or not all(cells) or len(fields) > width:
             raise FacefillError(
                 f"{table}: line {number} has the columns {fields}; expected two, photo and person,"
-                " as CSV (quote a name that has a comma), TSV, or with blanks between"
+                " as CSV (quote a name that has a comma), TSV, or with blanks between, or more"
+                " under a header that names these two"
             )
-        name, person = fields
-        if row == 0 and posixpath.splitext(name)[1].lower() not in SUFFIXES:
-            continue  # a header
-        name = posixpath.normpath(name)
+        name, person = posixpath.normpath(cells[0]), _nfc(cells[1])
         if people.setdefault(name, (person, number))[0] != person:
             raise FacefillError(
                 f"{table}: lines {people[name][1]} and {number} give {name!r} to two people;"
@@ -121,24 +316,108 @@ def _read_people(table: Path) -> dict[str, tuple[str, int]]:
     return people
 
 
-def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, fields); the first line shows what lies between the columns."""
+def _columns(
+    rows: list[tuple[int, list[str]]], photos: list[Photo], table: Path
+) -> tuple[tuple[int, int], bool]:
+    """Return the columns of photo and person, and whether the first line is a header."""
+    if not rows:
+        return (0, 1), False
+    plain = [_folded(photo.source) for photo in photos]
+    full = {*plain, *map(posixpath.basename, plain)}
+    stems = {posixpath.splitext(name)[0] for name in full}
+
+    def names_photos(column: int, lines: list[tuple[int, list[str]]]) -> int:
+        """2 where a cell is a photo's name or looks like one, 1 without its ending, else 0."""
+        cells = [row[column] for _, row in lines if column < len(row)]
+        if any(map(_has_ending, cells)):
+            return 2
+        cells = set(map(_folded, cells))
+        if cells & full:
+            return 2
+        return int(not cells.isdisjoint(stems))
+
+    first = rows[0][1]
+    if not any(map(_has_ending, first)):
+        words = [{word.lower() for word in WORD.findall(cell)} for cell in first]
+        photo = [column for column, of_cell in enumerate(words) if of_cell & {*PHOTO_WORDS}]
+        person = [
+            column
+            for column, of_cell in enumerate(words)
+            if of_cell & {*PERSON_WORDS} and column not in photo
+        ]
+        if len(photo) > 1:
+            photo = [column for column in photo if names_photos(column, rows[1:])] or photo
+        if not photo and len(person) == 2:  # "name,person"
+            known = [column for column in person if names_photos(column, rows[1:]) == 2]
+            photo, person = known, [column for column in person if column not in known]
+        photo, person = _clearest(photo, words, PHOTO_WORDS), _clearest(person, words, PERSON_WORDS)
+        if len(photo) > 1 or len(person) > 1:
+            several = [first[column] for column in (photo if len(photo) > 1 else person)]
+            what = "photo" if len(photo) > 1 else "person"
+            raise FacefillError(
+                f"{table}: line {rows[0][0]} has more than one column for the {what} ({several});"
+                f" call the one that counts {what!r}"
+            )
+        if photo and person:
+            return (photo[0], person[0]), True
+    # No words that tell: the photos do.
+    header = not names_photos(0, rows[:1]) and not names_photos(1, rows[:1])
+    lines = rows[header:]
+    swapped = names_photos(1, lines) > names_photos(0, lines)
+    return ((1, 0) if swapped else (0, 1)), header and len(first) == 2
+
+
+def _clearest(columns: list[int], words: list[set[str]], known: tuple[str, ...]) -> list[int]:
+    """Those columns of a header whose word comes first in `known`, of those the shortest."""
+
+    def rank(column: int) -> tuple[int, int]:
+        of_column = map(known.index, words[column] & {*known})
+        return min(of_column, default=len(known)), len(words[column])
+
+    return [column for column in columns if rank(column) == min(map(rank, columns))]
+
+
+def _has_ending(name: str) -> bool:
+    return posixpath.splitext(name)[1].lower() in SUFFIXES
+
+
+def _rows(table: Path) -> list[tuple[int, list[str]]]:
+    """Return (line number, fields) of all lines that are not empty."""
     try:
-        with open(table, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            delimiter = next((mark for mark in "\t," if mark in first), None)
-            if delimiter is None:
-                for number, line in enumerate(file, 1):
-                    if line.strip():
-                        yield number, line.split()
-                return
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            for row in reader:
-                if row:
-                    yield reader.line_num, [field.strip() for field in row]
-    except (OSError, csv.Error) as error:
+        data = table.read_bytes()
+        encoding = "utf-16" if data.startswith(UTF16) else "utf-8-sig"
+        # Names that are not UTF-8 are kept as the disk has them.
+        text = data.decode(encoding, "strict" if encoding == "utf-16" else "surrogateescape")
+        if "\0" in text:
+            raise ValueError("it has zero bytes: save it as UTF-8")
+        lines = re.split("\r\n|\r|\n", text)
+        delimiter = _delimiter(lines)
+        if delimiter is None:
+            rows = [(number, line.split()) for number, line in enumerate(lines, 1)]
+        else:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+            rows = [(reader.line_num, [field.strip() for field in row]) for row in reader]
+    except (OSError, ValueError, csv.Error) as error:
         raise FacefillError(
             f"{table}: not a readable table of photo and person ({error}); correct the file or"
             " the dataset's identity.table"
         ) from error
+    for _, row in rows:
+        while row and not row[-1]:  # columns that a spreadsheet left empty
+            row.pop()
+    return [(number, row) for number, row in rows if row and row != [EXCEL]]
+
+
+def _delimiter(lines: list[str]) -> str | None:
+    """What lies between the columns of most lines, and of the first; None for blanks."""
+
+    def cells(line: str, mark: str) -> int:
+        return len(next(csv.reader([line], delimiter=mark), []))
+
+    lines = [line for line in lines if line.strip() and not line.startswith(EXCEL)][:1000]
+    score = {}
+    for mark in DELIMITERS if lines else "":
+        columns = [cells(line, mark) for line in lines]
+        if columns[0] > 1:
+            score[mark] = columns.count(columns[0])
+    return max(score, key=score.__getitem__, default=None)

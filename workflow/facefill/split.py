@@ -12,12 +12,14 @@ import pandas as pd
 from PIL import Image
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import atomic, read_table, sha256_bytes, sha256_text, write_table
+from facefill.core.files import atomic, csv_rows, read_table, sha256_bytes, sha256_text, write_table
 from facefill.core.progress import progress
+from facefill.near_duplicates import find_near_duplicates
 
 SPLITS = ("train", "val", "test")
 UNUSED = ""
 COLUMNS = ["face", "identity", "source"]
+DUPLICATE_COLUMNS = ["face", "split", "other", "other_split", "difference"]
 
 log = logging.getLogger(__name__)
 
@@ -32,23 +34,32 @@ def split(
     seed: int,
     arrays: Mapping[str, Path],
     tables: Mapping[str, Path],
+    near_duplicates: Path,
 ) -> int:
     """Write every split as an array and a table; return the number of faces in them.
 
     `manifest` and the folder `faces` are flatten's; `train`, `val`, `test` and `seed` as in
     `assign`. `arrays` and `tables` hold a path for each of SPLITS: .npy of uint8
-    [N, size, size, 3], RGB, and .csv with COLUMNS, both sorted by face. Raises FacefillError when
-    a split is empty, or when a face is missing or not the one in the manifest.
+    [N, size, size, 3], RGB, and .csv with COLUMNS, both sorted by face. `near_duplicates` becomes
+    a table of DUPLICATE_COLUMNS, see `find_near_duplicates`; a warning says when it has lines.
+    Raises FacefillError when a split is empty, or when a face is missing or not the one in the
+    manifest.
     """
     columns = [*COLUMNS, "status", "sha256"]
     rows = read_table(manifest, columns, text=columns)
     rows = rows[rows["status"] == "aligned"].sort_values("face", kind="stable")
     people = Counter(rows["identity"])
+    if len(people) < len(SPLITS):
+        raise FacefillError(
+            f"split: the {people.total()} faces are of {len(people)} people"
+            f" ({', '.join(map(repr, sorted(people)))}), and each of {', '.join(SPLITS)} needs one;"
+            " add photos of other people or correct the dataset's identity"
+        )
     of_person = assign(people, train, val, test, seed)
     rows = rows.assign(split=rows["identity"].map(of_person))
     for name in SPLITS:
         if not (rows["split"] == name).any():
-            raise _empty(name, people, train, val, test)
+            raise _empty(name, people, of_person, train, val, test)
     used = rows[rows["split"] != UNUSED]
     unused = len(rows) - len(used)
     log.info("%d faces of %d people, %d faces unused", len(rows), len(people), unused)
@@ -58,6 +69,18 @@ def split(
             log.info("%s: %d faces of %d people", name, len(part), part["identity"].nunique())
             _write_array(arrays[name], faces, part, bar)
             write_table(tables[name], part[COLUMNS])
+    pairs = find_near_duplicates({name: read_split(arrays[name], tables[name]) for name in SPLITS})
+    with csv_rows(near_duplicates) as lines:
+        lines.writerow(DUPLICATE_COLUMNS)
+        lines.writerows(pairs)
+    if pairs:
+        face, name, other, other_name, _ = pairs[0]
+        log.warning(
+            "%d pairs of faces in different splits are nearly the same picture, such as %s (%s) and"
+            " %s (%s): one photo saved twice, or one person under two names; see %s, and remove one"
+            " of each or correct the dataset's identity",
+            *(len(pairs), face, name, other, other_name, near_duplicates),
+        )
     return len(used)
 
 
@@ -110,14 +133,25 @@ def _place(person: str, seed: int) -> float:
     return int(sha256_text(f"{seed}:{person}"), 16) / 2**256
 
 
-def _empty(name: str, people: Counter, train: int | None, val: float, test: float) -> FacefillError:
-    wanted = {"train": train, "val": val, "test": test}[name]
-    if wanted is None:
-        remedy = "lower split.val and split.test or add people"
-    elif wanted < 1:
+def _empty(
+    name: str,
+    people: Counter,
+    of_person: Mapping[str, str],
+    train: int | None,
+    val: float,
+    test: float,
+) -> FacefillError:
+    """Say why a split is empty: nobody was left for it, or it has no room for those who were."""
+    before = {"test": [], "val": ["test"], "train": ["val", "test"]}[name]  # who choose first
+    left = [people[person] for person, chosen in of_person.items() if chosen not in before]
+    if val < 1 and name != "train":
         remedy = f"raise split.{name}, try another split.seed or add people"
+    elif left:
+        remedy = f"raise split.{name} to {min(left)} or more, or add people with fewer photos each"
     else:
-        remedy = f"raise split.{name} or add people with fewer photos each"
+        lower = [f"split.{other}" for other in before if val < 1 or other in of_person.values()]
+        taken = sum(people[person] for person, chosen in of_person.items() if chosen in before)
+        remedy = f"lower {' and '.join(lower)}, which took {taken} of them, or add people"
     return FacefillError(
         f"split: with train {train}, val {val} and test {test} the {name} split is empty "
         f"({people.total()} faces of {len(people)} people, up to {max(people.values())} of one); "

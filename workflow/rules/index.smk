@@ -13,6 +13,7 @@ rule index:
         timing="results/logs/{dataset}/index.json",
     benchmark:
         "results/benchmarks/{dataset}/index.tsv"
+    priority: 1  # too few people are told before anything is aligned
     conda:
         "../../envs/facefill.yaml"
     params:

@@ -12,6 +12,7 @@ rule split:
         train_table="results/{dataset}/splits/train.csv",
         val_table="results/{dataset}/splits/val.csv",
         test_table="results/{dataset}/splits/test.csv",
+        near_duplicates="results/{dataset}/splits/near_duplicates.csv",
     log:
         text="results/logs/{dataset}/split.log",
         timing="results/logs/{dataset}/split.json",

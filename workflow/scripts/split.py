@@ -14,5 +14,6 @@ with stage(snakemake) as work:
         **settings,
         arrays={name: Path(output[name]) for name in SPLITS},
         tables={name: Path(output[f"{name}_table"]) for name in SPLITS},
+        near_duplicates=Path(output.near_duplicates),
     )
     work.unit = "faces"

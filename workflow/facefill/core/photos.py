@@ -8,11 +8,14 @@ import hashlib
 import json
 import logging
 import os
+import re
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from stat import S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
@@ -23,13 +26,69 @@ from facefill.core.errors import FacefillError
 # fmt: off
 SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif",
-    ".ppm", ".pgm", ".jp2", ".heic", ".heif",
+    ".ppm", ".pgm", ".jp2", ".heic", ".heif", ".hif", ".mpo", ".apng", ".jxl",
+    ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2",
 ))
+ARCHIVES = frozenset((
+    ".zip", ".tar", ".tgz", ".gz", ".tbz", ".bz2", ".txz", ".xz", ".zst", ".rar", ".7z", ".lzh",
+))
+# What lies beside photos, and is never looked into.
+COMPANIONS = frozenset((
+    ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".html", ".htm", ".md", ".rst", ".rtf",
+    ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ods", ".odt", ".ppt", ".pptx", ".svg", ".ps",
+    ".ini", ".cfg", ".toml", ".yaml", ".yml", ".lock", ".log", ".db", ".sqlite", ".lnk", ".url",
+    ".xmp", ".aae", ".thm", ".lrcat", ".lrprev", ".pts", ".mat", ".npy", ".npz", ".pkl", ".pt",
+    ".h5", ".py", ".ipynb", ".sh", ".bat", ".exe", ".css", ".js",
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp",
+    ".mts", ".m2ts", ".wav", ".mp3", ".m4a", ".aac", ".ogg", ".flac", ".opus",
+))
+# Folders in which systems keep thumbnails, deleted files and former versions; what starts with a
+# dot (.thumbnails, .Trash-1000, .@__thumb) is passed over anyway.
+SYSTEM = frozenset((
+    "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#sharedrecycle", "#snapshot",
+    "~snapshot", "$recycle.bin", "$extend", "recycler", "recycled", "system volume information",
+    "lost+found", "__macosx", "network trash folder", "temporary items", "found.000",
+))
+# What a project of facefill, and a folder in which Snakemake worked, have of their own.
+PROJECT = frozenset((
+    "results", "workflow", "docs", "tests", "tools", "envs", "profiles", "downloads",
+))
+WORKDIR = frozenset(("results",))
 # fmt: on
+# Names that systems and programs give to files of their own beside each photo.
+HIDDEN = (".", "~$", "SYNOPHOTO_THUMB_", "SYNOINDEX_MEDIA_")
+
+CACHE_TAG = "CACHEDIR.TAG"  # bford.info/cachedir: nobody's own files are in that folder
+CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
+
+# The first bytes of pictures: of the formats that are decoded, and of those whose row in the
+# manifest says what to do with them.
+PICTURE = re.compile(
+    rb"\xff\xd8\xff"  # JPEG
+    rb"|\x89PNG\r\n"
+    rb"|GIF8[79]a"
+    rb"|BM.{8}..\0\0[\x0c\x10(48@l|]\0\0\0"  # BMP: where its pixels start, size of its header
+    rb"|RIFF.{4}WEBP"
+    rb"|II[*+]\0|MM\0[*+]"  # TIFF, most raw files of cameras
+    rb"|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD-RAW|FOVb|\0MRM"  # other raw files
+    rb"|P[1-6]\s+(#|\d+\s)"  # PPM
+    rb"|.{4}jP  |\xff\x4f\xff\x51"  # JPEG 2000
+    rb"|.{4}JXL |\xff\x0a"  # JPEG XL
+    rb"|.{4}ftyp(hei|hev|mif1|msf1|miaf|avif|avis|avci|avcs|crx )"  # HEIF, AVIF, Canon's raw
+    rb"|8BPS\0|II\xbc\x01",  # Photoshop, JPEG XR
+    re.DOTALL,
+)
+PACKED = re.compile(
+    rb"PK[\3\5][\4\6]|Rar!\x1a|7z\xbc\xaf|\x1f\x8b\x08|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|.{257}ustar",
+    re.DOTALL,
+)
+HEAD = 512  # bytes that tell
+LISTED = 12  # endings in a line
 
 NOT_A_FILE = "not_a_file"
 UNREACHABLE = "unreachable"
 TOO_LARGE = "too_large"
+NO_PICTURE = "no_picture"
 UNREAD = frozenset((NOT_A_FILE, UNREACHABLE, TOO_LARGE))
 # A photo is held in memory. 200 million pixels, as the largest phones have, are 0.6 GB of 8 bits
 # per colour, and up to 166 million fit in 16 bits; what has more is a film or a disk image, which
@@ -47,7 +106,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """Anything that is named like an image file."""
+    """Anything that is named like an image file, or holds a picture."""
 
     source: str  # path relative to the root, with slashes; surrogates where it is not UTF-8
     path: Path
@@ -55,23 +114,87 @@ class Photo:
     detail: str = ""  # why
 
 
-def find_photos(root: Path | str) -> list[Photo]:
-    """Return everything below `root` that is named like an image file, sorted by source.
+@dataclass
+class PassedOver:
+    """What lies below a root and is taken for no photo."""
 
-    Names and folders that start with a dot are passed over. A folder named like an image is
-    NOT_A_FILE, and is searched all the same. Links to folders are followed, but no folder is
+    files: Counter[str] = field(default_factory=Counter)  # by ending
+    folders: Counter[str] = field(default_factory=Counter)  # by name
+    archives: list[str] = field(default_factory=list)  # sources
+    unknown: list[str] = field(default_factory=list)  # sources of files that are no text either
+
+    def __str__(self) -> str:
+        """One line with numbers and the first names; "" when nothing was passed over."""
+        parts = []
+        if count := self.files.total():
+            what = "a file that is no photo" if count == 1 else f"{count} files that are no photos"
+            parts.append(f"{what} ({_listed(self.files)})")
+        if count := self.folders.total():
+            what = "a folder" if count == 1 else f"{count} folders"
+            parts.append(f"{what} of systems or programs ({_listed(self.folders)})")
+        for sources, kind, remedy in (
+            (self.archives, "archive", "unpack what holds photos"),
+            (self.unknown, "file of unknown kind", "convert what is a photo to JPEG"),
+        ):
+            if sources:
+                several = "s" if len(sources) > 1 else ""
+                first = f"{min(sources)!r} is the first" if several else f"{sources[0]!r}"
+                parts.append(f"{len(sources)} {kind}{several} ({first}): {remedy}")
+        return f"passed over {'; '.join(parts)}" if parts else ""
+
+
+def _listed(counts: Counter[str]) -> str:
+    """The commonest names with their numbers, in an order that is always the same."""
+    ordered = sorted(counts, key=lambda name: (-counts[name], name))
+    listed = [f"{name or 'no ending'} {counts[name]}" for name in ordered[:LISTED]]
+    rest = sum(counts[name] for name in ordered[LISTED:])
+    return ", ".join([*listed, f"others {rest}"] if rest else listed)
+
+
+def find_photos(root: Path | str, passed: PassedOver | None = None) -> list[Photo]:
+    """Return every photo below `root`, sorted by source; put down in `passed` what is none.
+
+    A photo is what is named like an image file, and what holds a picture under any name but
+    those of known companions. A folder named like an image is NOT_A_FILE, and is searched all the
+    same. Names and folders that start with a dot, folders that systems make, caches, and what
+    facefill itself has made are passed over. Links to folders are followed, but no folder is
     entered twice: first all folders are searched under their own name, then the links in
     order. Raises FacefillError when `root` is not a folder that can be read.
     """
-    return [Photo(source, Path(path), *status) for source, path, status, _ in _walk(root)]
+    passed = PassedOver() if passed is None else passed
+    found = _walk(root, partial(_look, passed), passed)
+    return [Photo(source, Path(path), *status) for source, path, status, _ in found]
 
 
-def _walk(root: Path | str) -> list[tuple[str, str, tuple[str, str], os.stat_result | None]]:
+def _look(passed: PassedOver, source: str, path: str, stat: os.stat_result) -> bool:
+    """Whether the first bytes of a file are a picture's. Raises OSError."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        head = file.read(HEAD)
+    if PICTURE.match(head):
+        return True
+    if PACKED.match(head):
+        passed.archives.append(source)
+    elif b"\0" in head:
+        passed.unknown.append(source)
+    else:
+        passed.files[_ending(source)] += 1
+    return False
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _walk(
+    root: Path | str, is_picture: Callable[[str, str, os.stat_result], bool], passed: PassedOver
+) -> list[tuple[str, str, tuple[str, str], os.stat_result | None]]:
     """Return (source, path, (status, detail), stat) of every photo below `root`, sorted by source.
 
-    Every system call counts here: one per folder and one per photo.
+    `is_picture` decides by source, path and stat where the name does not tell; it may raise
+    OSError. Every system call counts here: one per folder and one per photo.
     """
     photos = []
+    real, here = os.path.realpath(root), os.path.realpath(".")
     folders, links = [("", os.fspath(root))], []
     entered: list[str] = []
     seen: set[tuple[int, int]] = set()
@@ -99,15 +222,57 @@ def _walk(root: Path | str) -> list[tuple[str, str, tuple[str, str], os.stat_res
             log.warning("%s: folder passed over (%s)", folder, error.strerror)
             continue
         entered.append(folder)
+        names = {entry.name for entry in entries}
+        if prefix and CACHE_TAG in names and _is_cache(folder):
+            passed.folders[os.path.basename(folder)] += 1
+            continue
+        own = _own_folders(folder, names, os.path.join(real, prefix).rstrip("/") == here)
         for entry in entries:
-            name = entry.name
-            if name.startswith("."):
+            name, source = entry.name, prefix + entry.name
+            ending, is_folder = _ending(name), _is_folder(entry)
+            if is_folder and (name.startswith(".") or name in own or name.casefold() in SYSTEM):
+                passed.folders[name] += 1
                 continue
-            if _is_folder(entry):
-                (links if entry.is_symlink() else folders).append((f"{prefix}{name}/", entry.path))
-            if os.path.splitext(name)[1].lower() in SUFFIXES:
-                photos.append((prefix + name, entry.path, *_status(entry)))
+            if name.startswith(HIDDEN) and not is_folder:
+                passed.files["hidden"] += 1
+                continue
+            if is_folder:
+                (links if entry.is_symlink() else folders).append((f"{source}/", entry.path))
+            if ending in SUFFIXES:
+                photos.append((source, entry.path, *_status(entry)))
+            elif ending in ARCHIVES and not is_folder:
+                passed.archives.append(source)
+            elif ending in COMPANIONS and not is_folder:
+                passed.files[ending] += 1
+            elif not is_folder:
+                status, stat = _status(entry)
+                try:
+                    if status[0] in ("", TOO_LARGE) and not is_picture(source, entry.path, stat):
+                        continue
+                except OSError as error:
+                    status = (UNREACHABLE, error.strerror)
+                if status[0] == NOT_A_FILE:
+                    passed.files[status[1]] += 1
+                else:
+                    photos.append((source, entry.path, status, stat))
     return sorted(photos, key=lambda photo: photo[0])
+
+
+def _is_cache(folder: str) -> bool:
+    try:
+        with open(os.path.join(folder, CACHE_TAG), "rb", opener=_without_waiting) as file:
+            return file.read(len(CACHE_SIGNATURE)) == CACHE_SIGNATURE
+    except OSError:
+        return False
+
+
+def _own_folders(folder: str, names: set[str], is_workdir: bool) -> frozenset[str]:
+    """The names of folders that are facefill's own, where it lies or works in `folder`."""
+    code = os.path.join(folder, "workflow", "facefill")
+    if {"Snakefile", "workflow"} <= names and os.path.isdir(code):
+        return PROJECT
+    # Before the first run has made .snakemake, the folder from which it starts tells.
+    return WORKDIR if is_workdir or ".snakemake" in names else frozenset()
 
 
 def _inode(folder: str) -> tuple[int, int]:
@@ -219,12 +384,25 @@ def cached_digests(root: Path | str, cache_file: Path | str) -> dict[str, str]:
     stale: list[Photo] = []
     stamps: list[tuple[str, bool]] = []
     racy = time.time_ns() - RACY_NS
-    for source, path, (status, _), stat in _walk(root):
+    passed = PassedOver()
+
+    def is_picture(source: str, path: str, stat: os.stat_result) -> bool:
+        """As _look, but once: the cache keeps NO_PICTURE for a checksum."""
+        key, stamp = base + source, _stamp(stat)
+        known = cache.get(key)
+        if known and known[0] == stamp:
+            found = known[1] != NO_PICTURE
+        else:
+            found = _look(passed, source, path, stat)
+        if not found and stat.st_ctime_ns < racy:
+            fresh[key] = (stamp, NO_PICTURE)
+        return found
+
+    for source, path, (status, _), stat in _walk(root, is_picture, passed):
         digests[source] = status
         if status:
             continue
-        # The change time (ctime) reveals an edit whose date was set back.
-        stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+        stamp = _stamp(stat)
         key = base + source
         known = cache.get(key)
         if known and known[0] == stamp:
@@ -243,6 +421,11 @@ def cached_digests(root: Path | str, cache_file: Path | str) -> dict[str, str]:
     if others | fresh != cache:
         _save(cache_file, others | fresh)
     return digests
+
+
+def _stamp(stat: os.stat_result) -> str:
+    """What tells an edit; the change time (ctime) reveals one whose date was set back."""
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
 
 
 def _load(cache_file: Path | str) -> dict[str, tuple[str, str]]:

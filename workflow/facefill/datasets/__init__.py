@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from facefill.kinds import Kind
 
 IDENTITY = {
-    "description": "who is in a photo - folder (the folder it lies in), file (each its own person) "
-    "or {table - file of name and person}",
+    "description": "who is in a photo - folder (the folder it lies in), top (the first folder "
+    "below the path; an archive's common folders do not count), file (each its own person) or "
+    "{table - file of name and person}",
     "if": {"type": "object"},
     "then": {
         "type": "object",
@@ -16,7 +17,7 @@ IDENTITY = {
         "required": ["table"],
         "properties": {"table": {"type": "string", "minLength": 1}},
     },
-    "else": {"enum": ["folder", "file"]},
+    "else": {"enum": ["folder", "top", "file"]},
 }
 
 

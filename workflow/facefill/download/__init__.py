@@ -1,8 +1,10 @@
 """From the addresses of an archive to a folder of raw photos."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from facefill.core.errors import FacefillError
+from facefill.core.photos import CACHE_SIGNATURE, CACHE_TAG
 from facefill.download.extract import extract as unpack
 from facefill.download.fetch import cache_name
 from facefill.download.fetch import fetch as get
@@ -27,6 +29,9 @@ def download(
             )
     archive = get(urls, sha256, cache)
     files = [get(extra["urls"], extra.get("sha256"), cache) for extra in extras]
+    with suppress(OSError):  # nothing was downloaded, or the cache is somebody else's
+        # A folder of photos above takes nothing from here (facefill.core.photos).
+        (Path(cache) / CACHE_TAG).write_bytes(CACHE_SIGNATURE + b"\n# Downloads of facefill\n")
     kept = [Path(cache, cache_name(url, sha256)) for url in urls if not url.startswith("file://")]
     return unpack(
         archive,
