@@ -21,7 +21,9 @@ KEPT = "(as ever)"
 
 @pytest.fixture
 def project(tmp_path) -> Project:
-    return three_photos(Project.new(tmp_path / "project"))
+    project = three_photos(Project.new(tmp_path / "project"))
+    project.configure(datasets={"mine": {"identity": "file"}})
+    return project
 
 
 # Files on PYTHONPATH that would stop a job if it took them for its own.

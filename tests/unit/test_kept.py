@@ -88,6 +88,17 @@ def test_a_disk_without_hard_links(tmp_path, outputs, monkeypatch):
     assert kept.restore("key", outputs) and (outputs["0"] / "a.png").read_bytes() == b"face a"
 
 
+def test_a_full_disk_gives_nothing_back(kept, outputs, monkeypatch):
+    lost(outputs)
+
+    def refuse(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("facefill.core.kept._link", refuse)
+    assert not kept.restore("key", outputs)
+    assert not outputs["0"].exists() and not outputs["1"].exists()
+
+
 def test_a_full_disk_keeps_nothing_and_disturbs_nobody(tmp_path, outputs, monkeypatch):
     (tmp_path / "kept").write_text("no folder")
     kept = Kept(tmp_path / "kept/job")

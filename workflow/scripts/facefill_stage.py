@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import signal
 import sys
 import threading
@@ -38,13 +39,14 @@ class Work:
 
 
 @contextmanager
-def stage(snakemake: "Snakemake", keep: bool = False) -> Iterator[Work]:
+def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None) -> Iterator[Work]:
     """Run the block as one job: log to `log.text`, time it to `log.timing`.
 
     With `keep` the result is kept, and the block is left out when a kept one has the same inputs,
-    params and code: what an earlier job made anew and came out equal costs nothing here. An error
-    ends the script with exit code 1 after one line on the terminal; its traceback goes
-    to the log. SIGTERM ends it as Ctrl-C does, and the death of Snakemake ends it at once.
+    params and code: what an earlier job made anew and came out equal costs nothing here. `scratch`
+    is a folder that a job which was killed goes on from; it goes where there is a result. An error
+    ends the script with exit code 1 after one line on the terminal; its traceback goes to the log.
+    SIGTERM ends it as Ctrl-C does, and the death of Snakemake ends it at once.
     """
     for number in STOP:
         signal.signal(number, _interrupt)
@@ -59,6 +61,7 @@ def stage(snakemake: "Snakemake", keep: bool = False) -> Iterator[Work]:
         kept, key = Kept(KEPT / text.with_suffix("")), _key(snakemake) if keep else ""
         if keep and "FACEFILL_FORCED" not in os.environ and kept.restore(key, _files(snakemake)):
             log.info("kept from the last time: inputs, settings and code are the same")
+            _discard(scratch)
             raise SystemExit(0)
         yield work
         end = time.time()
@@ -67,6 +70,7 @@ def stage(snakemake: "Snakemake", keep: bool = False) -> Iterator[Work]:
         write_bytes(timing, json.dumps(facts | vars(work)).encode() + b"\n")
         if keep:
             kept.keep(key, _files(snakemake))
+        _discard(scratch)
     except FacefillError as error:
         _fail(log, str(error))
     except KeyboardInterrupt:
@@ -87,6 +91,11 @@ def _files(snakemake: "Snakemake") -> dict[str, Path]:
     """What a job writes: its outputs, and its timing, which is that of the real work."""
     files = {f"{number}": Path(file) for number, file in enumerate(snakemake.output)}
     return files | {"timing": Path(snakemake.log.timing)}
+
+
+def _discard(scratch: str | None) -> None:
+    if scratch:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _key(snakemake: "Snakemake") -> str:

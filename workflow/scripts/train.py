@@ -2,7 +2,7 @@
 
 from facefill_stage import stage
 
-with stage(snakemake, keep=True) as work:
+with stage(snakemake, keep=True, scratch=snakemake.params.checkpoints) as work:
     import hashlib
     from pathlib import Path
 
@@ -12,7 +12,7 @@ with stage(snakemake, keep=True) as work:
     from facefill.core.files import copy_folder, sha256_file, write_table
     from facefill.kinds import make
     from facefill.split import choose_faces, read_split
-    from facefill.train import checkpoint, weights
+    from facefill.train import weights
     from facefill.train.pictures import write_plots, write_samples
     from facefill.train.task import Training
 
@@ -46,5 +46,4 @@ with stage(snakemake, keep=True) as work:
     settings |= {"seed": params.seed, "torch": torch.__version__}
     # The weights last: where they are, the training has ended well.
     weights.save(Path(output.weights), Path(output.settings), trained.networks, settings)
-    checkpoint.discard(Path(params.checkpoints))
     work.items, work.unit = trained.images, "images"

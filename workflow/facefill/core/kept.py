@@ -33,10 +33,15 @@ class Kept:
             # A file that somebody has edited in place is the kept one, too.
             if sha256 is not None and _sha256(self._folder / name) != sha256:
                 return False
-        for name, path in outputs.items():
-            _remove(path)
-            if note["sha256"][name] is not None:
-                _link(self._folder / name, path)
+        try:
+            for name, path in outputs.items():
+                _remove(path)
+                if note["sha256"][name] is not None:
+                    _link(self._folder / name, path)
+        except OSError:  # a full disk: the job itself says so
+            for path in outputs.values():
+                _remove(path)
+            return False
         return True
 
     def keep(self, key: str, outputs: dict[str, Path]) -> None:

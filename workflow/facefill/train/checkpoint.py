@@ -3,7 +3,6 @@
 import hashlib
 import io
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +52,3 @@ def resume(file: Path, loop: Any) -> bool:
         return False
     log.warning("training goes on after epoch %d from %s", loop.epoch, file)
     return True
-
-
-def discard(checkpoints: Path) -> None:
-    """Remove a model's folder of checkpoints once its results are in place."""
-    shutil.rmtree(checkpoints, ignore_errors=True)
