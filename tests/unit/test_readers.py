@@ -27,7 +27,8 @@ from facefill.core.files import add_to_zip, csv_rows, read_table, write_table
 from facefill.core.images import TooLargeImage, UnreadableImage, decode_photo, png_bytes
 from facefill.core.photos import Photo
 from facefill.flatten import MANIFEST_COLUMNS, flatten
-from facefill.index import identities_from_table, index_photos
+from facefill.index import index_photos
+from facefill.people import identities_from_table
 from project import ROOT
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import sys
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ WORKFLOW = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(WORKFLOW))
 # Scripts find facefill by PYTHONPATH, before what the user has there, end when the process
 # FACEFILL_SNAKEMAKE does, and their threads wait without spinning (facefill/__init__.py).
-given_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+given_path = os.getenv("PYTHONPATH", "").split(os.pathsep)
 os.environ.update(
     PYTHONPATH=os.pathsep.join(dict.fromkeys([str(WORKFLOW), *filter(None, given_path)])),
     OMP_WAIT_POLICY="PASSIVE",
@@ -105,7 +106,7 @@ def begin():
     os.environ.pop("FACEFILL_FORCED", None)
     asked = workflow.dag_settings
     if asked.forceall or asked.forcerun or asked.forcetargets:
-        os.environ["FACEFILL_FORCED"] = "yes"  # results that are kept do not count
+        os.environ.update(FACEFILL_FORCED="yes")  # results that are kept do not count
     for folder in Path(".snakemake/facefill-kept/results/logs").glob("*"):
         if not os.path.isdir(f"results/{folder.name}"):  # deleted, to have the space or a new start
             shutil.rmtree(folder)
@@ -202,6 +203,12 @@ def checksums_of(*patterns):
     """The checksums of files in workflow/report."""
     files = [file for pattern in patterns for file in sorted((WORKFLOW / "report").glob(pattern))]
     return {file.name: CHECKSUMS.sha256(file) for file in files}
+
+
+def unless_to_come(name):
+    """A file of workflow/report as an input, unless Snakemake would take its date for a mistake."""
+    file = WORKFLOW / "report" / name
+    return os.path.relpath(file) if file.stat().st_mtime < time.time() else []
 
 
 def report_code():
