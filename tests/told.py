@@ -55,6 +55,7 @@ def plain(line: str) -> str:
     folder = r"/[^\s;:,()'\"]*/pytest-of-[^/\s]+/pytest-\d+/(popen-gw\d+/)?[^/\s]+"
     line = re.sub(rf"(file://)?{folder}", r"\1DIR", line)
     line = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", line)
+    line = re.sub(r"/downloads/[0-9a-f]{12}-", "/downloads/HASH-", line)  # of the port, too
     # One kind more is one name more.
     line = re.sub(r"(known|one of): [^;]*$", r"\1: NAMES", line)
     return re.sub(r"(127\.0\.0\.1|localhost):\d+", r"\1:PORT", line)

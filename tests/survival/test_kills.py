@@ -51,7 +51,10 @@ def start(project: Project, *targets: str) -> subprocess.Popen:
 
 def longest_job(project: Project) -> float:
     """Seconds of the job that took longest when nobody killed it."""
-    jobs = [json.loads(file.read_text()) for file in project.folder.rglob("logs/**/*.json")]
+    jobs = [
+        json.loads(file.read_text())
+        for file in (project.folder / "results").rglob("logs/**/*.json")
+    ]
     return max(job["end"] - job["start"] for job in jobs)
 
 

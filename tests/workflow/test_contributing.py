@@ -103,7 +103,7 @@ def test_every_dry_run_of_the_page_works(copy):
 def test_the_data_set_makes_raw(copy, tmp_path):
     """Offline, from two archives."""
     archives = []
-    for number, person in enumerate(("Ann", "Bob")):
+    for number, person in enumerate(("Ann", "Bob", "Eve")):
         photo = tmp_path / person / "1.jpg"
         photo.parent.mkdir()
         photo.write_bytes(b"not to be aligned here")
@@ -115,7 +115,9 @@ def test_the_data_set_makes_raw(copy, tmp_path):
     assert copy.planned()["download_parts"] == 1
     copy.build("results/both/index.csv")
     index = pd.read_csv(copy.folder / "results/both/index.csv")
-    assert index["source"].tolist() == ["part-0/Ann/1.jpg", "part-1/Bob/1.jpg"]
+    assert index["source"].tolist() == [
+        "part-0/Ann/1.jpg", "part-1/Bob/1.jpg", "part-2/Eve/1.jpg",
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

@@ -16,9 +16,10 @@ def test_a_project_and_its_python_in_an_odd_place(tmp_path):
     place = """it's my "a" & c; $(touch x) `touch y`"""
     project = Project.new(tmp_path / place / "project")
     project.configure(dataset="mine")
-    photo = project.folder / "photos" / "somebody" / "1.png"
-    photo.parent.mkdir(parents=True)
-    Image.new("RGB", (50, 50)).save(photo)
+    for person in ("somebody", "another", "a third"):
+        photo = project.folder / "photos" / person / "1.png"
+        photo.parent.mkdir(parents=True)
+        Image.new("RGB", (50, 50)).save(photo)
     environment = tmp_path / place / "environment"
     environment.symlink_to(Path(sys.executable).parents[1])
     process = subprocess.run(
