@@ -44,9 +44,12 @@ STAGES = {
         f"results/packed/{name}" for name in ("faces", "manifest.csv", "geometry.csv", "faces.png")
     ],
     "split": [
-        f"results/packed/splits/{name}.{kind}"
-        for name in ("train", "val", "test")
-        for kind in ("npy", "csv")
+        "results/packed/splits/near_duplicates.csv",
+        *(
+            f"results/packed/splits/{name}.{kind}"
+            for name in ("train", "val", "test")
+            for kind in ("npy", "csv")
+        ),
     ],
     "describe": [f"results/packed/splits/{name}_descriptors.npy" for name in ("val", "test")],
     "train_dcgan": [
@@ -152,7 +155,8 @@ def kill(reference: Project, folder: Path, stage: str, seed: int) -> Kill:
     share = choice.random()
     seconds = share * _seconds(reference, stage)
     project = reference.copy(folder)
-    for path in [*STAGES[stage], "downloads"]:
+    # Nor may a result be kept: the stage has to compute it.
+    for path in [*STAGES[stage], "downloads", ".snakemake/facefill-kept"]:
         _remove(project.folder / path)
     _remove(_logs(project, stage))
 

@@ -82,6 +82,8 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
         _fail(log, f"{place}: cannot be written ({error.strerror}); {DISK[error.errno]}")
     except Exception as error:
         _fail(log, _unforeseen(snakemake.rule, error, text))
+    finally:
+        _ignore_stops()  # all is written: Python, which shuts down, would answer with a traceback
 
 
 KEPT = Path(".snakemake/facefill-kept")  # results of jobs, in folders called after their logs
@@ -139,9 +141,13 @@ def _start_log(path: Path) -> logging.Logger:
     return log
 
 
+def _ignore_stops() -> None:
+    for number in STOP:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _interrupt(number: int, frame: object) -> None:
-    for again in STOP:  # the first one counts: cleaning up is not to be interrupted
-        signal.signal(again, signal.SIG_IGN)
+    _ignore_stops()  # the first one counts: cleaning up is not to be interrupted
     raise KeyboardInterrupt
 
 
