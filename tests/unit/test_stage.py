@@ -124,3 +124,16 @@ def test_a_job_ends_with_its_snakemake(tmp_path):
         job.kill()
         job.communicate()
         snakemake.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_end_changes_nothing(tmp_path, number):
+    """All is written: Python, which shuts down, would answer with a traceback."""
+    body = """
+    import atexit
+    atexit.register(lambda: (print("ending", flush=True), time.sleep(1)))
+    """
+    job = started(tmp_path, body)
+    assert job.stdout.readline() == "ending\n"
+    job.send_signal(number)
+    assert job.communicate(timeout=60) == ("", "") and job.returncode == 0
