@@ -53,25 +53,6 @@ def test_what_is_on_the_user_s_pythonpath(project, tmp_path, monkeypatch, told):
     told("environment", "modules called stage and facefill on PYTHONPATH", KEPT)
 
 
-VARIABLES = {
-    # Was: ValueError in the first training.
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    "PYTHONOPTIMIZE": "2",
-}
-
-
-def test_variables_that_change_how_python_runs(project, monkeypatch, told):
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
-    code = "import os, sys; print(sys.flags.optimize, *sorted(set(os.environ)))"
-    project.edit("workflow/scripts/index.py", '"""Rule', f"{code}\n'''Rule")
-    project.edit("workflow/scripts/index.py", '.csv."""', ".csv.'''")
-    output = project.build(FRESH)
-    shown = next(line for line in output.splitlines() if line.startswith("0 "))
-    assert not set(VARIABLES) & set(shown.split())
-    told("environment", "MPLBACKEND and the like, as in Jupyter", KEPT)
-
-
 def test_a_user_without_a_name_or_a_home(project, monkeypatch, told):
     """Was: tracebacks of Snakemake. As in a container that runs under a number."""
     start = project.folder / "tools/start.py"

@@ -44,7 +44,7 @@ def test_a_file_that_has_just_changed_is_not_remembered(tmp_path):
     known = Checksums(tmp_path / "cache.json")
     known.sha256(file)
     known.save()
-    assert "people" not in (tmp_path / "cache.json").read_text()
+    assert not (tmp_path / "cache.json").exists()
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{", '{"a": 1}', "\udcff"])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facefill.core import photos
+from facefill.core import checksums, photos
 from facefill.core.errors import FacefillError
 from facefill.core.photos import (
     CACHE_SIGNATURE,
@@ -202,7 +202,7 @@ def test_a_cache_is_known_by_its_tag(tmp_path):
 @pytest.fixture
 def no_race(monkeypatch):
     """Trust files however young they are: the tests' are all younger than two seconds."""
-    monkeypatch.setattr(photos, "RACY_NS", -3600 * 10**9)
+    monkeypatch.setattr(checksums, "RACY_NS", -3600 * 10**9)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from facefill.core.errors import FacefillError
-from facefill.datasets.archive import plain_checksum
 from facefill.kinds import kind_of, kinds, make
 from facefill.settings import NAMED, schema
 
@@ -59,7 +58,9 @@ def load(config: dict[str, Any], typed: Iterable[str] = ()) -> dict[str, Any]:
         raise FacefillError(_explain(min(errors, key=lambda error: len(error.absolute_path))))
     _add_presets(complete)
     _expand_homes(complete)
-    _plain_downloads(complete)
+    for table in NAMED:
+        for name, entry in complete[table].items():
+            complete[table][name] = kind_of(table, entry).plain(entry)
     _check_names(complete)
     _check_split(complete["split"])
     _check_kinds(complete)
@@ -271,16 +272,6 @@ def _expand_homes(config: dict[str, Any]) -> None:
     for table, key in tables:
         if table[key]:
             table[key] = os.path.expanduser(table[key])
-
-
-def _plain_downloads(config: dict[str, Any]) -> None:
-    """Write checksums and addresses in one way, so that upper case or a blank is no other job."""
-    for entry in config["datasets"].values():
-        for table in (entry, *entry.get("extras", [])):
-            if table.get("sha256"):
-                table["sha256"] = plain_checksum(table["sha256"])
-            if "urls" in table:
-                table["urls"] = [url.strip() for url in table["urls"]]
 
 
 def _add_presets(config: dict[str, Any]) -> None:

@@ -30,9 +30,6 @@ os.environ.update(
 # Where a training has several threads, a short spin spares most layers the wait for threads to wake
 # up. Beside other work it costs: there, set GOMP_SPINCOUNT=0.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-# Jupyter's plots need its kernel; a script without its docstrings would be another program.
-for variable in ("MPLBACKEND", "PYTHONOPTIMIZE"):
-    os.environ.pop(variable, None)
 # Snakemake loads pandas, if it is there, to compare params: 0.4 s for tables that ours never are.
 # A workflow that takes this one as a module may need pandas itself.
 if workflow.modifier.parent_modifier is None:
@@ -82,7 +79,7 @@ def notice(text):
 
 def explain_lock():
     """Say what to do about a lock that has kept this run from starting."""
-    persistence = workflow._persistence
+    persistence = workflow.persistence
     if not STARTED and not workflow.dryrun and persistence is not None and persistence.locked:
         notice(
             "this folder is locked: another run is at work in it, or one was killed; if none is "

@@ -10,7 +10,7 @@ rule publish:
         provenance="results/{dataset}/report/provenance.json",
         searches=compared_files("search.csv", declared="search"),
         # A page that came with the repository is older, so that it is made.
-        words=unless_to_come("results.md.j2"),
+        template=unless_to_come("results.md.j2"),
     output:
         "docs/results-{dataset}.md",
     log:
@@ -22,7 +22,7 @@ rule publish:
         "../../envs/facefill.yaml"
     params:
         code=code("publish", *(f"metrics.{name}" for name in kinds("metrics")), presentation=True),
-        words=checksums_of("results.md.j2"),
+        texts=checksums_of("results.md.j2"),
         template=lambda wildcards, input: str(WORKFLOW / "report" / "results.md.j2"),
         dataset=lambda wildcards: wildcards.dataset,
         searched=searched_pairs(),

@@ -56,7 +56,7 @@ rule report:
     params:
         code=report_code(),
         # Snakemake's own report shows the captions. Their dates do not count.
-        words=checksums_of("page.html.j2", "*.rst"),
+        texts=checksums_of("page.html.j2", "*.rst"),
         template=lambda wildcards, input: str(WORKFLOW / "report" / "page.html.j2"),
         dataset=lambda wildcards: wildcards.dataset,
         pairs=[list(pair) for pair in compared_pairs()],

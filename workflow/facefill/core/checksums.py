@@ -5,37 +5,70 @@ inode differ. A date of its own decides nothing.
 """
 
 import json
+import logging
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 
-from facefill.core.files import sha256_file, write_bytes
+from facefill.core.files import sha256_file
 
-RACY_NS = 2_000_000_000  # a file that changes twice within one tick of the clock keeps its times
+# A file that changes twice within one tick of the clock shows the same times both times.
+RACY_NS = 2_000_000_000
+
+log = logging.getLogger(__name__)
+
+Cache = dict[str, tuple[str, str]]  # by path: stamp, and checksum or another word
 
 
 class Checksums:
     """SHA-256 of files. `cache` is a file that may be lost, damaged or read-only."""
 
     def __init__(self, cache: Path):
-        self._cache, self._known, self._changed = cache, {}, False
-        with suppress(OSError, ValueError, TypeError):
-            self._known = dict(json.loads(cache.read_text(encoding="utf-8")))
+        self._file, self._known = cache, read_cache(cache)
+        self._before = dict(self._known)
 
     def sha256(self, path: Path | str) -> str:
         """Return the checksum of a file in hexadecimal. Raises OSError when it cannot be read."""
         key, stat = os.path.realpath(path), os.stat(path)
-        stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
-        if self._known.get(key, [None])[0] != stamp:
-            self._known[key] = [stamp, sha256_file(path)]
-            self._changed = True
-            if stat.st_ctime_ns > time.time_ns() - RACY_NS:
-                return self._known.pop(key)[1]
-        return self._known[key][1]
+        known = self._known.get(key)
+        if known and known[0] == stamp(stat):
+            return known[1]
+        sha256 = sha256_file(path)
+        if is_settled(stat):
+            self._known[key] = (stamp(stat), sha256)
+        return sha256
 
     def save(self) -> None:
         """Write the cache if anything is new."""
-        if self._changed:
-            with suppress(OSError):
-                write_bytes(self._cache, json.dumps(self._known).encode())
+        if self._known != self._before:
+            write_cache(self._file, self._known)
+
+
+def stamp(stat: os.stat_result) -> str:
+    """What tells an edit; the change time (ctime) reveals one whose date was set back."""
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+
+
+def is_settled(stat: os.stat_result) -> bool:
+    """Whether a file's next change will show in its stamp."""
+    return stat.st_ctime_ns < time.time_ns() - RACY_NS
+
+
+def read_cache(file: Path | str) -> Cache:
+    try:
+        with open(file, encoding="ascii") as opened:
+            return {key: (stamp, sha256) for key, (stamp, sha256) in json.load(opened).items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def write_cache(file: Path | str, cache: Cache) -> None:
+    # Not facefill.core.files.atomic: two workflows may write this file at the same time.
+    partial = f"{file}.partial-{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(file)), exist_ok=True)
+        with open(partial, "w", encoding="ascii") as opened:
+            opened.write(json.dumps(cache))
+        os.replace(partial, file)
+    except OSError as error:
+        log.info("%s: cache not written (%s)", file, error.strerror)

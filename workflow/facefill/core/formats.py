@@ -11,13 +11,16 @@ RAW = "a camera's raw file; convert it to JPEG"
 HEIC = "a HEIC picture; convert it to JPEG"
 VIDEO = "a video; save its frames as JPEG"
 
+# Of Fujifilm, Olympus, Panasonic, Sigma, Minolta and Phase One: no TIFF, or more than one.
+RAW_MARKS = rb"FUJIFILMCCD-RAW|IIR[OS]|MMOR|IIU\0|FOVb|\0MRM|IIII.{4}RawT|MMMMRawT"
+ARCHIVE_MARKS = (
+    rb"PK[\3\5][\4\6]|Rar!\x1a|7z\xbc\xaf|\x1f\x8b\x08|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|.{257}ustar"
+)
+
 # fmt: off
 SIGNATURES = (
     (rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture; convert it to JPEG"),
-    # Those of Fujifilm, Olympus, Panasonic, Sigma, Minolta, Phase One and Canon (CRW, CR2) that are
-    # no TIFF, or say at once that they are more.
-    (rb"FUJIFILMCCD-RAW|IIR[OS]|MMOR|IIU\0|FOVb|\0MRM|IIII.{4}RawT|MMMMRawT", RAW),
-    (rb"II\x1a\0\0\0HEAPCCDR|II\*\0....CR", RAW),
+    (RAW_MARKS + rb"|II\x1a\0\0\0HEAPCCDR|II\*\0....CR", RAW),  # the last two are Canon's
     (rb"II\xbc", "a JPEG XR picture; convert it to JPEG"),
     (rb"8BPS", "a Photoshop document; save it as JPEG or PNG"),
     (rb"gimp xcf", "a GIMP document; save it as JPEG or PNG"),
@@ -25,8 +28,7 @@ SIGNATURES = (
     (rb"\s*%PDF-", "a PDF document; save its photos as JPEG"),
     (rb"RIFF.{4}AVI |\x1aE\xdf\xa3|\0\0\x01[\xb3\xba]|FLV\x01|OggS", VIDEO),
     (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11|.{4}(moov|mdat|wide|skip|free|pnot)", VIDEO),
-    (rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf\x27\x1c|Rar!|BZh|\xfd7zXZ\0|\x28\xb5\x2f\xfd",
-     "an archive; extract its photos"),
+    (ARCHIVE_MARKS, "an archive; extract its photos"),
     (rb"\s*<(!doctype\s+html|html)", "a web page, not the picture that it may show"),
     (rb"version https://git-lfs", "a pointer of Git LFS; run `git lfs pull`"),
 )

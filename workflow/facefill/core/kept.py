@@ -9,7 +9,6 @@ while both are the same.
 import json
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from facefill.core.files import sha256_path, write_bytes
@@ -49,7 +48,7 @@ class Kept:
 
         A disk on which it cannot be kept only makes the job run again.
         """
-        with suppress(OSError):
+        try:
             _remove(self._folder)
             self._folder.mkdir(parents=True)
             sha256 = {name: _sha256(path) for name, path in outputs.items()}
@@ -58,6 +57,8 @@ class Kept:
                     _link(path, self._folder / name)
             # The note last: without it nothing is kept.
             write_bytes(self._note, json.dumps({"key": key, "sha256": sha256}).encode())
+        except OSError:
+            shutil.rmtree(self._folder, ignore_errors=True)  # what there is of it takes space
 
 
 def _sha256(path: Path) -> str | None:

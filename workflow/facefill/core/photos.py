@@ -5,11 +5,9 @@ The Snakefile calls this module whenever it is parsed: nothing slow may be impor
 
 import errno
 import hashlib
-import json
 import logging
 import os
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +19,9 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
 from typing import BinaryIO
 
+from facefill.core.checksums import is_settled, read_cache, stamp, write_cache
 from facefill.core.errors import FacefillError
+from facefill.core.formats import ARCHIVE_MARKS, AVIF, HEIF, RAW_MARKS
 
 # fmt: off
 SUFFIXES = frozenset((
@@ -70,18 +70,15 @@ PICTURE = re.compile(
     rb"|BM.{8}..\0\0[\x0c\x10(48@l|]\0\0\0"  # BMP: where its pixels start, size of its header
     rb"|RIFF.{4}WEBP"
     rb"|II[*+]\0|MM\0[*+]"  # TIFF, most raw files of cameras
-    rb"|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD-RAW|FOVb|\0MRM"  # other raw files
-    rb"|P[1-6]\s+(#|\d+\s)"  # PPM
+    rb"|" + RAW_MARKS + rb"|"
+    rb"P[1-6]\s+(#|\d+\s)"  # PPM
     rb"|.{4}jP  |\xff\x4f\xff\x51"  # JPEG 2000
     rb"|.{4}JXL |\xff\x0a"  # JPEG XL
-    rb"|.{4}ftyp(hei|hev|mif1|msf1|miaf|avif|avis|avci|avcs|crx )"  # HEIF, AVIF, Canon's raw
+    rb"|.{4}ftyp(" + b"|".join(sorted(HEIF | AVIF)) + rb"|crx )"  # the last is Canon's raw
     rb"|8BPS\0|II\xbc\x01",  # Photoshop, JPEG XR
     re.DOTALL,
 )
-PACKED = re.compile(
-    rb"PK[\3\5][\4\6]|Rar!\x1a|7z\xbc\xaf|\x1f\x8b\x08|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|.{257}ustar",
-    re.DOTALL,
-)
+PACKED = re.compile(ARCHIVE_MARKS, re.DOTALL)
 HEAD = 512  # bytes that tell
 LISTED = 12  # endings in a line
 
@@ -95,8 +92,6 @@ UNREAD = frozenset((NOT_A_FILE, UNREACHABLE, TOO_LARGE))
 # nobody wants to wait for either.
 MAX_BYTES = 1_000_000_000
 
-# A file that changes twice within one tick of the clock shows the same times both times.
-RACY_NS = 2_000_000_000
 THREADS = 4
 CHUNK = 64  # photos per task of a thread: for small photos one by one, threads only cost time
 MANY = 5000  # photos that take long enough to read for a progress bar
@@ -378,74 +373,47 @@ def cached_digests(root: Path | str, cache_file: Path | str) -> dict[str, str]:
     or read-only. Raises FacefillError when `root` is not a folder that can be read.
     """
     base = os.path.abspath(root) + "/"
-    cache = _load(cache_file)
+    cache = read_cache(cache_file)
     digests: dict[str, str] = {}
     fresh: dict[str, tuple[str, str]] = {}
     stale: list[Photo] = []
     stamps: list[tuple[str, bool]] = []
-    racy = time.time_ns() - RACY_NS
     passed = PassedOver()
 
     def is_picture(source: str, path: str, stat: os.stat_result) -> bool:
         """As _look, but once: the cache keeps NO_PICTURE for a checksum."""
-        key, stamp = base + source, _stamp(stat)
+        key = base + source
         known = cache.get(key)
-        if known and known[0] == stamp:
+        if known and known[0] == stamp(stat):
             found = known[1] != NO_PICTURE
         else:
             found = _look(passed, source, path, stat)
-        if not found and stat.st_ctime_ns < racy:
-            fresh[key] = (stamp, NO_PICTURE)
+        if not found and is_settled(stat):
+            fresh[key] = (stamp(stat), NO_PICTURE)
         return found
 
     for source, path, (status, _), stat in _walk(root, is_picture, passed):
         digests[source] = status
         if status:
             continue
-        stamp = _stamp(stat)
         key = base + source
         known = cache.get(key)
-        if known and known[0] == stamp:
+        if known and known[0] == stamp(stat):
             digests[source] = known[1]
             fresh[key] = known
         else:
             stale.append(Photo(source, Path(path), status))
-            stamps.append((stamp, stat.st_ctime_ns < racy))
-    for photo, (stamp, settled), (size, sha256) in zip(
+            stamps.append((stamp(stat), is_settled(stat)))
+    for photo, (stamped, settled), (size, sha256) in zip(
         stale, stamps, read_digests(stale), strict=True
     ):
         digests[photo.source] = sha256
         if settled and size is not None:
-            fresh[base + photo.source] = (stamp, sha256)
+            fresh[base + photo.source] = (stamped, sha256)
     others = {key: known for key, known in cache.items() if not key.startswith(base)}
     if others | fresh != cache:
-        _save(cache_file, others | fresh)
+        write_cache(cache_file, others | fresh)
     return digests
-
-
-def _stamp(stat: os.stat_result) -> str:
-    """What tells an edit; the change time (ctime) reveals one whose date was set back."""
-    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
-
-
-def _load(cache_file: Path | str) -> dict[str, tuple[str, str]]:
-    try:
-        with open(cache_file, encoding="ascii") as file:
-            return {key: (stamp, sha256) for key, (stamp, sha256) in json.load(file).items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return {}
-
-
-def _save(cache_file: Path | str, cache: dict[str, tuple[str, str]]) -> None:
-    # Not facefill.core.files.atomic: two workflows may write this file at the same time.
-    partial = f"{cache_file}.partial-{os.getpid()}"
-    try:
-        os.makedirs(os.path.dirname(os.path.abspath(cache_file)), exist_ok=True)
-        with open(partial, "w", encoding="ascii") as file:
-            file.write(json.dumps(cache))
-        os.replace(partial, cache_file)
-    except OSError as error:
-        log.info("%s: photo cache not written (%s)", cache_file, error.strerror)
 
 
 def _utf8(text: str) -> bytes:

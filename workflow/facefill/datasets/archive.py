@@ -8,7 +8,7 @@ from typing import Any
 from facefill.core.errors import FacefillError
 from facefill.core.files import local_path
 from facefill.datasets import IDENTITY, Dataset
-from facefill.kinds import declare, setting
+from facefill.kinds import Config, declare, setting
 
 URLS = {
     "type": "array",
@@ -30,11 +30,6 @@ EXTRA = {
 }
 
 
-def plain_checksum(text: str) -> str:
-    """A SHA-256 as hashlib writes it, of what web pages and programs write."""
-    return re.sub(r"^sha-?256[:=\s]\s*", "", text.strip().lower())
-
-
 @declare
 class Archive(Dataset):
     """Downloads an archive into the cache and extracts it."""
@@ -51,6 +46,11 @@ class Archive(Dataset):
     rule = "download"
     strip = True  # an archive never grows a second top folder
 
+    @classmethod
+    def plain(cls, entry):
+        files = [_plain(file) for file in (entry, *entry["extras"])]
+        return files[0] | {"extras": files[1:]}
+
     def check(self, key, config):
         extras = {f"{key}.extras.{n}": extra["sha256"] for n, extra in enumerate(self.extras)}
         for place, text in ({key: self.sha256} | extras).items():
@@ -64,8 +64,10 @@ class Archive(Dataset):
 
     def content(self, sha256):
         """Checksums, or addresses without one: another mirror is no reason to run again."""
-        extras = {extra["name"]: _content(**extra, checksum=sha256) for extra in self.extras}
-        return [_content(self.urls, self.sha256, checksum=sha256), extras]
+        extras = {
+            extra["name"]: _content(extra["urls"], extra["sha256"], sha256) for extra in self.extras
+        }
+        return [_content(self.urls, self.sha256, sha256), extras]
 
     def make_raw(self, raw, *, extra, cache, threads):
         from facefill.download import download
@@ -73,12 +75,18 @@ class Archive(Dataset):
         return download(list(self.urls), self.sha256, list(self.extras), cache, raw)
 
 
+def _plain(file: Config) -> Config:
+    """Write addresses without blanks, and a SHA-256 as hashlib does, whatever a web page has."""
+    sha256 = file["sha256"] and re.sub(r"^sha-?256[:=\s]\s*", "", file["sha256"].strip().lower())
+    return file | {"urls": [url.strip() for url in file["urls"]], "sha256": sha256}
+
+
 def _content(
-    urls: Sequence[str], sha256: str | None, name: str = "", *, checksum: Callable[[str], str]
+    urls: Sequence[str], pinned: str | None, sha256: Callable[[str], str]
 ) -> str | list[str]:
-    """What decides one file: a checksum, that of a file of this machine, or the addresses."""
-    if sha256:
-        return sha256
+    """What decides one file: its checksum, that of a file of this machine, or the addresses."""
+    if pinned:
+        return pinned
     paths = {url: local_path(url) for url in urls if url.startswith("file://")}
     here = {url: path for url, path in paths.items() if os.path.isfile(path)}
-    return [checksum(here[url]) if url in here else url for url in urls]
+    return [sha256(here[url]) if url in here else url for url in urls]

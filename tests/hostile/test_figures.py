@@ -47,7 +47,7 @@ FOUND += [(place, "not text") for place in ("named by MATPLOTLIBRC", "in the hom
 
 
 @pytest.mark.parametrize(("place", "case"), FOUND)
-def test_a_matplotlibrc_of_the_user_s(plain, tmp_path, place, case):
+def test_a_matplotlibrc_of_the_user_s(plain, tmp_path, place, case, told):
     (tmp_path / ".config/matplotlib").mkdir(parents=True)
     folder = {"in the folder": tmp_path, "in the home folder": tmp_path / ".config/matplotlib"}
     file = folder.get(place, tmp_path / ".config") / "matplotlibrc"
@@ -56,8 +56,10 @@ def test_a_matplotlibrc_of_the_user_s(plain, tmp_path, place, case):
     named = {"MATPLOTLIBRC": str(file)} if place.startswith("named") else {}
     home = {"MPLCONFIGDIR": str(tmp_path / ".config/matplotlib")}  # as ~/.config, with its fonts
     assert drawn(tmp_path, **(home if place == "in the home folder" else {}), **named) == plain
+    told("environment", f"a matplotlibrc {place}: {case}", "(as ever)")
 
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "TkAgg"])
-def test_a_backend_of_jupyter_s(plain, tmp_path, backend):
+def test_a_backend_of_jupyter_s(plain, tmp_path, backend, told):
     assert drawn(tmp_path, MPLBACKEND=backend) == plain
+    told("environment", "MPLBACKEND and the like, as in Jupyter", "(as ever)")
