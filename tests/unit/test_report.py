@@ -19,7 +19,7 @@ from facefill.core.files import write_table
 from facefill.core.images import contact_sheet, write_gif, write_png
 from facefill.core.masking import Masks, make_masks
 from facefill.metrics import face_metrics
-from facefill.report import bootstrap, embed, fit, page, pictures, provenance, tables, timings
+from facefill.report import embed, fit, page, pictures, provenance, tables, timings
 from facefill.report import write as report
 from facefill.report.write import ranked
 from report_tree import OUTPUTS, TEMPLATE, ZOOM, Tree, write_timing

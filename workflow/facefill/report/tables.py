@@ -11,7 +11,7 @@ import pandas as pd
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_table
 from facefill.metrics import face_metrics
-from facefill.report.bootstrap import limits, resampled_means
+from facefill.core.bootstrap import limits, resampled_means
 
 DECIMALS = 6  # of differences, as in the tables: what rounds to 0 is no difference
 SETS = ["metric", "value", "faces"]
