@@ -31,7 +31,7 @@ from facefill.split import choose, read_split
 
 log = logging.getLogger(__name__)
 
-MASKED = 64
+MASKED = 32
 
 
 @dataclass(frozen=True, kw_only=True)

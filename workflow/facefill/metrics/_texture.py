@@ -14,7 +14,6 @@ KER_BOHME = np.array(
     [[-1, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2],
      [-1, 2, -2, 2, -1]], np.float32
 ) / 12  # fmt: skip
-SCALES = 3
 FLOOR = 0.1  # of powers in squared grey levels: about what rounding to 8 bits leaves
 DIMENSIONS = 84
 FOLDS = 10
@@ -78,16 +77,20 @@ def standardise(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _describe(face: np.ndarray, hole: np.ndarray) -> np.ndarray:
     planes = face.astype(np.float32) @ PLANES
-    rows, columns = np.nonzero(hole)
-    pixels = planes[rows, columns]
-    responses = [_filter(planes, KER_BOHME)]
-    for scale in range(SCALES):
-        step = 2**scale
-        responses += [_filter(planes, _spread(kernel, step)) for kernel in _second_differences()]
-        planes = _filter(planes, _spread(SMOOTH, step))
-    values = np.dstack(responses)[rows, columns]
-    power, size = np.square(values).mean(0) + FLOOR, np.abs(values).mean(0) + FLOOR
-    parts = (pixels.mean(0), np.log(pixels.var(0) + FLOOR), np.log(power))
+    hidden = np.flatnonzero(hole)
+
+    def pixels(planes: np.ndarray) -> np.ndarray:
+        return planes.reshape(-1, 3).take(hidden, 0)
+
+    colours = pixels(planes)
+    responses = [pixels(_filter(planes, KER_BOHME))]
+    for smooth, differences in KERNELS:
+        responses += [pixels(_filter(planes, kernel)) for kernel in differences]
+        planes = _filter(planes, smooth)
+    values = np.hstack(responses)
+    ones = np.full(len(hidden), 1 / len(hidden), np.float32)
+    size, power = ones @ np.abs(values) + FLOOR, ones @ np.square(values) + FLOOR
+    parts = (colours.mean(0), np.log(colours.var(0) + FLOOR), np.log(power))
     return np.concatenate([*parts, np.log(size / np.sqrt(power))])
 
 
@@ -109,3 +112,10 @@ def _spread(kernel: np.ndarray, step: int) -> np.ndarray:
     wide = np.zeros(((len(kernel) - 1) * step + 1,) * 2, np.float32)
     wide[::step, ::step] = kernel
     return wide
+
+
+# By scale: how the planes are smoothed for the next one, and the differences.
+KERNELS = [
+    (_spread(SMOOTH, step), [_spread(kernel, step) for kernel in _second_differences()])
+    for step in (1, 2, 4)
+]
