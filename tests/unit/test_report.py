@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 from scipy import stats
 
+from facefill.core import bootstrap
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
 from facefill.core.images import contact_sheet, write_gif, write_png

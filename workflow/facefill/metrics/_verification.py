@@ -43,4 +43,3 @@ def false_matches(sets, descriptors) -> SetValue:
     with np.errstate(invalid="ignore"):
         shares = ((found < THRESHOLD) & others).sum(1) / others.sum(1)
     return mean(shares, sets.people)
-

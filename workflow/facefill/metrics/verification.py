@@ -17,8 +17,8 @@ class Verification(SetMetric):
     factor = 100
     note = "of completions"
     explanation = (
-        "Right person nearest says how often the photo with the nearest descriptor, among all other "
-        "test photos, shows the face's person, of those N faces whose person has another photo "
+        "Right person nearest says how often the photo with the nearest descriptor, among all "
+        "other test photos, shows the face's person, of those N faces whose person has another photo "
         "there: of completions, and for comparison of the true faces and of the masked ones (of a "
         "part of them)."
     )
