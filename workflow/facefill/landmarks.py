@@ -5,7 +5,8 @@ from pathlib import Path
 import dlib
 import numpy as np
 
-from facefill.align import load_predictor
+# Under its own name, so that no finished build aligns anew.
+from facefill.align import _load_predictor
 
 # The HOG detector's box of an aligned face at zoom 1 as shares of its side: left, top, right and
 # bottom. The medians over 150 photos of LFW are -0.01, -0.13, 1.04 and 0.95, the spread is 0.08 to
@@ -22,7 +23,7 @@ class Landmarks:
 
     def __init__(self, predictor: Path | None, size: int, zoom: float):
         """`predictor`, `size` and `zoom` are those of the alignment."""
-        self._predictor = load_predictor(predictor)
+        self._predictor = _load_predictor(predictor)
         edges = [round(((share - 0.5) * zoom + 0.5) * size) for share in BOX]
         self._box = dlib.rectangle(edges[0], edges[1], edges[2] - 1, edges[3] - 1)
 

@@ -18,9 +18,8 @@ class Verification(SetMetric):
     note = "of completions"
     explanation = (
         "Right person nearest says how often the photo with the nearest descriptor, among all "
-        "other test photos, shows the face's person, of those N faces whose person has another photo "
-        "there: of completions, and for comparison of the true faces and of the masked ones (of a "
-        "part of them)."
+        "other test photos, shows the face's person: of completions, and for comparison of the "
+        "true faces and of some masked ones. N counts the faces whose person has another photo."
     )
     place = 30
     shown = ("page", "published")
