@@ -151,7 +151,8 @@ def test_a_set_has_a_value_and_its_number(name, faces):
     found = SetValue(*metric.measure(face_set(faces, samples[:, 0], samples)))
     assert isinstance(found.value, float) and math.isfinite(found.value)
     assert found.faces == len(faces) and not found.low > found.high
-    assert metric.measure(face_set(faces, samples[:, 0], samples)) == found
+    again = SetValue(*metric.measure(face_set(faces, samples[:, 0], samples)))
+    assert str(again) == str(found)  # the limits may be NaN
 
 
 @pytest.mark.parametrize("name", SETS)
