@@ -21,6 +21,7 @@ OUTPUTS = {
     "completion": "completion.gif", "masks": "masks.png",
     "best": "best.png", "median": "median.png", "worst": "worst.png",
     "samples_png": "samples.png", "search_png": "search.png", "metrics_png": "metrics.png",
+    "perception_png": "perception.png",
     "timings": "timings.csv", "timings_png": "timings.png", "provenance": "provenance.json",
     "index": "index.html",
 }  # fmt: skip
@@ -84,6 +85,8 @@ class Tree:
                 known=masks.known[place],
                 original_descriptor=np.zeros(1),
                 completed_descriptor=np.array([distance]),
+                original_landmarks=np.full((68, 2), size / 2),
+                completed_landmarks=np.full((68, 2), size / 2 + distance),
             )
             values = {name: metric.measure(pair) for name, metric in face_metrics().items()}
             rows.append({"face": name} | values)
@@ -93,7 +96,8 @@ class Tree:
         if samples > 1:
             sets |= {"sample_spread": noise}
         table = pd.DataFrame({"metric": list(sets), "value": list(sets.values())})
-        write_table(folder / "set_metrics.csv", table.assign(faces=len(self.names)))
+        table = table.assign(faces=len(self.names), low=table["value"] - 1, high=table["value"] + 1)
+        write_table(folder / "set_metrics.csv", table)
         rule = "complete_latent" if samples else "complete_telea"
         log = self.root / "log" / rule / mask / f"{method}.json"
         seconds = (1 if samples else 0.01) * (1 + number % 7) * len(self.names)
@@ -136,6 +140,7 @@ class Tree:
             )
         )
         sets = {"metric": ["kid_dlib", "kid_pixels"], "value": [0.0012, 0.034], "faces": 12}
+        sets |= {"low": np.nan, "high": np.nan}
         write_table(model / "set_metrics.csv", pd.DataFrame(sets))
 
     def inputs(self):

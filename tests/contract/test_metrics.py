@@ -13,7 +13,7 @@ import facefill.metrics
 from facefill.core.files import write_table
 from facefill.kinds import kinds
 from facefill.measure import FacePair, FaceSet, write_set_metrics
-from facefill.metrics import FaceMetric, SetMetric, face_metrics, set_metrics
+from facefill.metrics import FaceMetric, SetMetric, SetValue, face_metrics, set_metrics
 from facefill.report import page
 from facefill.report.publish import publish
 from project import ROOT
@@ -79,6 +79,8 @@ def pair(face, completed, known, distance=0.0):
         known=known,
         original_descriptor=np.zeros(128),
         completed_descriptor=np.full(128, distance),
+        original_landmarks=np.full((68, 2), SIZE / 2),
+        completed_landmarks=np.full((68, 2), SIZE / 2 + distance),
     )
 
 
@@ -95,6 +97,11 @@ def face_set(real, fake, samples=None):
         holes=np.ones((len(real), SIZE, SIZE), bool),
         samples=samples,
         sample_descriptors=descriptors,
+        people=np.arange(len(real)).astype(str).repeat(2)[: len(real)],  # two photos each
+        gallery=flat[0],
+        gallery_people=np.arange(len(real)).astype(str).repeat(2)[: len(real)],
+        gallery_rows=np.arange(len(real)),
+        masked_descriptors=flat[0],
     )
 
 
@@ -126,7 +133,8 @@ def test_a_better_completion_has_the_better_value(name, faces):
     near = metric.measure(pair(faces[0], noisy(faces[0], 5), known, 0.01))
     far = metric.measure(pair(faces[0], noisy(faces[0], 80), known, 0.1))
     assert isinstance(near, float) and math.isfinite(near) and math.isfinite(far)
-    assert (near > far) == (metric.better == "higher")
+    if metric.ranked:
+        assert (near > far) == (metric.better == "higher")
     assert metric.measure(pair(faces[0], noisy(faces[0], 5), known, 0.01)) == near
 
 
@@ -140,16 +148,20 @@ def test_a_face_without_a_hole_may_have_no_value_but_no_error(name, faces):
 def test_a_set_has_a_value_and_its_number(name, faces):
     metric = set_metrics("completions", "samples", "generator")[name]
     samples = np.stack([noisy(faces, 30, seed) for seed in range(3)], axis=1)
-    value, count = metric.measure(face_set(faces, samples[:, 0], samples))
-    assert isinstance(value, float) and math.isfinite(value) and count == len(faces)
-    assert metric.measure(face_set(faces, samples[:, 0], samples)) == (value, count)
+    found = SetValue(*metric.measure(face_set(faces, samples[:, 0], samples)))
+    assert isinstance(found.value, float) and math.isfinite(found.value)
+    assert found.faces == len(faces) and not found.low > found.high
+    again = SetValue(*metric.measure(face_set(faces, samples[:, 0], samples)))
+    assert str(again) == str(found)  # the limits may be NaN
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_one_face_is_no_error(name, faces):
     metric = set_metrics("completions", "samples", "generator")[name]
-    value, count = metric.measure(face_set(faces[:1], faces[:1], faces[:1, None].repeat(2, 1)))
+    found = metric.measure(face_set(faces[:1], faces[:1], faces[:1, None].repeat(2, 1)))
+    value, count, low, high = SetValue(*found)
     assert isinstance(value, float) and count in (0, 1)
+    assert math.isnan(low) and math.isnan(high)  # nothing is known of other people
 
 
 # -- a new measure is one file ---------------------------------------------------------------
@@ -176,7 +188,7 @@ def test_a_new_measure_comes_last(new, faces, tmp_path):
     assert list(face_metrics("plot"))[-1] == "new_face"
     assert list(set_metrics("completions"))[-1] == list(set_metrics("generator"))[-1] == "new_set"
     write_set_metrics(tmp_path / "x.csv", face_set(faces, faces), ["generator"])
-    assert (tmp_path / "x.csv").read_text().splitlines()[-1] == "new_set,6.000000000,6"
+    assert (tmp_path / "x.csv").read_text().splitlines()[-1] == "new_set,6.000000000,6,,"
 
 
 @pytest.mark.slow
@@ -202,8 +214,9 @@ def test_a_new_measure_is_in_the_whole_report(new, tmp_path):
     assert html.count("new of the face") == 2 and "It is &lt;new&gt;." in html
     assert "new of the set" in html
     models = {"model": "dcgan", "metric": ["kid_dlib", "new_set"], "value": [0.1, 7.0], "faces": 7}
+    models |= {"low": np.nan, "high": np.nan}
     write_table(outputs.model_metrics, pd.DataFrame(models))
-    names = ("summary", "differences", "timings", "model_metrics", "provenance")
+    names = ("summary", "differences", "set_metrics", "timings", "model_metrics", "provenance")
     inputs = {name: getattr(outputs, name) for name in names}
     inputs |= {"searches": [], "template": ROOT / "workflow/report/results.md.j2"}
     publish(

@@ -47,7 +47,7 @@ TABLES = {
     "completions/center/glcic/metrics.csv": f"face,{METRICS}",
     "completions/center/telea/metrics.csv": f"face,{METRICS}",
     "completions/center/mean/metrics.csv": f"face,{METRICS}",
-    "models/dcgan/set_metrics.csv": "metric,value,faces",
+    "models/dcgan/set_metrics.csv": "metric,value,faces,low,high",
     "report/model_metrics.csv": "model,metric,value,faces",
     "report/metrics.csv": f"mask,method,face,{METRICS}",
 }
@@ -86,6 +86,7 @@ FILES = [
             "median.png",
             "worst.png",
             "metrics.png",
+            "perception.png",
             "timings.csv",
             "timings.png",
             "provenance.json",

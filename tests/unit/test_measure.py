@@ -31,6 +31,8 @@ def values_of(original, completed, known=KNOWN):
         known=known,
         original_descriptor=nothing,
         completed_descriptor=nothing,
+        original_landmarks=np.zeros((68, 2)),
+        completed_landmarks=np.zeros((68, 2)),
     )
     return {name: metric.measure(pair) for name, metric in face_metrics().items()}
 
@@ -38,7 +40,7 @@ def values_of(original, completed, known=KNOWN):
 def value_of(metric, real, fake, **more):
     """A measure of sets of descriptors, [N, d] each."""
     compared = FaceSet(real=real, fake=fake, real_descriptors=real, fake_descriptors=fake, **more)
-    return set_metrics("completions", "samples")[metric].measure(compared)
+    return set_metrics("completions", "samples")[metric].measure(compared)[:2]
 
 
 @pytest.fixture
@@ -185,6 +187,7 @@ def run(tree, mask=CENTER, samples=None):
         samples=samples,
         mask=mask,
         zoom=1.0,
+        predictor=None,
         metrics=tree / "metrics.csv",
         set_metrics=tree / "set_metrics.csv",
     )
@@ -207,7 +210,7 @@ def completions(tree, count):
 
 def test_measure_writes_both_tables(tree):
     assert run(tree) == 2
-    header = "face,hole_psnr,psnr,hole_l1,l1,ssim,hole_ssim,identity_distance"
+    header = "face,hole_psnr,psnr,hole_l1,l1,ssim,hole_ssim,"
     lines = (tree / "metrics.csv").read_text().splitlines()
     assert lines[0].startswith(header) and lines[0].split(",") == ["face", *face_metrics()]
     assert [line.split(",")[0] for line in lines[1:]] == ["a", "b"]
@@ -217,8 +220,12 @@ def test_measure_writes_both_tables(tree):
         likeness.psnr(faces[1], faces[2], ~KNOWN), abs=1e-6
     )
     sets = pd.read_csv(tree / "set_metrics.csv")
-    assert list(sets.columns) == ["metric", "value", "faces"]
-    assert sets[["metric", "faces"]].values.tolist() == [["kid_dlib", 2], ["diversity", 2]]
+    assert list(sets.columns) == ["metric", "value", "faces", "low", "high"]
+    faces_of = dict(zip(sets["metric"], sets["faces"], strict=True))
+    assert list(faces_of) == list(set_metrics("completions"))
+    assert faces_of.pop("verification") == faces_of.pop("verification_original") == 0
+    assert faces_of.pop("verification_masked") == 0  # everybody has one photo
+    assert set(faces_of.values()) == {2}
 
 
 def test_same_bytes_twice(tree):
@@ -233,7 +240,7 @@ def test_hole_columns_are_empty_where_nothing_is_hidden(tree):
         write_png(tree / "faces" / f"{name}.png", face)
     run(tree, {"kind": "full"})
     row = (tree / "metrics.csv").read_text().splitlines()[1]
-    assert row.startswith("a,,100.000000,,0.000000,1.000000,,0.000000")
+    assert row.startswith("a,,100.000000,,0.000000,1.000000,,,,,0.000000,")
 
 
 def test_every_face_has_its_own_hole(tree):
@@ -295,8 +302,8 @@ def test_the_spread_of_several_samples_is_measured(tree):
     samples = completions(tree, 3)
     run(tree, samples=write_samples(tree, samples))
     sets = pd.read_csv(tree / "set_metrics.csv", index_col="metric")
-    names = ["kid_dlib", "diversity", "sample_spread", "sample_spread_identity"]
-    assert sets.index.tolist() == names and sets["faces"].tolist() == [2, 2, 2, 2]
+    assert sets.index.tolist() == list(set_metrics("completions", "samples"))
+    assert sets.loc[["sample_spread", "sample_spread_identity"], "faces"].tolist() == [2, 2]
     assert sets.loc["sample_spread", "value"] == pytest.approx((10 + 20 + 10) / 3)
     describe = Describer(SIZE, 1.0)
     distances = [
@@ -309,7 +316,8 @@ def test_the_spread_of_several_samples_is_measured(tree):
 
 def test_one_sample_has_no_spread(tree):
     run(tree, samples=write_samples(tree, completions(tree, 1)))
-    assert pd.read_csv(tree / "set_metrics.csv")["metric"].tolist() == ["kid_dlib", "diversity"]
+    table = pd.read_csv(tree / "set_metrics.csv")
+    assert table["metric"].tolist() == list(set_metrics("completions"))
 
 
 def test_samples_under_full_spread_in_nothing(tree):
@@ -319,7 +327,8 @@ def test_samples_under_full_spread_in_nothing(tree):
     run(tree, {"kind": "full"}, write_samples(tree, originals[:, None].repeat(2, axis=1)))
     sets = pd.read_csv(tree / "set_metrics.csv", index_col="metric")
     assert sets.loc["sample_spread", "faces"] == 0 and np.isnan(sets.loc["sample_spread", "value"])
-    assert sets.loc["sample_spread_identity"].tolist() == [0, 2]
+    assert sets.loc["sample_spread_identity", ["value", "faces"]].tolist() == [0, 2]
+    assert sets.loc["detectability", "faces"] == 0 and np.isnan(sets.loc["detectability", "value"])
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,9 @@ def test_the_table_and_its_bytes(tree):
     assert run(tree) == COUNT
     first = (tree / "set_metrics.csv").read_bytes()
     table = pd.read_csv(tree / "set_metrics.csv")
-    assert table.columns.tolist() == ["metric", "value", "faces"]
-    assert table["metric"].tolist() == ["kid_dlib", "kid_pixels"]
-    assert table["faces"].tolist() == [COUNT, COUNT]
+    assert table.columns.tolist() == ["metric", "value", "faces", "low", "high"]
+    assert table["metric"].tolist() == ["kid_dlib", "kid_texture", "kid_pixels"]
+    assert table["faces"].tolist() == [COUNT, COUNT, COUNT]
     assert np.isfinite(table["value"]).all()
     run(tree)
     assert (tree / "set_metrics.csv").read_bytes() == first
@@ -114,14 +114,15 @@ def test_equal_distributions_are_near_0_and_a_constant_one_is_not(tree):
 def test_only_faces_that_are_described_count(tree):
     describe(tree / "val.npy", tree / "val.csv", 1.0, 5, tree / "described.npy")
     assert run(tree) == 5
-    assert pd.read_csv(tree / "set_metrics.csv")["faces"].tolist() == [5, 5]
+    assert pd.read_csv(tree / "set_metrics.csv")["faces"].tolist() == [5, 5, 5]
 
 
 @pytest.mark.parametrize("tree", [1], indirect=True)
 def test_one_face_has_no_distribution(tree):
     assert run(tree) == 1
     lines = (tree / "set_metrics.csv").read_text().splitlines()
-    assert lines == ["metric,value,faces", "kid_dlib,,1", "kid_pixels,,1"]
+    empty = ["kid_dlib,,1,,", "kid_texture,,1,,", "kid_pixels,,1,,"]
+    assert lines == ["metric,value,faces,low,high", *empty]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,12 @@ def page(tmp_path):
     write_table(tmp_path / "timings.csv", timings.assign(items=3, unit="faces"))
     (tmp_path / "provenance.json").write_text(json.dumps(FACTS))
     sets = {"model": "dcgan", "metric": ["kid_dlib", "kid_pixels"], "value": [0.0012, 0.034]}
-    write_table(tmp_path / "model_metrics.csv", pd.DataFrame(sets).assign(faces=12))
+    limits = {"low": float("nan"), "high": float("nan")}
+    write_table(tmp_path / "model_metrics.csv", pd.DataFrame(sets).assign(faces=12, **limits))
+    told = pd.DataFrame({"mask": "center", "method": list(values), "value": [0.9, 0.6, 0.8]})
+    told = told.assign(metric="detectability", faces=3)
+    told["low"], told["high"] = told["value"] - 0.05, told["value"] + 0.05
+    write_table(tmp_path / "set_metrics.csv", told)
     search = [("a", step, 0, 0, 0, 0.4 - step / 100) for step in (0, 10, 20)]
     write_table(tmp_path / "search.csv", pd.DataFrame(search, columns=tables.SEARCH))
     course = [(0, 1), (10, 30), (20, 60)]
@@ -53,7 +58,7 @@ def page(tmp_path):
     def write():
         inputs = {
             name: tmp_path / f"{name}.csv"
-            for name in ("summary", "differences", "timings", "model_metrics")
+            for name in ("summary", "differences", "set_metrics", "timings", "model_metrics")
         }
         inputs |= {"provenance": tmp_path / "provenance.json"}
         inputs |= {"searches": [tmp_path / "search.csv"]}
@@ -90,8 +95,16 @@ def test_bold_is_what_differs_from_the_second_best(page):
     better, second = line(page(), "better"), line(page(), "second")
     for place, metric in enumerate(face_metrics("published").values(), start=2):
         # Where less is better, `second` and `third` are equal: neither is the best.
-        assert better[place].startswith("**") == (metric.better == "higher")
+        wins = metric.ranked and metric.better == "higher"
+        assert better[place].startswith("**") == wins
         assert not second[place].startswith("**")
+
+
+def test_whole_sets_have_intervals_and_their_number(page):
+    text = page()
+    assert "| detectability [%], 50 = cannot be told, 100 = always |" in text
+    assert line(text, "better", 1)[1] == "**60.0 [55.0, 65.0]** (N = 3)"
+    assert line(text, "third", 1)[1] == "80.0 [75.0, 85.0] (N = 3)"
 
 
 def test_differences_are_paired(page):
@@ -104,7 +117,7 @@ def test_differences_are_paired(page):
 def test_the_fit_and_the_samples(page):
     text = page()
     fit = ["dcgan", "0.4000", "333.33 ms", "0.2000", "20.00 s", "–", "–"]
-    assert line(text, "better", 1)[1:] == fit
+    assert line(text, "better", 2)[1:] == fit
     assert line(text, "dcgan")[1:] == ["1.20 (N = 12)", "34.00 (N = 12)"]
 
 

@@ -14,12 +14,13 @@ import yaml
 from PIL import Image
 from scipy import stats
 
+from facefill.core import bootstrap
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
 from facefill.core.images import contact_sheet, write_gif, write_png
 from facefill.core.masking import Masks, make_masks
-from facefill.metrics import face_metrics
-from facefill.report import bootstrap, embed, fit, page, pictures, provenance, tables, timings
+from facefill.metrics import face_metrics, set_metrics
+from facefill.report import embed, fit, page, pictures, provenance, tables, timings
 from facefill.report import write as report
 from facefill.report.write import ranked
 from report_tree import OUTPUTS, TEMPLATE, ZOOM, Tree, write_timing
@@ -373,17 +374,38 @@ def test_cells_of_the_summary():
 
 def test_cells_of_whole_sets_state_their_n():
     sets = pd.DataFrame(
-        [("m", "x", "kid_dlib", -0.0012, 8), ("m", "x", "sample_spread", 3.5, 7),
-         ("m", "y", "kid_dlib", np.nan, 8)],
-        columns=["mask", "method", "metric", "value", "faces"],
+        [("m", "x", "kid_dlib", -0.0012, 8, -0.002, 0.001),
+         ("m", "x", "sample_spread", 3.5, 7, np.nan, np.nan),
+         ("m", "y", "kid_dlib", np.nan, 8, np.nan, np.nan)],
+        columns=["mask", "method", "metric", "value", "faces", "low", "high"],
     )  # fmt: skip
     shown = page.set_table(sets, "m")
     assert [column.text for column in shown.columns[1:]] == [
         "KID on dlib × 1000", "spread of samples",
     ]  # fmt: skip
     first, second = shown.rows
-    assert [(cell.text, cell.note) for cell in first[1:]] == [("-1.20", "N = 8"), ("3.50", "N = 7")]
+    assert [(cell.text, cell.note) for cell in first[1:]] == [
+        ("-1.20", "-2.00 to 1.00, N = 8"), ("3.50", "N = 7"),
+    ]  # fmt: skip
     assert [cell.text for cell in second[1:]] == ["–", "–"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "high", "best"),
+    [
+        ("detectability", 0.79, "x"),
+        ("detectability", 0.81, None),
+        ("verification", 0.79, "y"),
+        ("diversity", 0.79, None),  # 1 is best
+    ],
+)
+def test_the_best_set_has_an_interval_beyond_all_others(metric, high, best):
+    rows = [("x", 0.7, 0.6, high), ("y", 0.9, 0.8, 1.0), ("z", 0.75, 0.8, 0.9)]
+    if best == "y":
+        rows[2] = ("z", 0.75, 0.7, 0.79)
+    sets = pd.DataFrame(rows, columns=["method", "value", "low", "high"])
+    assert tables.best_set(sets, set_metrics("completions")[metric]) == best
+    assert tables.best_set(sets[:1], set_metrics("completions")[metric]) is None
 
 
 # -- the whole report --------------------------------------------------------------------------
@@ -420,9 +442,9 @@ def test_tables(tree, outputs):
         [values.mean(), low, high], abs=1e-5
     )
     sets = pd.read_csv(outputs.set_metrics)
-    assert sets.columns.tolist() == ["mask", "method", "metric", "value", "faces"]
+    assert sets.columns.tolist() == ["mask", "method", "metric", "value", "faces", "low", "high"]
     models = pd.read_csv(outputs.model_metrics)
-    assert models.columns.tolist() == ["model", "metric", "value", "faces"]
+    assert models.columns.tolist() == ["model", "metric", "value", "faces", "low", "high"]
     assert models["model"].tolist() == ["dcgan", "dcgan"]
     differences = pd.read_csv(outputs.differences, keep_default_na=False)
     assert len(differences) == len(MASKS) * 2 * len(METRICS)

@@ -13,15 +13,25 @@ import pandas as pd
 from facefill.complete import read_face, read_samples
 from facefill.core.descriptor import Describer
 from facefill.core.errors import FacefillError
-from facefill.core.files import write_table
+from facefill.core.files import read_table, write_table
 from facefill.core.likeness import ssim
-from facefill.core.masking import make_masks
+from facefill.core.masking import make_masks, observe
 from facefill.core.progress import progress
 from facefill.describe import read_descriptors
-from facefill.metrics import FLOAT_FORMAT, SET_FLOAT_FORMAT, Subject, face_metrics, set_metrics
-from facefill.split import read_split
+from facefill.landmarks import Landmarks
+from facefill.metrics import (
+    FLOAT_FORMAT,
+    SET_FLOAT_FORMAT,
+    SetValue,
+    Subject,
+    face_metrics,
+    set_metrics,
+)
+from facefill.split import choose, read_split
 
 log = logging.getLogger(__name__)
+
+MASKED = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +43,8 @@ class FacePair:
     known: np.ndarray  # bool [size, size]
     original_descriptor: np.ndarray  # float64 [128], dlib's
     completed_descriptor: np.ndarray
+    original_landmarks: np.ndarray  # float64 [68, 2], x and y in pixels (`facefill.landmarks`)
+    completed_landmarks: np.ndarray
 
     @cached_property
     def hole(self) -> np.ndarray:
@@ -59,6 +71,26 @@ class FaceSet:
     holes: np.ndarray | None = None  # bool [N, size, size], of completions
     samples: np.ndarray | None = None  # uint8 [N, K, size, size, 3], K > 1 completions of each face
     sample_descriptors: np.ndarray | None = None  # float64 [N, K, 128]
+    people: np.ndarray | None = None  # str [N], whose faces these are; None = of samples
+    # What completions are searched in: all described photos of the split, float64 [M, 128] and
+    # str [M], and which of them is the original of each face, int [N].
+    gallery: np.ndarray | None = None
+    gallery_people: np.ndarray | None = None
+    gallery_rows: np.ndarray | None = None
+    masked_descriptors: np.ndarray | None = None  # of faces as a method sees them; some are NaN
+
+    @cached_property
+    def hidden(self) -> np.ndarray:
+        """Which of the faces have a hole, bool [N]; of samples all of them."""
+        return np.ones(len(self.real), bool) if self.holes is None else self.holes.any((1, 2))
+
+    @cached_property
+    def textures(self) -> tuple[np.ndarray, np.ndarray]:
+        """`_texture.features` of real and fake faces, of those that have a hole: [n, d] each."""
+        from facefill.metrics._texture import features
+
+        holes = None if self.holes is None else self.holes[self.hidden]
+        return features(self.real[self.hidden], holes), features(self.fake[self.hidden], holes)
 
 
 def measure(
@@ -70,6 +102,7 @@ def measure(
     samples: Path | str | Sequence[str],
     mask: dict[str, Any],
     zoom: float,
+    predictor: Path | str | None,
     metrics: Path | str,
     set_metrics: Path | str,
 ) -> int:
@@ -79,11 +112,11 @@ def measure(
     `test_descriptors` what `describe` made of them, the folder `faces` a {face}.png for each
     completed test face, `samples` all completions of a method that makes several (`read_samples`),
     empty for others.
-    `mask` and `zoom` are those of `make_masks`.
+    `mask` and `zoom` are those of `make_masks`, `predictor` is that of the alignment.
 
     `metrics` gets a row per face (`face` and the measures of faces), `set_metrics` a row per
-    measure of the whole set (metric, value, and of how many faces); of several samples per face
-    also those that compare them.
+    measure of the whole set (metric, value, of how many faces, and the limits of its interval); of
+    several samples per face also those that compare them.
 
     Raises FacefillError when a completion cannot be read, belongs to no test face or to none that
     was described, or differs from its original where the mask says that the pixel is known.
@@ -92,9 +125,10 @@ def measure(
     if not files:
         raise FacefillError(f"{faces} holds no completed faces; delete the folder and run again")
     names = [file.stem for file in files]
-    originals, real = _originals(test_npy, test_csv, test_descriptors, files)
+    originals, real, gallery = _originals(test_npy, test_csv, test_descriptors, files)
     size = originals.shape[1]
-    known = make_masks(mask, names, size, zoom).known
+    masks = make_masks(mask, names, size, zoom)
+    known = masks.known
     completed = np.stack([read_face(file, size) for file in files])
     _check_known(names, originals, completed, known, files)
     drawn = read_samples(samples, len(names), size) if samples else None
@@ -104,6 +138,8 @@ def measure(
     describe, columns, rows = Describer(size, zoom), face_metrics(), []
     with progress(2 * len(files), "measure", "steps") as bar:
         fake = describe(completed, bar.update)
+        find = Landmarks(predictor, size, zoom)
+        landmarks = find(originals), find(completed)
         for row, name in enumerate(names):
             pair = FacePair(
                 original=originals[row],
@@ -111,12 +147,20 @@ def measure(
                 known=known[row],
                 original_descriptor=real[row],
                 completed_descriptor=fake[row],
+                original_landmarks=landmarks[0][row],
+                completed_landmarks=landmarks[1][row],
             )
             values = {column: metric.measure(pair) for column, metric in columns.items()}
             rows.append({"face": name} | values)
             bar.update()
     compared = FaceSet(
-        real=originals, fake=completed, real_descriptors=real, fake_descriptors=fake, holes=~known
+        real=originals,
+        fake=completed,
+        real_descriptors=real,
+        fake_descriptors=fake,
+        holes=~known,
+        masked_descriptors=_describe_masked(names, observe(originals, masks), gallery, describe),
+        **gallery,
     )
     subjects: list[Subject] = ["completions"]
     if drawn is not None and drawn.shape[1] > 1:
@@ -133,20 +177,24 @@ def measure(
 
 
 def write_set_metrics(path: Path | str, compared: FaceSet, subjects: Iterable[Subject]) -> None:
-    """Write a row per measure that applies to any of `subjects`: metric, value, faces."""
-    rows = [(name, *metric.measure(compared)) for name, metric in set_metrics(*subjects).items()]
+    """Write a row per measure that applies to any of `subjects`: metric and SetValue."""
+    metrics = set_metrics(*subjects).items()
+    rows = [(name, *SetValue(*metric.measure(compared))) for name, metric in metrics]
     log.info("%s", rows)
-    write_table(path, pd.DataFrame(rows, columns=["metric", "value", "faces"]), SET_FLOAT_FORMAT)
+    columns = ["metric", *SetValue._fields]
+    write_table(path, pd.DataFrame(rows, columns=columns), SET_FLOAT_FORMAT)
 
 
 def _originals(
     test_npy: Path | str, test_csv: Path | str, test_descriptors: Path | str, files: list[Path]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """The faces that were completed, uint8 [N, size, size, 3], and their descriptors, [N, 128].
 
-    Both in the order of `files`.
+    Both in the order of `files`. Beside them people and gallery, as FaceSet has them.
     """
     names, originals = read_split(test_npy, test_csv)
+    table = read_table(test_csv, ["face", "identity"], text=["face", "identity"])
+    identity = dict(zip(table["face"], table["identity"], strict=True))
     descriptors = read_descriptors(test_descriptors, names)
     rows = {name: row for row, name in enumerate(names)}
     for file in files:
@@ -160,7 +208,32 @@ def _originals(
                 "run again"
             )
     chosen = np.asarray(originals[[rows[file.stem] for file in files]])
-    return chosen, np.array([descriptors[file.stem] for file in files])
+    described = list(descriptors)
+    place = {name: row for row, name in enumerate(described)}
+    gallery = {
+        "people": np.array([identity[file.stem] for file in files]),
+        "gallery": np.array(list(descriptors.values())),
+        "gallery_people": np.array([identity[name] for name in described]),
+        "gallery_rows": np.array([place[file.stem] for file in files]),
+    }
+    return chosen, gallery["gallery"][gallery["gallery_rows"]], gallery
+
+
+def _describe_masked(
+    names: list[str], observed: np.ndarray, gallery: dict[str, np.ndarray], describe: Describer
+) -> np.ndarray:
+    """The descriptors of what a method sees, float64 [N, 128], NaN for most faces.
+
+    Of MASKED of those at most whose person has another photo: they are for comparison only, and
+    describing takes most of the time of measuring.
+    """
+    people, count = np.unique(gallery["gallery_people"], return_counts=True)
+    several = set(people[count > 1])
+    rows = [row for row, person in enumerate(gallery["people"]) if person in several]
+    rows = [rows[chosen] for chosen in choose([names[row] for row in rows], MASKED)]
+    descriptors = np.full((len(names), gallery["gallery"].shape[1]), np.nan)
+    descriptors[rows] = describe(observed[rows])
+    return descriptors
 
 
 def _describe_samples(samples: np.ndarray, describe: Describer) -> np.ndarray:

@@ -28,5 +28,7 @@ rule measure:
         # What decides is the content. Params that take `input` trigger nothing.
         mask=lambda wildcards, input: config["masks"][wildcards.mask],
         zoom=config["align"]["zoom"],
+        # Another one changes the faces already.
+        predictor=lambda wildcards, input: config["align"]["predictor"],
     script:
         "../scripts/measure.py"

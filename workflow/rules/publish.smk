@@ -4,6 +4,7 @@
 rule publish:
     input:
         summary="results/{dataset}/report/summary.csv",
+        set_metrics="results/{dataset}/report/set_metrics.csv",
         differences="results/{dataset}/report/differences.csv",
         timings="results/{dataset}/report/timings.csv",
         model_metrics="results/{dataset}/report/model_metrics.csv",

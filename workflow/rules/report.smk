@@ -41,6 +41,9 @@ rule report:
             "samples.png", "completion_samples", "Completions", "several samples"
         ),
         search_png=report_output("search.png", "search", "Measures", "searches"),
+        perception_png=report_output(
+            "perception.png", "perception", "Summary", "perception and distortion"
+        ),
         metrics_png=report_output("metrics.png", "distributions", "Measures", "distributions"),
         timings=report_output("timings.csv", "timings", "Provenance", "timings"),
         timings_png=report_output("timings.png", "timings", "Provenance", "timings, drawn"),

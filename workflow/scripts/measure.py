@@ -6,5 +6,5 @@ with stage(snakemake, keep=True) as work:
     from facefill.measure import measure
 
     inputs, outputs = dict(snakemake.input.items()), dict(snakemake.output.items())
-    mask, zoom = snakemake.params.mask, snakemake.params.zoom
-    work.items, work.unit = measure(**inputs, **outputs, mask=mask, zoom=zoom), "faces"
+    settings = {key: snakemake.params[key] for key in ("mask", "zoom", "predictor")}
+    work.items, work.unit = measure(**inputs, **outputs, **settings), "faces"

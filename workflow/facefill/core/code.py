@@ -29,7 +29,9 @@ LOGGERS = {"bar", "log", "logger", "logging", "print", "warnings"}
 # What a kind says about itself without changing what it computes.
 WORDS = {"captions", "example", "plots", "remedy"}
 CHECKS = re.compile("_?check.*|extent|remark|(.*_)?work")  # names of functions
-PRESENTATION = {"better", "decimals", "explanation", "factor", "heading", "note", "shown"}
+PRESENTATION = {
+    "better", "decimals", "explanation", "factor", "heading", "note", "ranked", "shown",
+}  # fmt: skip
 MODULE = ""  # the name under which a module's statements are kept that define nothing
 VERSION = 1  # of the cache's format
 

@@ -59,14 +59,25 @@ def kid(real: np.ndarray, fake: np.ndarray) -> float:
     return float(within - 2 * mean_of_pairs(real, fake))
 
 
+def kid_matrix(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    """What `kid` is the mean of, over all pairs of two: symmetric, float64 [N, N]."""
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    across = kernel(real, fake)
+    return kernel(real, real) + kernel(fake, fake) - across - across.T
+
+
+def distances(points: np.ndarray) -> np.ndarray:
+    """The Euclidean distances of all rows of [N, d]: float64 [N, N]."""
+    from scipy.spatial.distance import pdist, squareform
+
+    return squareform(pdist(points))
+
+
 def mean_distance(points: np.ndarray) -> float:
     """The mean Euclidean distance of two rows of [N, d], over all pairs; NaN for N < 2."""
     from scipy.spatial.distance import pdist
 
     return float(pdist(points).mean()) if len(points) > 1 else float("nan")
-
-
-def mean_of_faces(values: list[float]) -> tuple[float, int]:
-    """The mean of a value per face without NaN, and of how many faces; NaN, 0 for none."""
-    valid = [value for value in values if not np.isnan(value)]
-    return float(np.mean(valid)) if valid else float("nan"), len(valid)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeVar
 
 from facefill.kinds import Kind, kinds
 
@@ -27,6 +27,7 @@ class Metric(Kind):
 
     heading: ClassVar[str]  # of its column, with the unit
     better: ClassVar[Literal["higher", "lower"]]  # also the order that a first click on it gives
+    ranked: ClassVar[bool] = True  # False: neither more nor less of it is better, so nobody wins
     decimals: ClassVar[int] = 3
     factor: ClassVar[float] = 1  # by which the report multiplies it
     note: ClassVar[str] = ""  # below the heading; "" = whether more or less is better
@@ -48,13 +49,28 @@ class FaceMetric(Metric):
         raise NotImplementedError
 
 
+class SetValue(NamedTuple):
+    """The value of a measure of a set, NaN where there is none, and of how many faces it is.
+
+    `low` and `high` are the limits of its 95 % interval over people, NaN where there is none.
+    """
+
+    value: float
+    faces: int
+    low: float = float("nan")
+    high: float = float("nan")
+
+
 class SetMetric(Metric):
     """A measure of a whole set of faces, of each subject that it `applies` to."""
 
     applies: ClassVar[tuple[Subject, ...]] = ("completions",)
 
-    def measure(self, sets: FaceSet) -> tuple[float, int]:
-        """Compare real and fake faces; return the value, NaN where there is none, and N."""
+    def measure(self, sets: FaceSet) -> SetValue | tuple[float, int]:
+        """Compare real and fake faces; return the value, NaN where there is none, and N.
+
+        A SetValue has its interval, too.
+        """
         raise NotImplementedError
 
 

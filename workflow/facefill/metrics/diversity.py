@@ -14,6 +14,7 @@ class Diversity(SetMetric):
 
     heading = "diversity"
     better = "higher"
+    ranked = False
     note = "1 = as the true faces"
     explanation = (
         "Diversity is the mean distance between the descriptors of two completions, as a share of "
@@ -22,8 +23,10 @@ class Diversity(SetMetric):
     place = 20
 
     def measure(self, sets):
-        from facefill.core.likeness import mean_distance
+        from facefill.core.likeness import distances, mean_distance
+        from facefill.metrics._interval import of_pairs
 
-        expected = mean_distance(sets.real_descriptors)
-        ratio = mean_distance(sets.fake_descriptors) / expected if expected else float("nan")
-        return ratio, len(sets.real)
+        real, fake = sets.real_descriptors, sets.fake_descriptors
+        expected = mean_distance(real)
+        ratio = mean_distance(fake) / expected if expected else float("nan")
+        return of_pairs(ratio, sets.people, distances(fake), distances(real))

@@ -21,6 +21,8 @@ class KidDlib(SetMetric):
     applies = ("completions", "generator")
 
     def measure(self, sets):
-        from facefill.core.likeness import kid
+        from facefill.core.likeness import kid, kid_matrix
+        from facefill.metrics._interval import of_pairs
 
-        return kid(sets.real_descriptors, sets.fake_descriptors), len(sets.real)
+        both = sets.real_descriptors, sets.fake_descriptors
+        return of_pairs(kid(*both), sets.people, kid_matrix(*both))

@@ -21,11 +21,14 @@ class SampleSpread(SetMetric):
     def measure(self, sets):
         import numpy as np
 
-        from facefill.core.likeness import mean_distance, mean_of_faces
+        from facefill.core.likeness import mean_distance
+        from facefill.metrics._interval import mean
 
         spreads = []
         for samples, hole in zip(sets.samples, sets.holes, strict=True):
             if hole.any():
                 pixels = samples[:, hole].reshape(len(samples), -1).astype(np.float64)
                 spreads.append(mean_distance(pixels) / np.sqrt(pixels.shape[1]))
-        return mean_of_faces(spreads)
+            else:
+                spreads.append(np.nan)
+        return mean(spreads, sets.people)

@@ -15,6 +15,7 @@ class SampleSpreadIdentity(SetMetric):
     applies = ("samples",)
 
     def measure(self, sets):
-        from facefill.core.likeness import mean_distance, mean_of_faces
+        from facefill.core.likeness import mean_distance
+        from facefill.metrics._interval import mean
 
-        return mean_of_faces([mean_distance(samples) for samples in sets.sample_descriptors])
+        return mean([mean_distance(s) for s in sets.sample_descriptors], sets.people)

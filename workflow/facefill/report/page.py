@@ -15,7 +15,7 @@ from facefill.core.errors import FacefillError
 from facefill.core.files import write_bytes
 from facefill.metrics import Metric, Where, face_metrics, set_metrics
 from facefill.report import embed
-from facefill.report.tables import Pair
+from facefill.report.tables import Pair, best_set
 
 REJECTS = 50
 Facts = dict[str, Any]
@@ -128,23 +128,28 @@ def best_method(part: pd.DataFrame, differences: pd.DataFrame, metric: str) -> s
 
 
 def set_table(sets: pd.DataFrame, mask: str) -> Table:
-    """Show the measures of whole sets under one mask; every value with its N."""
+    """Show the measures of whole sets under one mask; every value with its interval and its N."""
     part = sets[sets["mask"] == mask]
     metrics = set_metrics("completions", "samples", where="page")
     metrics = {name: metrics[name] for name in metrics if name in set(part["metric"])}
+    best = {name: best_set(part[part["metric"] == name], metrics[name]) for name in metrics}
     rows = []
     for method, values in part.groupby("method", sort=False):
-        cells = {row["metric"]: row for row in values.to_dict("records")}
-        rows.append(
-            [Cell(method), *(_set_cell(metrics[name], cells.get(name)) for name in metrics)]
-        )
+        of_method = {row["metric"]: row for row in values.to_dict("records")}
+        cells = [
+            _set_cell(metric, of_method.get(name), best[name] == method)
+            for name, metric in metrics.items()
+        ]
+        rows.append([Cell(method), *cells])
     return Table([Column("method"), *_columns(metrics)], rows)
 
 
-def _set_cell(metric: Metric, row: Facts | None) -> Cell:
+def _set_cell(metric: Metric, row: Facts | None, best: bool) -> Cell:
     if row is None:
         return Cell("–", math.nan)
-    return numeric(metric.factor * row["value"], metric.decimals, f"N = {row['faces']}")
+    value, low, high = (metric.factor * row[key] for key in ("value", "low", "high"))
+    note = ", ".join(filter(None, [span(low, high, metric.decimals), f"N = {row['faces']}"]))
+    return numeric(value, metric.decimals, note, best)
 
 
 def difference_table(differences: pd.DataFrame, mask: str) -> Table:

@@ -1,4 +1,4 @@
-"""Plots of the report: distributions of the measures, searches, and quality against time."""
+"""Plots of the report: perception, distributions, searches, and quality against time."""
 
 import itertools
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ COLOURS = [
     "#9aa02c", "#5c6570", "#e58fb1", "#1f5f4a", "#c9b458", "#24408e", "#f0a35e", "#7d2e46",
 ]  # fmt: skip
 BLACK = "#222222"
+BANDS = {"sharpness_coarse": 11.3, "sharpness_medium": 5.7, "sharpness": 2.8}  # middles in pixels
 MARKERS = "osD^vP*X<>pd"  # one per mask
 
 Tables, Colours = dict[Pair, pd.DataFrame], dict[str, str]
@@ -26,6 +27,67 @@ def colours_of(pairs: Sequence[Pair]) -> dict[str, str]:
     """A colour for every method of `pairs`, the same in all plots."""
     methods = dict.fromkeys(method for _, method in pairs)
     return dict(zip(methods, itertools.cycle(COLOURS)))
+
+
+def write_perception(
+    path: Path | str, summary: pd.DataFrame, sets: pd.DataFrame, colours: Colours
+) -> None:
+    """Plot perception against distortion: a row per mask, crosses are 95 % intervals.
+
+    On the left the hole's PSNR against detectability, a point per method; on the right the power
+    of the hole by octave of wave length beside the originals', a line per method. `summary` is
+    the table of `tables.summarise`, `sets` holds mask, method, metric, value, low and high.
+    """
+    masks = list(dict.fromkeys(summary["mask"]))
+    told = sets[sets["metric"] == "detectability"].set_index(["mask", "method"])
+    figure = Figure(figsize=(12, 0.4 + 4.2 * len(masks)), dpi=100, layout="constrained")
+    axes = figure.subplots(len(masks), 2, squeeze=False, gridspec_kw={"width_ratios": [3, 2]})
+    for mask, (points, curves) in zip(masks, axes, strict=True):
+        rows = summary[summary["mask"] == mask].to_dict("records")
+        placed = [row for row in rows if not np.isnan(row["hole_psnr"])]
+        for row in placed:
+            _cross(points, row, told.loc[mask, row["method"]], colours[row["method"]])
+            _curve(curves, row, colours[row["method"]])
+        points.axhline(50, color=BLACK, linewidth=1, linestyle=":")
+        points.set(xlabel="PSNR of the hole [dB]: less distorted to the right")
+        points.set_ylabel(f"mask {mask}\ndetectability [%]: less is more like faces")
+        points.set_ylim(104, 44)  # the best corner is the upper right one
+        points.set_yticks(range(50, 101, 10))
+        points.margins(x=0.12)
+        curves.axhline(1, color=BLACK, linewidth=1, linestyle=":")
+        curves.set(xscale="log", yscale="log", xlabel="wave length [pixels]")
+        curves.set_ylabel("power in the hole, 1 = as the true faces")
+        curves.set_xticks(list(BANDS.values()), ["8 to 16", "4 to 8", "2 to 4"])
+        curves.xaxis.set_minor_formatter(NullFormatter())
+        curves.set_xlim(max(BANDS.values()) * 1.3, min(BANDS.values()) / 1.3)
+        for axis in (points, curves):
+            axis.grid(alpha=0.3)
+            axis.spines[["top", "right"]].set_visible(False)
+        if not placed:
+            points.text(0.5, 0.5, "Nothing is hidden.", transform=points.transAxes, ha="center")
+    labels = [_marker(method, "o", colours[method]) for method in dict.fromkeys(summary["method"])]
+    figure.legend(handles=labels, loc="outside upper left", ncols=8, fontsize=9, frameon=False)
+    _save(figure, path)
+
+
+def _cross(axis, row: dict, told: pd.Series, colour: str) -> None:
+    """A method's point with both intervals, and its name."""
+    x, y = row["hole_psnr"], 100 * told["value"]
+    widths = [[x - row["hole_psnr_low"]], [row["hole_psnr_high"] - x]]
+    heights = [[y - 100 * told["low"]], [100 * told["high"] - y]]
+    axis.errorbar(x, y, heights, widths, fmt="o", color=colour, markersize=6, elinewidth=1.4)
+    axis.annotate(
+        row["method"], (x, y), xytext=(5, 6), textcoords="offset points", fontsize=8.5,
+        color=colour,
+    )  # fmt: skip
+
+
+def _curve(axis, row: dict, colour: str) -> None:
+    """The power of a method's holes by octave, the coarsest first, with intervals."""
+    values = np.array([row[name] for name in BANDS])
+    limits = [[row[f"{name}_{end}"] for name in BANDS] for end in ("low", "high")]
+    errors = np.abs(np.array(limits) - values)
+    axis.errorbar(list(BANDS.values()), values, errors, fmt="o-", color=colour, markersize=4)
 
 
 def write_metrics(path: Path | str, table: pd.DataFrame, pairs: Sequence[Pair]) -> None:

@@ -11,7 +11,7 @@ from facefill.core.files import read_json, read_table
 from facefill.metrics import Metric, face_metrics, set_metrics
 from facefill.report import page
 from facefill.report.fit import fit_table, fits_over_time
-from facefill.report.tables import SETS, Pair, read_search
+from facefill.report.tables import SETS, Pair, best_set, read_search
 from facefill.report.timings import read_jobs, seconds_per_face
 
 
@@ -47,6 +47,10 @@ def publish(
     losses = {pair: read_search(file)["unweighted"] for pair, file in searches.items()}
     models = {method: facts["config"]["methods"][method].get("model", "") for _, method in searches}
     fits = fit_table(fits_over_time(losses, timed), models)
+    names = ["mask", "method", "metric"]
+    whole = read_table(inputs["set_metrics"], [*names, *SETS[1:]], text=names)
+    published = set_metrics("completions", "samples", where="published")
+    published = {name: published[name] for name in published if name in set(whole["metric"])}
     sets = read_table(inputs["model_metrics"], ["model", *SETS], text=["model", "metric"])
     context = {
         "command": command,
@@ -57,10 +61,13 @@ def publish(
         "remarks": {metric.heading: metric.remark for metric in metrics.values()},
         "explanations": {
             "faces": page.explanations(metrics),
+            "sets": page.explanations(published),
             "models": page.explanations(set_metrics("generator", where="published")),
         },
         "masks": {mask: _rows(means[means["mask"] == mask], pairs, seconds) for mask in masks},
         "pairs": {mask: _differences(pairs, mask) for mask in masks},
+        "set_remarks": [(metric.heading, metric.remark) for metric in published.values()],
+        "sets": {mask: _sets(whole[whole["mask"] == mask], published) for mask in masks},
         "fits": {mask: page.fit_rows(fits, mask) for mask in masks},
         "models": {
             model: page.likeness(sets, model, "published") for model in dict.fromkeys(sets["model"])
@@ -102,6 +109,22 @@ def _differences(pairs: pd.DataFrame, mask: str) -> list[dict[str, Any]]:
             keys = ("difference", "low", "high")
             cells.append(_cell(row, keys, metric, bold=bool(row["better"]), sign="+"))
         rows.append({"pair": f"{method} − {other}", "cells": cells})
+    return rows
+
+
+def _sets(whole: pd.DataFrame, metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
+    """A row of text per method of one mask: the measures of whole sets, each with its N."""
+    best = {name: best_set(whole[whole["metric"] == name], metrics[name]) for name in metrics}
+    rows = []
+    for method, values in whole.groupby("method", sort=False):
+        of_method, cells = {row["metric"]: row for row in values.to_dict("records")}, []
+        for name, metric in metrics.items():
+            if (row := of_method.get(name)) is None:
+                cells.append("–")
+                continue
+            text = _cell(row, ("value", "low", "high"), metric, best[name] == method)
+            cells.append(text if text == "–" else f"{text} (N = {row['faces']:.0f})")
+        rows.append({"method": method, "cells": cells})
     return rows
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from facefill.core.bootstrap import limits, resampled_means
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_table
-from facefill.metrics import face_metrics
-from facefill.report.bootstrap import limits, resampled_means
+from facefill.metrics import Metric, SetValue, face_metrics
 
 DECIMALS = 6  # of differences, as in the tables: what rounds to 0 is no difference
-SETS = ["metric", "value", "faces"]
+SETS = ["metric", *SetValue._fields]
 SEARCH = ["face", "step", "loss", "contextual", "prior", "unweighted"]
 
 Pair = tuple[str, str]  # a mask's name, a method's name
@@ -169,7 +169,8 @@ def differences(every: Sequence[Means]) -> pd.DataFrame:
 
     Returns mask, method, other, metric, faces, difference, low, high, better: the mean over the
     `faces` that have the measure of method minus other, and its 95 % interval over resampled
-    people; `better` names the better of the two where that interval excludes 0, else it is empty.
+    people; `better` names the better of the two where that interval excludes 0, else it is empty,
+    as it is for measures that are not ranked.
     A row for (method, other) and one for (other, method), in the order of the methods.
     """
     rows = []
@@ -193,7 +194,7 @@ def _difference(means: Means, method: str, other: str) -> list[tuple]:
         values = mean[column], low[column], high[column]
         values = [round(float(value), DECIMALS) + 0.0 for value in values]  # + 0: no -0
         better = ""
-        if values[1] > 0 or values[2] < 0:
+        if metrics[metric].ranked and (values[1] > 0 or values[2] < 0):
             higher = metrics[metric].better == "higher"
             better = method if (values[0] > 0) == higher else other
         rows.append((means.mask, method, other, metric, int(counts[column]), *values, better))
@@ -208,15 +209,29 @@ def _limits(resampled: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.n
 def gather_sets(
     files: Iterable[Path | str], columns: Sequence[str], names: Iterable[Sequence[str]]
 ) -> pd.DataFrame:
-    """Join measures of sets: `columns`, metric, value, faces; `names` are the columns by file."""
+    """Join measures of sets: `columns`, metric and SetValue; `names` are the columns by file."""
     parts = [
         read_table(file, SETS, text=["metric"])
-        .astype({"value": float, "faces": int})
+        .astype({"value": float, "faces": int, "low": float, "high": float})
         .assign(**dict(zip(columns, name, strict=True)))
         for file, name in zip(files, names, strict=True)
     ]
     columns = [*columns, *SETS]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def best_set(sets: pd.DataFrame, metric: Metric) -> str | None:
+    """The method whose interval lies beyond those of all others on the better side, if any.
+
+    `sets` are the rows of one measure under one mask. Whole sets have no paired differences, so
+    this asks for more than `page.best_method` does.
+    """
+    sign = 1 if metric.better == "higher" else -1
+    best = sets.iloc[(sign * sets["value"]).fillna(-np.inf).argmax()]
+    others = sets[sets["method"] != best["method"]]
+    near, far = ("low", "high") if sign > 0 else ("high", "low")
+    beyond = len(others) and (sign * best[near] > sign * others[far]).all()
+    return best["method"] if metric.ranked and beyond else None
 
 
 def read_search(file: Path | str) -> dict[str, pd.DataFrame]:

@@ -260,6 +260,7 @@ def _write_pictures(
 
 def _write_plots(outputs: Files, choice: Choice, pairs: list[Pair], numbers: _Numbers) -> None:
     colours = plots.colours_of(pairs)
+    plots.write_perception(outputs["perception_png"], numbers.summary, numbers.sets, colours)
     plots.write_metrics(outputs["metrics_png"], numbers.metrics, pairs)
     quality = numbers.summary[["mask", "method", "hole_psnr"]].assign(
         seconds=[numbers.seconds.get(pair, 0) for pair in pairs]
@@ -328,6 +329,7 @@ def _mask_views(
 
 def _page_pictures(outputs: Files, choice: Choice, samples: bool) -> dict[str, str | None]:
     return {
+        "perception_png": embed.plot(outputs["perception_png"]),
         "metrics_png": embed.plot(outputs["metrics_png"]),
         "timings_png": embed.plot(outputs["timings_png"]),
         "masks": embed.photo(outputs["masks"]),

@@ -1,4 +1,4 @@
-"""Confidence intervals of means over faces: the percentile bootstrap.
+"""Confidence intervals over people: the percentile bootstrap.
 
 Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3 (percentile
 interval); Davison and Hinkley 1997, "Bootstrap Methods and their Application", section 3.8 (groups
@@ -9,12 +9,13 @@ people, not with another training.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
+PAIR_RESAMPLES = 2000  # each costs N squared
 SEED = 0
 CHUNK = 1 << 22  # drawn people at a time: tens of megabytes, however many there are
 
@@ -31,19 +32,50 @@ def resampled_means(
     values = np.asarray(values, np.float64)
     columns = values.reshape(len(values), -1)
     valid = ~np.isnan(columns)
-    names, person = np.unique(np.asarray(people, str), return_inverse=True)
-    sums, counts = np.zeros((2, len(names), columns.shape[1]))
+    size, person = _numbered(people)
+    sums, counts = np.zeros((2, size, columns.shape[1]))
     np.add.at(sums, person, np.where(valid, columns, 0))
     np.add.at(counts, person, valid)
-    random, size = np.random.default_rng(seed), len(names)
     means = []
+    with np.errstate(invalid="ignore"):
+        for times in _drawn(size, resamples, seed):
+            means.append((times @ sums) / (times @ counts))
+    return np.concatenate(means).reshape(resamples, *values.shape[1:])
+
+
+def resampled_pairs(
+    matrix: np.ndarray, people: Sequence[str], resamples: int = PAIR_RESAMPLES, seed: int = SEED
+) -> np.ndarray:
+    """Return the means of a symmetric `matrix`, [faces, faces], over resampled people: [resamples].
+
+    The mean is that over all pairs of two faces; a person who is drawn twice brings each pair as
+    often as both of its faces are drawn together. NaN where only one face is drawn.
+    """
+    size, person = _numbered(people)
+    own = np.diag(matrix)
+    means = []
+    with np.errstate(invalid="ignore"):
+        for times in _drawn(size, resamples, seed):
+            weights = times[:, person].astype(np.float64)
+            squares = np.square(weights)
+            sums = ((weights @ matrix) * weights).sum(1) - squares @ own
+            means.append(sums / (np.square(weights.sum(1)) - squares.sum(1)))
+    return np.concatenate(means)
+
+
+def _numbered(people: Sequence[str]) -> tuple[int, np.ndarray]:
+    """How many people there are, and the number of each face's person."""
+    names, person = np.unique(np.asarray(people, str), return_inverse=True)
+    return len(names), person
+
+
+def _drawn(size: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each of `size` people is drawn, int [some of the resamples, size]."""
+    random = np.random.default_rng(seed)
     for start in range(0, resamples, max(1, CHUNK // size)):
         count = min(resamples - start, max(1, CHUNK // size))
         drawn = random.integers(0, size, (count, size)) + size * np.arange(count)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
-        with np.errstate(invalid="ignore"):
-            means.append((times @ sums) / (times @ counts))
-    return np.concatenate(means).reshape(resamples, *values.shape[1:])
+        yield np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
 
 
 def limits(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,23 @@
+"""Whether the originals are taken for the right person: what completions could reach."""
+
+from facefill.kinds import declare
+from facefill.metrics import SetMetric
+
+
+@declare
+class VerificationOriginal(SetMetric):
+    """As `verification`, of the originals."""
+
+    heading = "right person nearest [%]"
+    better = "higher"
+    ranked = False
+    decimals = 1
+    factor = 100
+    note = "of the true faces"
+    place = 31
+    shown = ("page", "published")
+
+    def measure(self, sets):
+        from facefill.metrics._verification import nearest_is_right
+
+        return nearest_is_right(sets, sets.real_descriptors)
