@@ -93,8 +93,15 @@ class Build:
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        names = [*PLACE, "face"]
-        return self.table("report/metrics.csv", names, names)
+        """Every face's measures, also those that this version of facefill does not know."""
+        names, file = [*PLACE, "face"], "report/metrics.csv"
+        table = self.table(file, names, names)
+        try:
+            return table[names].join(table.drop(columns=names).apply(pd.to_numeric))
+        except ValueError as error:
+            raise FacefillError(
+                f"{self.folder / file}: not a number ({error}); delete it and run again"
+            ) from error
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -186,7 +193,7 @@ def _measures(
             values = both[f"{name}_{half}"].where(
                 both[[f"{name}_a", f"{name}_b"]].notna().all(axis=1)
             )
-            part[name] = values.astype(float)
+            part[name] = values
         halves.append(part)
     table = pd.concat(halves, ignore_index=True)
     every = bootstrap(table, list(table[PLACE].itertuples(index=False, name=None)), identities)
