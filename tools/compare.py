@@ -156,11 +156,12 @@ def match(a: Build, b: Build) -> list[tuple[str, str]]:
             )
     found: dict[str, str] = {}
     for digest in (0, 1):  # of the aligned face, then of the photo
-        free = [face for face in names[1] if face not in found.values()]
+        taken = set(found.values())
+        free = [face for face in names[1] if face not in taken]
         by_digest = {b.faces[face][digest]: face for face in reversed(free)}
         for face in names[0]:
             content = a.faces[face][digest]
-            if face not in found and content in by_digest:
+            if content and face not in found and content in by_digest:
                 found[face] = by_digest.pop(content)
     if not found:
         raise FacefillError(
