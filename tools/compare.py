@@ -237,10 +237,11 @@ def _cell(step: pd.Series, first: float, second: float, metric: Metric) -> dict[
 
 
 def _concerned(mask: str, method: str, config: dict[str, Any], changed: list[Row]) -> str:
-    """The entries behind a completion whose settings differ: its mask, method and models."""
+    """What is behind a completion and set otherwise: alignment, mask, method, trainings."""
     values = [value for value in config["methods"][method].values() if isinstance(value, str)]
     models = [f"models.{name}" for name in config.get("models", {}) if name in values]
-    places = [f"masks.{mask}", f"methods.{method}", *models]
+    places = ["align", f"masks.{mask}", f"methods.{method}", *models]
+    places += ["split", "seed"] if models else []
     keys = [key for key, _, _ in changed]
     return ", ".join(
         place
@@ -333,14 +334,14 @@ def _data(a: Build, b: Build) -> list[Row]:
     """What of the data: in each build how many and their digest, and how many are in both."""
     sides = []
     for build in (a, b):
-        digests = {face: digest for face, (digest, _) in build.faces.items()}
         splits = {name: build.split(name) for name in ("train", "val", "test")}
         side = {"photos": (set(build.photos.values()), f"{len(build.photos):,}")}
-        side["aligned faces"] = (set(digests.values()), f"{len(digests):,}")
+        aligned = {digest for digest, _ in build.faces.values()}
+        side["aligned faces"] = (aligned, f"{len(build.faces):,}")
         for name, table in splits.items():
             people = table["identity"].nunique()
-            content = {digests.get(face, face) for face in table["face"]}
-            side[name] = (content, f"{len(table):,} of {people:,} people")
+            content = {build.faces[face][1] for face in table["face"] if face in build.faces}
+            side[f"photos for {name}"] = (content, f"{len(table):,} of {people:,} people")
         counts = build.manifest["status"].value_counts()
         side |= {
             f"photos set aside: {status}": (None, f"{count:,}")

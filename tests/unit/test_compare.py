@@ -182,6 +182,10 @@ def test_what_differs_in_the_configuration(build):
         ["models.dcgan.lr", "0.1", "0.2"],
     ]
     assert [row["changed"] for row in found["masks"]["center"]] == ["models.dcgan", ""]
+    config |= {"align": {"zoom": 0.8}, "seed": 1}
+    found = compared(build("c"), build("d", config=config))
+    changed = [row["changed"] for row in found["masks"]["center"]]
+    assert changed == ["align, models.dcgan, seed", "align"]
 
 
 def test_what_differs_in_code_data_and_versions(build):
@@ -193,8 +197,9 @@ def test_what_differs_in_code_data_and_versions(build):
     assert found["builds"][1]["commit"].startswith("unknown")
     data = {row[0]: row[1:] for row in found["data"]}
     assert data["photos"][:3] == ["6", "6", "0"] and " / " in data["photos"][3]
-    assert data["test"][:3] == ["6 of 5 people", "6 of 5 people", "6"]
-    assert " / " not in data["test"][3] and data["photos set aside: no_face"][:2] == ["1", "1"]
+    assert data["photos for test"][:3] == ["6 of 5 people", "6 of 5 people", "0"]
+    assert data["aligned faces"][:3] == ["6", "6", "6"] and " / " not in data["aligned faces"][3]
+    assert data["photos set aside: no_face"][:2] == ["1", "1"]
     assert found["files"] == {"both": 1, "differ": ["manifest.csv"], "more": 0}
 
 
