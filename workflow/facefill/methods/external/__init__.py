@@ -21,9 +21,9 @@ class External(Method):
     command: Any = setting(
         None,
         schema={"type": ["string", "array", "null"], "items": {"type": "string"}},
-        doc="the program with its arguments, text or a list of words, started once per mask without "
-        "a shell; {images} = a folder of {face}.png, black in the hole, {masks} = one of {face}.png, "
-        "white = known, black = hole, {output} = where it writes each {face}.png",
+        doc="the program with its arguments, text or a list of words, started once per mask "
+        "without a shell; {images} = a folder of {face}.png, black in the hole, {masks} = one of "
+        "{face}.png, white = known, black = hole, {output} = where it writes each {face}.png",
     )
     folder: str | None = setting(
         None, "in place of a command: a folder of finished {face}.png, for one mask"
