@@ -1,9 +1,9 @@
-# make run | test | test-fast | lint | survival | protections | verify | bench | docs | clean. The environment .venv is built when missing.
+# make run | test | test-fast | lint | survival | protections | verify | bench | compare | docs | clean. The environment .venv is built when missing.
 PYTHON ?= python3
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test test-fast lint survival protections verify bench docs clean
+.PHONY: run test test-fast lint survival protections verify bench compare docs clean
 
 run: .venv/installed
 	@python tools/start.py $(ARGS)
@@ -38,6 +38,11 @@ protections: .venv/installed
 # Compares every checksum that the workflow wrote down with what lies there now.
 verify: .venv/installed
 	PYTHONPATH=workflow python tools/verify.py
+
+# Two finished builds side by side, as compare.md and compare.html:
+# make compare A=results/lfw B=elsewhere/results/lfw
+compare: .venv/installed
+	@python tools/compare.py "$(A)" "$(B)"
 
 # Speed as ratios within one run; needs a folder of photos: make bench PHOTOS=results/synthetic/raw
 PHOTOS ?= results/synthetic/raw

@@ -8,6 +8,7 @@ import copy
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from snakemake.cli import parse_config
@@ -15,10 +16,11 @@ from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
 from facefill.align import Aligner
+from facefill.complete import Task
 from facefill.config import check_yaml, load
 from facefill.core.errors import FacefillError
 from facefill.core.images import png_bytes
-from facefill.core.masking import make_masks
+from facefill.core.masking import make_masks, observe
 from facefill.kinds import make
 from facefill.render import render_photo
 from project import ROOT, Project, mistake, names, three_photos
@@ -412,6 +414,50 @@ def test_two_drawn_masks_for_one_face(project, told):
     line = refusal()
     names(line, "masks.mine.path: masks: a.PNG and a.png are masks of one face; keep one of them")
     told("configuration", "two drawn masks for one face", line)
+
+
+OUTSIDE = {
+    "a program from outside that is not there": (
+        {"command": "lama-fill {images} {masks} {output}"},
+        ["config: methods.outside.command: lama-fill: no such program", "correct the path"],
+    ),
+    "a program from outside that fails": (
+        {"command": "sh -c 'echo no weights; exit 3' {images} {masks} {output}"},
+        ["the command", "ended with exit code 3, its last line: no weights", "run again"],
+    ),
+    "a program from outside that writes nothing": (
+        {"command": "true {images} {masks} {output}"},
+        ["the command", "wrote no A.png (2 of 2 are missing)"],
+    ),
+    "a folder of finished faces that lacks one": (
+        {"folder": "finished"},
+        ["finished: B.png is missing (1 of 2 faces); put a picture of 64x64 pixels there"],
+    ),
+    "a folder of finished faces for two masks": (
+        {"folder": "finished", "masks": ["center", "eyes"]},
+        ["methods.outside.folder holds faces of one mask, but is compared under center, eyes"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OUTSIDE)
+def test_methods_from_outside(project, case, told):
+    settings, parts = OUTSIDE[case]
+    (project.folder / "finished").mkdir()
+    Image.new("RGB", (64, 64)).save(project.folder / "finished" / "A.png")
+    masks = settings.get("masks", ["center"])
+    project.configure(methods={"outside": {"kind": "external"} | settings})
+    project.configure(compare={"masks": masks, "methods": ["outside"]})
+    with pytest.raises(FacefillError) as caught:
+        method = load(load_configfile("config.yaml"))["methods"]["outside"]
+        masks = make_masks({"kind": "center", "scale": 0.25}, ["A", "B"], 64, 1.0)
+        faces = np.full((2, 64, 64, 3), 128, np.uint8)
+        task = Task(names=["A", "B"], observed=observe(faces, masks), masks=masks)
+        make("methods", method).complete(task)
+    line = f"facefill: {caught.value}"
+    assert len(line.splitlines()) == 1
+    names(line, *parts)
+    told("configuration", case, line)
 
 
 COMMANDS = {

@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import math
 import re
 import subprocess
 from dataclasses import replace
@@ -225,6 +226,19 @@ def test_timings_of_parallel_jobs_are_those_of_the_stage(tmp_path):
     assert table["items_per_second"].tolist() == [300 / 15, round(16 / 6, 3), 2, 4]
     assert table["seconds_per_item"].tolist() == [0.05, 0.375, 0.5, 0.25]
     assert timings.seconds_per_face(jobs) == {("center", "ours"): 0.5, ("eyes", "ours"): 0.25}
+
+
+def test_the_time_of_a_face_is_that_of_its_completion_where_a_job_says_so(tmp_path):
+    """A program from outside took less than its job; of finished faces nobody knows."""
+    files = []
+    for method, seconds in (("program", 2.0), ("finished", math.nan), ("other", None)):
+        file = tmp_path / "complete_external" / "center" / f"{method}.json"
+        write_timing(file, "complete_external", 0, 10, 4, "faces")
+        facts = json.loads(file.read_text()) | {"seconds": seconds}
+        file.write_text(json.dumps(facts))
+        files.append(file)
+    found = timings.seconds_per_face(timings.read_jobs(files))
+    assert found == {("center", "program"): 0.5, ("center", "other"): 2.5}
 
 
 def test_no_timing_at_all():

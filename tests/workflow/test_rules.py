@@ -146,6 +146,27 @@ def test_what_changes_no_result_is_for_the_report_alone(changed):
     assert noticing() == {"report"}
 
 
+def test_finished_faces_are_noticed_by_content(changed):
+    """Another picture in the folder; the folder by another path is for the report alone."""
+    project = changed[0]
+    folder = project.folder / "finished"
+    folder.mkdir()
+    for name, grey in (("a", 1), ("b", 2)):
+        Image.new("L", (64, 64), grey).save(folder / f"{name}.png")
+    project.configure(methods={"external": {"kind": "external", "folder": "finished"}})
+    before = told(project)
+
+    def noticed() -> set[str]:
+        now = told(project)
+        return {rule for rule in now if now[rule] != before[rule]}
+
+    folder.rename(project.folder / "elsewhere")
+    project.configure(methods={"external": {"folder": "./elsewhere"}})
+    assert noticed() == set()
+    Image.new("L", (64, 64), 3).save(project.folder / "elsewhere" / "b.png")
+    assert noticed() == {"complete_external"}
+
+
 # A statement more in a module of a kind: what notices is what uses that kind. The mask of this
 # project is drawn; its models learn under others.
 KINDS = {

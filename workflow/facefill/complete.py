@@ -49,25 +49,33 @@ class Completed:
     search: pd.DataFrame | None = None  # face, step, loss, contextual, prior, unweighted
     progress: list[np.ndarray] = field(default_factory=list)  # of the watched faces, like `faces`
     course: list[tuple[int, float]] = field(default_factory=list)  # steps, and seconds until then
+    seconds: float | None = None  # that the faces took; None = the job's time, NaN = unknown
 
 
 def fill_holes(fill: Callable[[np.ndarray, np.ndarray], np.ndarray], task: Task) -> Completed:
     """Complete by a function that knows nothing of block means or faces without a hole.
 
     `fill` gets faces that have known pixels and a hole, uint8 [N, size, size, 3], black in the
-    hole, and what is known, bool [N, size, size]. Where only block means are known, they are taken
-    for the colours of the blocks' middles. A face of which nothing is known becomes black.
+    hole, and what is known, bool [N, size, size]. A face of which nothing is known becomes black.
     """
-    observed, known = task.observed, task.masks.known
-    if task.masks.block:
-        known = known | _middles(observed.shape[1], task.masks.block)
-    # Blackened, so that hidden pixels cannot matter.
-    completed = observed * known[..., None]
+    completed, known = blacken(task)
     holed = known.any((1, 2)) & ~known.all((1, 2))
     if holed.any():
         faces, known = completed[holed], known[holed]
         completed[holed] = lay_in(faces, known, fill(faces, known))
     return Completed(faces=completed)
+
+
+def blacken(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Return faces that are black where they are hidden, so that hidden pixels cannot matter.
+
+    uint8 [N, size, size, 3], and what is known, bool [N, size, size]. Where only block means are
+    known, they are taken for the colours of the blocks' middles.
+    """
+    observed, known = task.observed, task.masks.known
+    if task.masks.block:
+        known = known | _middles(observed.shape[1], task.masks.block)
+    return observed * known[..., None], known
 
 
 def _middles(size: int, block: int) -> np.ndarray:

@@ -267,6 +267,7 @@ def _expand_homes(config: dict[str, Any]) -> None:
     tables = [(config, "cache"), (config["align"], "predictor")]
     named = [*config["datasets"].values(), *config["masks"].values()]
     tables += [(entry, "path") for entry in named if "path" in entry]
+    tables += [(entry, "folder") for entry in config["methods"].values() if "folder" in entry]
     people = [entry.get("identity") for entry in config["datasets"].values()]
     tables += [(identity, "table") for identity in people if isinstance(identity, dict)]
     for table, key in tables:

@@ -49,7 +49,7 @@ from facefill.core.code import Code
 from facefill.core.errors import FacefillError
 from facefill.core.machine import has_gpu, usable_cores, worthwhile_threads
 from facefill.kinds import kind_of, kinds, make
-from facefill.methods import EXTRA
+from facefill.methods import ASKED, EXTRA
 from facefill.metrics import face_metrics, set_metrics
 
 # That of the working directory, else the project's own (snakemake -s PROJECT/Snakefile).
@@ -439,10 +439,23 @@ def faces_of(method):
     return config["methods"][method]["faces"] or config["compare"]["faces"]
 
 
-def method_settings(wildcards):
-    """What decides a method's completions; how many are asked for, and where, is for the report."""
-    settings = config["methods"][wildcards.method]
-    return {key: value for key, value in settings.items() if key not in ("faces", "masks")}
+@cache
+def method_content(method):
+    """What decides a method's completions."""
+    settings = config["methods"][method]
+    try:
+        content = make("methods", settings).content(CHECKSUMS.sha256)
+        return {"kind": settings["kind"]} | content
+    except OSError as error:
+        sys.exit(
+            f"facefill: config: methods.{method}: {error.filename}: cannot be read "
+            f"({error.strerror}); give yourself the right to"
+        )
+
+
+def method_settings(method):
+    """A method's settings; how many faces are asked for, and where, is for the report."""
+    return {key: value for key, value in config["methods"][method].items() if key not in ASKED}
 
 
 def methods_in_report():

@@ -30,7 +30,8 @@ for kind, declared in kinds("methods").items():
             # What decides is the content. Params that take `input` trigger nothing.
             mask=lambda wildcards, input: config["masks"][wildcards.mask],
             zoom=config["align"]["zoom"],
-            method=method_settings,
+            method_content=lambda wildcards: method_content(wildcards.method),
+            method=lambda wildcards, input: method_settings(wildcards.method),
             faces=lambda wildcards: faces_of(wildcards.method),
             seed=config["seed"] if declared.references("models") else 0,
             device=config["device"] if declared.references("models") else "cpu",

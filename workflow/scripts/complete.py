@@ -45,3 +45,4 @@ with stage(snakemake, keep=True) as work:
     files = {"faces": output.faces, "grid": output.grid} | extra
     write(result, task, faces, {name: Path(file) for name, file in files.items()})
     work.items, work.unit, work.course = len(names), "faces", result.course
+    work.seconds = result.seconds

@@ -36,6 +36,7 @@ class Work:
     items: int = 0
     unit: str = ""
     course: list[tuple[int, float]] = field(default_factory=list)  # steps, and the seconds to them
+    seconds: float | None = None  # what the items took; None = the whole job, NaN = unknown
 
 
 @contextmanager

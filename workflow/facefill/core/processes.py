@@ -4,6 +4,7 @@ import os
 import select
 import threading
 import time
+from contextlib import suppress
 
 
 def end_with(pid: int) -> None:
@@ -25,4 +26,14 @@ def _watch(pid: int) -> None:
                 time.sleep(0.5)
     except ProcessLookupError:
         pass
+    end_children()
     os._exit(1)
+
+
+def end_children(pid: int | None = None) -> None:
+    """End the processes that process `pid` (None = this one) has started, and all of theirs."""
+    import psutil
+
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from facefill.core.errors import FacefillError
 from facefill.kinds import Config, Kind, declare, setting
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from facefill.complete import Completed, Task
@@ -18,6 +21,8 @@ Blend = Literal["poisson", "none", "seamless"]
 # shape round in one way, so that a face's result does not depend on how many others there are.
 BATCH = 64
 
+# Settings that say for which faces and masks a method is asked.
+ASKED = ("faces", "masks")
 # Files that some methods leave beside their completions.
 EXTRA = {
     "progress": "progress.gif",  # the faces on their way
@@ -53,6 +58,13 @@ class Method(Kind):
         from facefill.complete import fill_holes
 
         return fill_holes(self.fill, task)
+
+    def content(self, sha256: Callable[[Path | str], str]) -> dict[str, Any]:
+        """What decides its completions, as its settings: `sha256` gives a file's checksum.
+
+        How many faces it completes, and under which masks, is not for the single completion.
+        """
+        return {name: getattr(self, name) for name in self.settings() if name not in ASKED}
 
     def work(self, config: Config) -> float:
         """Multiply-accumulates of one step of its networks; 0 = none. Decides its threads."""

@@ -102,8 +102,8 @@ def bootstrap(
 ) -> list[Means]:
     """Return the Means of every mask of `pairs`, masks and methods in their order.
 
-    `table` is that of `gather`; the order of its rows does not matter. `identities` say by face
-    who it is: people are resampled.
+    `table` is that of `gather`, or holds some of the measures; the order of its rows does not
+    matter. `identities` say by face who it is: people are resampled.
     """
     return [_means(table, mask, methods_of(pairs, mask), identities) for mask in masks_of(pairs)]
 
@@ -111,7 +111,7 @@ def bootstrap(
 def _means(
     table: pd.DataFrame, mask: str, methods: list[str], identities: Mapping[str, str]
 ) -> Means:
-    metrics = list(face_metrics())
+    metrics = [name for name in face_metrics() if name in table]
     parts = {
         method: part.set_index("face")[metrics]
         for method, part in table[table["mask"] == mask].groupby("method")

@@ -1,6 +1,7 @@
 """How long the stages took, from the timings that their jobs left behind."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,14 @@ def busy(intervals: Iterable[tuple[float, float]]) -> float:
 
 
 def read_jobs(files: Sequence[Path | str]) -> pd.DataFrame:
-    """Return a row per job: rule, start, end, items, unit, name.
+    """Return a row per job: rule, start, end, items, unit, course, seconds, name.
 
     Each of `files` is a JSON object with the first five, as every job writes one; files that do
     not exist are left out. `name` tells a job from the others of its rule, `course` are the steps
-    that it noted, each with the seconds from the job's start.
+    that it noted, each with the seconds from the job's start, `seconds` what its items took.
     """
     jobs = [_read(Path(file)) for file in files if Path(file).is_file()]
-    return pd.DataFrame(jobs, columns=[*TIMING, "course", "name"])
+    return pd.DataFrame(jobs, columns=[*TIMING, "course", "seconds", "name"])
 
 
 def combine(jobs: pd.DataFrame) -> pd.DataFrame:
@@ -64,9 +65,12 @@ def _completions(jobs: pd.DataFrame) -> dict[Pair, dict[str, Any]]:
 
 
 def seconds_per_face(jobs: pd.DataFrame) -> dict[Pair, float]:
-    """Return how long a face took by mask and method, for the completions among `jobs`."""
-    found = _completions(jobs)
-    return {pair: (job["end"] - job["start"]) / job["items"] for pair, job in found.items()}
+    """Return how long a face took by mask and method, for the completions among `jobs`.
+
+    Where a job does not know how long its faces took, they are left out.
+    """
+    found = {pair: job["seconds"] / job["items"] for pair, job in _completions(jobs).items()}
+    return {pair: seconds for pair, seconds in found.items() if not math.isnan(seconds)}
 
 
 def search_seconds(jobs: pd.DataFrame) -> dict[Pair, dict[int, float]]:
@@ -83,6 +87,8 @@ def _read(file: Path) -> dict:
         facts = json.loads(file.read_text(encoding="utf-8"))
         timing = {key: facts[key] for key in TIMING}
         timing["course"] = [(int(step), float(took)) for step, took in facts.get("course", [])]
+        took = facts.get("seconds")
+        timing["seconds"] = facts["end"] - facts["start"] if took is None else float(took)
     except (ValueError, KeyError, TypeError) as error:
         raise FacefillError(f"{file}: not a timing of a job; delete it and run again") from error
     return {**timing, "name": _job_name(file, timing["rule"])}
