@@ -432,9 +432,9 @@ def pairs_to_complete():
     return [*dict.fromkeys([*compared_pairs(), *targets])]
 
 
-def searched_pairs():
-    """Those compared pairs whose method searches, as lists."""
-    return [list(pair) for pair in compared_pairs() if declares(pair[1], "search")]
+def pairs_declaring(file):
+    """Those compared pairs whose method leaves one of the files of EXTRA, as lists."""
+    return [list(pair) for pair in compared_pairs() if declares(pair[1], file)]
 
 
 def faces_of(method):
