@@ -293,6 +293,11 @@ if workflow.is_main_process and granted == available_cpu_count() > usable_cores(
 GPU_SLOTS = int(has_gpu(config["device"]))
 
 
+def computes_on_gpu(method):
+    """Whether a kind of method computes with networks, where `device` says."""
+    return bool(method.references("models")) and not method.on_cpu
+
+
 def training_threads(wildcards):
     """The threads that a training's steps pay for, whatever --cores says."""
     model = make("models", config["models"][wildcards.model])
