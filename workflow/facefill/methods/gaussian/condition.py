@@ -12,7 +12,7 @@ from facefill.models.gaussian.normal import Posterior, load_normal
 
 
 def complete_faces(task: Task, count: int, blending: str) -> np.ndarray:
-    """Return `count` completions of every face, the first the mean: uint8 [N, count, size, size, 3].
+    """Return completions of every face, the first the mean: uint8 [N, count, size, size, 3].
 
     Faces that share a mask share its factorisation. A face's draws depend on its name and the
     task's seed. Raises FacefillError as `load_normal` does.

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from facefill.kinds import Config, declare, setting
 from facefill.models import Model, Plot
-from facefill.models._masks import check_masks, masks_setting
+from facefill.models._masks import EXAMPLE, check_masks, masks_setting
 
 # Holes of every depth, since the noise depends on that.
 MASKS = (
@@ -28,7 +28,7 @@ class Gaussian(Model):
         minimum=1,
     )  # fmt: skip
     flips: bool = setting(True, "fit the mirrored training faces, too: a symmetric covariance")
-    masks: tuple[dict[str, Any], ...] = masks_setting("its noise chosen under each", MASKS)
+    masks: tuple[dict[str, Any], ...] = masks_setting("every noise tried under each", MASKS)
 
     provides: ClassVar[str] = "normal"
     on_cpu: ClassVar[bool] = True
@@ -45,9 +45,11 @@ class Gaussian(Model):
         "below, walks from draw to draw.",
     }
     plots: ClassVar[tuple[Plot, ...]] = (
-        Plot("PSNR of the hole [dB], validation", {"val_near": "near", "val_far": "far"}, x="noise"),
+        Plot(
+            "PSNR of the hole [dB], validation", {"val_near": "near", "val_far": "far"}, x="noise"
+        ),
     )
-    example: ClassVar[Config] = dict(rank=8, masks=MASKS[:1] + MASKS[-1:])
+    example: ClassVar[Config] = dict(rank=8, masks=EXAMPLE)
 
     def check_used(self, key: str, config: Config) -> None:
         check_masks(key, self.masks, config)

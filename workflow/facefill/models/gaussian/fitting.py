@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from facefill.core.images import contact_sheet
 from facefill.core.likeness import psnr
-from facefill.core.masking import Masks, by_mask, make_masks, observe
+from facefill.core.masking import Masks, make_masks, observe
 from facefill.core.progress import progress
 from facefill.core.tensors import random_stream
 from facefill.kinds import make
@@ -142,9 +142,7 @@ def unfolded(found: list[Tensor], size: int, flips: bool) -> Tensor:
     return torch.cat(parts, 1).float()
 
 
-def principal_components(
-    rows: Batches, settings: Gaussian, seed: int
-) -> tuple[Tensor, Tensor]:
+def principal_components(rows: Batches, settings: Gaussian, seed: int) -> tuple[Tensor, Tensor]:
     """Orthonormal components, float64 [values, n], and the variances along them, falling.
 
     By subspace iteration from random vectors (Halko et al. 2011). Second moments are accumulated
@@ -223,9 +221,7 @@ def choose_noise(
     for mask, d, s in zip(settings.masks, depth, scores, strict=True):
         log.info("%s: depth %.3f, best noise %.1f, %.2f dB", mask, d,
                  (NOISES[s.argmax()] * variance) ** 0.5, s.max())  # fmt: skip
-    return pd.DataFrame(
-        {"noise": np.sqrt(NOISES * variance), "val_near": near, "val_far": far}
-    )
+    return pd.DataFrame({"noise": np.sqrt(NOISES * variance), "val_near": near, "val_far": far})
 
 
 def psnr_by_noise(
@@ -284,7 +280,10 @@ def draw_pair(axis, normal: Normal, faces: np.ndarray) -> None:
         axis.plot(*(mean[:, None] + deviations * circle), color="C0")
     given = mean[0] + covariance[0, 0] ** 0.5
     slope = covariance[0, 1] / covariance[0, 0]
-    middle, spread = mean[1] + slope * (given - mean[0]), covariance[1, 1] - slope * covariance[0, 1]
+    middle, spread = (
+        mean[1] + slope * (given - mean[0]),
+        covariance[1, 1] - slope * covariance[0, 1],
+    )
     values = np.linspace(0, 255, 300)
     bell = np.exp(-np.square(values - middle) / (2 * spread))
     axis.axvline(given, color="C1", linestyle="--")
