@@ -12,7 +12,7 @@ MASKS = (
     {"kind": "landmarks", "part": "eyes"},
     {"kind": "half", "side": "left"},
     {"kind": "random", "hidden": 0.8, "seed": 1},
-    {"kind": "pattern", "hidden": 0.25, "seed": 1},
+    {"kind": "pattern", "hidden": 0.25, "blob": 0.15, "seed": 1},
     {"kind": "grid", "step": 4},
     {"kind": "freeform", "width": "medium", "seed": 1},
     {"kind": "lowres", "factor": 8},
