@@ -232,12 +232,12 @@ def psnr_by_noise(
     projected = normal.project(observe(faces, masks), masks.known, block)
     gram = normal.gram(known, block)
     hidden = torch.from_numpy(~known.ravel().repeat(3))
-    components, mean = normal.components[hidden].double() * normal.deviations, normal.mean[hidden]
+    basis, mean = normal.basis[hidden], normal.mean[hidden]
     true = faces.reshape(len(faces), -1)[:, hidden.numpy()]
     scores = []
     for noise in NOISES * variance:
         z = Posterior(gram, noise).mean(projected)
-        filled = (mean + z @ components.T).round().clamp(0, 255).numpy()
+        filled = (mean + z @ basis.T).round().clamp(0, 255).numpy()
         scores.append(np.mean([psnr(*pair) for pair in zip(true, filled, strict=True)]))
     return scores
 
@@ -270,7 +270,7 @@ def draw_pair(axis, normal: Normal, faces: np.ndarray) -> None:
     )
     pair = [known, hidden]
     points = np.stack([faces[row].ravel()[pair] for row in chosen])
-    rows = normal.components[pair].double() * normal.deviations
+    rows = normal.basis[pair]
     covariance = (rows @ rows.T + normal.residual[pair].diag()).numpy() + 1e-9 * np.eye(2)
     mean = normal.mean[pair].numpy()
     axis.plot(*points.T, ".", color="grey", alpha=0.4, markersize=3)
@@ -278,7 +278,7 @@ def draw_pair(axis, normal: Normal, faces: np.ndarray) -> None:
     circle = np.linalg.cholesky(covariance) @ np.stack([np.cos(turn), np.sin(turn)])
     for deviations in (1, 2):
         axis.plot(*(mean[:, None] + deviations * circle), color="C0")
-    given = mean[0] + covariance[0, 0] ** 0.5
+    given = mean[0] - covariance[0, 0] ** 0.5
     slope = covariance[0, 1] / covariance[0, 0]
     middle, spread = (
         mean[1] + slope * (given - mean[0]),

@@ -8,6 +8,7 @@ A = (H W)' (H W) + noise I: by Woodbury's identity the matrix to be factorised h
 and is the same for all faces that have one mask.
 """
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ class Normal(nn.Module):
         # Of what is known: its variance is scale * depth^exponent, with the depth of `depth_of`.
         self.register_buffer("noise", torch.zeros(2, dtype=double))  # scale, exponent
 
+    @cached_property
+    def basis(self) -> Tensor:
+        """W: float64 [3 size^2, rank]."""
+        return self.components.double() * self.deviations
+
     def noise_of(self, known: np.ndarray, block: int) -> float:
         """The noise that suits a mask, in squared grey levels; `known` is bool [size, size]."""
         scale, exponent = self.noise.tolist()
@@ -54,8 +60,7 @@ class Normal(nn.Module):
             means = means - mean.reshape(blocks).mean((2, 4))
             means *= ~known.reshape(count, side, block, side, block).all((2, 4))[..., None]
             centred += means.repeat(block, axis=1).repeat(block, axis=2)
-        projected = torch.from_numpy(centred.reshape(len(observed), -1)) @ self.components.double()
-        return projected * self.deviations
+        return torch.from_numpy(centred.reshape(len(observed), -1)) @ self.basis
 
     def gram(self, known: np.ndarray, block: int) -> Tensor:
         """(H W)' (H W) of one mask, bool [size, size]: float64 [rank, rank]."""
@@ -76,7 +81,7 @@ class Normal(nn.Module):
 
     def faces(self, z: Tensor) -> Tensor:
         """mean + W z: float64 [N, size, size, 3] from z, [N, rank]."""
-        values = self.mean + (z * self.deviations) @ self.components.double().T
+        values = self.mean + z @ self.basis.T
         return values.view(-1, self.size, self.size, 3)
 
 
