@@ -19,7 +19,7 @@ class Gaussian(Method):
         minimum=1,
     )
     blend: Blend = setting(
-        "none", "how it is laid into the hole: as it is, exact Poisson, or seamlessClone"
+        "poisson", "how it is laid into the hole: exact Poisson, as it is, or seamlessClone"
     )
 
     extra: ClassVar[tuple[str, ...]] = ("samples",)
