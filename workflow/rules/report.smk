@@ -65,8 +65,7 @@ rule report:
         models=models_in_report(),
         measured_models=models_in_report("generator"),
         searched_models={
-            method: config["methods"][method]["model"]
-            for _, method in pairs_declaring("search")
+            method: config["methods"][method]["model"] for _, method in pairs_declaring("search")
         },
         limits={method: faces_of(method) for method in config["compare"]["methods"]},
         mask_contents={mask: mask_content(mask) for mask in config["compare"]["masks"]},
