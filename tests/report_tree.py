@@ -176,6 +176,7 @@ class Tree:
             "dataset": "<faces>",
             "pairs": [list(pair) for pair in self.pairs],
             "iterative": [list(pair) for pair in self.iterative],
+            "sampled": [list(pair) for pair in self.iterative],
             "models": ["dcgan"],
             "measured_models": ["dcgan"],
             "searched_models": {method: "dcgan" for _, method in self.iterative},

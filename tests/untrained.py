@@ -11,6 +11,7 @@ from torch import nn
 from facefill.core.files import sha256_file
 from facefill.models.dcgan.networks import Discriminator, Generator
 from facefill.models.encoder.network import make_encoder
+from facefill.models.gaussian.normal import Normal
 from facefill.models.glcic.networks import CompletionNetwork, Discriminators
 from facefill.train import weights
 
@@ -85,9 +86,28 @@ def save_glcic(
     return save(folder, networks, GLCIC | settings)
 
 
+def normal(size: int = SIZE, rank: int = 12) -> Normal:
+    """One with random components."""
+    made, random = Normal(size, rank), torch.Generator().manual_seed(0)
+    values = len(made.mean)
+    drawn = torch.randn(values, rank, generator=random, dtype=torch.float64)
+    made.components.copy_(torch.linalg.qr(drawn)[0])
+    made.mean.copy_(torch.rand(values, generator=random) * 255)
+    made.deviations.copy_(torch.linspace(900, 90, rank))
+    made.residual.fill_(40)
+    made.noise.copy_(torch.tensor([900.0, 1.0]))
+    return made
+
+
+def save_gaussian(folder: Path, made: Normal | None = None) -> Paths:
+    made = made or normal()
+    return save(folder, {"normal": made}, {"kind": "gaussian", "components": len(made.deviations)})
+
+
 # By what a model provides: saves one into a folder.
 SAVE: dict[str, Callable[[Path], Paths]] = {
     "generator": save_dcgan,
     "completion": save_glcic,
+    "normal": save_gaussian,
     "encoder": lambda folder: save_encoder(folder, save_dcgan(folder / "generator")),
 }

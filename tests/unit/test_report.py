@@ -503,12 +503,11 @@ def test_methods_of_a_part_of_the_masks(tree, tmp_path):
         name: [inputs[name][place] for place in places]
         for name in ("metrics", "set_metrics", "completions")
     }
-    iterative = [pair for pair in part if pair[1] == "ours"]
+    of_ours = [pair for pair in part if pair[1] == "ours"]
     for name in ("progress", "search", "completion_samples"):
         changes[name] = inputs[name][1:]
-    outputs = tree.report(
-        tmp_path, pairs=[list(pair) for pair in part], iterative=iterative, **changes
-    )
+    changes |= {"pairs": [list(pair) for pair in part], "iterative": of_ours, "sampled": of_ours}
+    outputs = tree.report(tmp_path, **changes)
     assert len(pd.read_csv(outputs.summary)) == 5
     html = Path(outputs.index).read_text(encoding="utf-8")
     assert html.count("(by noise)") == 3 and html.count("(by ours)") == 6  # of three grids each
@@ -698,7 +697,7 @@ def test_report_without_search_or_model(tree, outputs, tmp_path):
         "model_metrics",
         "measured_models",
     )
-    of_searches = ("progress", "search", "completion_samples", "iterative")
+    of_searches = ("progress", "search", "completion_samples", "iterative", "sampled")
     nothing = {key: [] for key in (*of_searches, *of_models)}
     made = tree.report(tmp_path, **nothing, timings=["gone.json"])
     assert len(iio.imread(made.completion, index=None)) == 2 + len(METHODS)
@@ -712,6 +711,15 @@ def test_report_without_search_or_model(tree, outputs, tmp_path):
     # Nothing to draw: neither bars nor points.
     drawn, empty = (iio.imread(made.timings_png).shape[0] for made in (outputs, made))
     assert empty < 250 < drawn
+
+
+@pytest.mark.slow
+def test_samples_are_shown_of_a_method_that_does_not_search(tree, tmp_path):
+    """As those of a method that draws its completions."""
+    made = tree.report(tmp_path, progress=[], search=[], iterative=[], searched_models={})
+    assert iio.imread(made.samples_png).shape[0] > 4 * 128  # faces, not a notice
+    html = Path(made.index).read_text(encoding="utf-8")
+    assert "Several completions" in html and "Step by step" in html
 
 
 def test_samples_of_other_faces_are_refused(tree, tmp_path):

@@ -290,6 +290,11 @@ if workflow.is_main_process and granted == available_cpu_count() > usable_cores(
 GPU_SLOTS = int(has_gpu(config["device"]))
 
 
+def computes_on_gpu(method):
+    """Whether a kind of method computes with networks, where `device` says."""
+    return bool(method.references("models")) and not method.on_cpu
+
+
 def training_threads(wildcards):
     """The threads that a training's steps pay for, whatever --cores says."""
     model = make("models", config["models"][wildcards.model])
@@ -429,9 +434,9 @@ def pairs_to_complete():
     return [*dict.fromkeys([*compared_pairs(), *targets])]
 
 
-def searched_pairs():
-    """Those compared pairs whose method searches, as lists."""
-    return [list(pair) for pair in compared_pairs() if declares(pair[1], "search")]
+def pairs_declaring(file):
+    """Those compared pairs whose method leaves one of the files of EXTRA, as lists."""
+    return [list(pair) for pair in compared_pairs() if declares(pair[1], file)]
 
 
 def faces_of(method):

@@ -24,7 +24,7 @@ for kind, declared in kinds("methods").items():
             "../../envs/facefill.yaml"
         threads: completion_threads
         resources:
-            gpu=GPU_SLOTS if declared.references("models") else 0,
+            gpu=GPU_SLOTS if computes_on_gpu(declared) else 0,
         params:
             mask_content=lambda wildcards: mask_content(wildcards.mask),
             # What decides is the content. Params that take `input` trigger nothing.
@@ -34,7 +34,7 @@ for kind, declared in kinds("methods").items():
             method=lambda wildcards, input: method_settings(wildcards.method),
             faces=lambda wildcards: faces_of(wildcards.method),
             seed=config["seed"] if declared.references("models") else 0,
-            device=config["device"] if declared.references("models") else "cpu",
+            device=config["device"] if computes_on_gpu(declared) else "cpu",
             code=completion_code,
             # Takes `threads`, so that another machine is no reason to run again.
             threads=lambda wildcards, threads: asked_threads(

@@ -26,7 +26,7 @@ rule publish:
         texts=checksums_of("results.md.j2"),
         template=lambda wildcards, input: str(WORKFLOW / "report" / "results.md.j2"),
         dataset=lambda wildcards: wildcards.dataset,
-        searched=searched_pairs(),
+        searched=pairs_declaring("search"),
         timings=timing_logs,
         command=publish_command,
     script:

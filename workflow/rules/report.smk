@@ -63,11 +63,12 @@ rule report:
         template=lambda wildcards, input: str(WORKFLOW / "report" / "page.html.j2"),
         dataset=lambda wildcards: wildcards.dataset,
         pairs=[list(pair) for pair in compared_pairs()],
-        iterative=searched_pairs(),
+        iterative=pairs_declaring("search"),
+        sampled=pairs_declaring("samples"),
         models=models_in_report(),
         measured_models=models_in_report("generator"),
         searched_models={
-            method: config["methods"][method]["model"] for _, method in searched_pairs()
+            method: config["methods"][method]["model"] for _, method in pairs_declaring("search")
         },
         limits={method: faces_of(method) for method in config["compare"]["methods"]},
         mask_contents={mask: mask_content(mask) for mask in config["compare"]["masks"]},

@@ -1,6 +1,6 @@
 """One rule per kind of model: train one model on the train split."""
 
-for kind in kinds("models"):
+for kind, declared in kinds("models").items():
 
     rule:
         name:
@@ -32,12 +32,12 @@ for kind in kinds("models"):
             "../../envs/facefill.yaml"
         threads: training_threads
         resources:
-            gpu=GPU_SLOTS,
+            gpu=0 if declared.on_cpu else GPU_SLOTS,
         params:
             settings=lambda wildcards: config["models"][wildcards.model],
             zoom=config["align"]["zoom"],
             seed=config["seed"],
-            device=config["device"],
+            device="cpu" if declared.on_cpu else config["device"],
             code=training_code,
             # Takes `threads`, and the captions take `input`: neither triggers a rerun.
             threads=lambda wildcards, threads: asked_threads(

@@ -38,7 +38,7 @@ with stage(snakemake, keep=True, scratch=snakemake.params.checkpoints) as work:
         )
     )
     write_table(output.history, trained.history)
-    write_plots(output.losses, trained.history, model.plots)
+    write_plots(output.losses, trained.history, model.plots, trained.drawings)
     write_samples(output.samples, output.samples_gif, trained.samples, trained.epoch)
     copy_folder(trained.events, output.events)
     settings = params.settings | trained.facts

@@ -1,12 +1,13 @@
 """Blending: how a generated face is laid into the hole without a visible seam."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from facefill.core.masking import by_mask
 from facefill.core.progress import progress
 
 NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
@@ -50,7 +51,7 @@ def poisson(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.n
     """
     result = filled.copy()
     with progress(len(filled), "blending", "faces") as bar:
-        for mask, rows in _by_mask(known):
+        for mask, rows in by_mask(known):
             if mask.any() and not mask.all():
                 continue_inside = _harmonic(mask)
                 for row in rows:
@@ -60,15 +61,6 @@ def poisson(observed: np.ndarray, known: np.ndarray, filled: np.ndarray) -> np.n
                     result[row][~mask] = blended.round(6).round().clip(0, 255)
             bar.update(len(rows))
     return result
-
-
-def _by_mask(known: np.ndarray) -> Iterator[tuple[np.ndarray, list[int]]]:
-    """Each distinct mask and the rows of the faces that have it: they share a factorisation."""
-    rows: dict[bytes, list[int]] = {}
-    for row, mask in enumerate(known):
-        rows.setdefault(mask.tobytes(), []).append(row)
-    for equal in rows.values():
-        yield known[equal[0]], equal
 
 
 def _harmonic(mask: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

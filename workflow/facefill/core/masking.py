@@ -1,5 +1,6 @@
 """The masks of some faces, and what they leave to be seen."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,3 +45,12 @@ def observe(faces: np.ndarray, masks: Masks) -> np.ndarray:
         means = np.round(blocks.mean((2, 4))).astype(np.uint8)
         hidden = means.repeat(block, axis=1).repeat(block, axis=2)
     return np.where(masks.known[..., None], faces, hidden)
+
+
+def by_mask(known: np.ndarray) -> Iterator[tuple[np.ndarray, list[int]]]:
+    """Each distinct mask and the rows of the faces that have it: they share a factorisation."""
+    rows: dict[bytes, list[int]] = {}
+    for row, mask in enumerate(known):
+        rows.setdefault(mask.tobytes(), []).append(row)
+    for equal in rows.values():
+        yield known[equal[0]], equal

@@ -20,22 +20,25 @@ FORWARD_AND_BACKWARD = 3  # cost of a gradient, in units of the forward pass
 
 @dataclass(frozen=True)
 class Plot:
-    """One of the plots of losses.png, over the epochs."""
+    """One of the plots of losses.png, over the epochs or another column of history.csv."""
 
     title: str
     lines: dict[str, str]  # labels by column of history.csv, "" for none
     limits: tuple[float | None, float | None] | None = None  # of the y axis
     level: float | None = None  # of a dotted line
+    x: str = "epoch"  # the column that it is drawn over
 
 
 class Model(Kind):
     """A kind of model.
 
     `provides` says what methods, models and measures may do with it: "generator" (faces from z),
-    "encoder" (z from observed faces) or "completion" (fills holes in one pass).
+    "encoder" (z from observed faces), "completion" (fills holes in one pass) or "normal" (mean and
+    covariance of faces: what is hidden has a normal distribution given what is known).
     """
 
     provides: ClassVar[str] = ""
+    on_cpu: ClassVar[bool] = False  # computes on the CPU whatever `device` says: takes no GPU slot
     validation_faces = 0  # of the validation split, handed to the training
     # What the report says of losses.png, samples.png and samples.gif: "losses", "samples", "gif".
     captions: ClassVar[dict[str, str]] = {}

@@ -235,7 +235,10 @@ def model_view(
         "captions": {"losses": "", "samples": "", "gif": ""} | captions,
         "warnings": settings.get("warnings"),
         "kept": _kept_epoch(epochs),
-        "last": {key: f"{value:,.6g}" for key, value in last.items() if pd.notna(value)},
+        # Of a model that has no epochs the last row is only the last value that was tried.
+        "last": {key: f"{value:,.6g}" for key, value in last.items() if pd.notna(value)}
+        if "epoch" in last
+        else {},
         "settings": {k: _setting(value) for k, value in settings.items() if k != "warnings"},
         "losses": embed.plot(losses),
         "samples": embed.photo(samples),

@@ -46,6 +46,7 @@ class Choice:
     dataset: str
     pairs: Sequence[Pair]  # of mask and method
     iterative: Sequence[Pair]  # those whose method searches
+    sampled: Sequence[Pair]  # those whose method may make several completions of a face
     models: Sequence[str]
     measured_models: Sequence[str]  # those of them that make samples
     searched_models: dict[str, str]  # by method, the model that it searches
@@ -82,9 +83,9 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     """Write all of `outputs`; return the number of completions that the report holds.
 
     A list of `inputs` has the order of one of `choice`: that of `pairs` metrics, set_metrics and
-    completions (folders of {face}.png); of `iterative` progress, search and completion_samples
-    (uint8 [N, K, size, size, 3]); of `models` histories, losses, samples, samples_gif, settings
-    and weights; of `measured_models` model_metrics.
+    completions (folders of {face}.png); of `iterative` progress and search; of `sampled`
+    completion_samples (uint8 [N, K, size, size, 3]); of `models` histories, losses, samples,
+    samples_gif, settings and weights; of `measured_models` model_metrics.
 
     Raises FacefillError when an input is damaged, or when the methods of one mask were not
     measured on the same faces.
@@ -207,7 +208,7 @@ def _samples(
     inputs: Files, choice: Choice, metrics: pd.DataFrame, compared: list[Completions]
 ) -> tuple[Completions, dict[str, np.ndarray]] | None:
     """The first mask under which methods made several completions per face, and these, if any."""
-    files = dict(zip(map(tuple, choice.iterative), inputs["completion_samples"], strict=True))
+    files = dict(zip(map(tuple, choice.sampled), inputs["completion_samples"], strict=True))
     for item in compared:
         samples = {}
         for method in item.folders:

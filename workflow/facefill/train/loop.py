@@ -38,15 +38,17 @@ class Trained:
     """The result of a training."""
 
     networks: dict[str, nn.Module]  # by the names under which they are saved
-    history: pd.DataFrame  # one row per epoch
+    history: pd.DataFrame  # one row per epoch, or per value that validation tried
     samples: list[np.ndarray]  # contact sheets: before the training, then after every epoch
-    epoch: int  # whose networks these are
+    epoch: int  # whose networks these are: the number of the sheet in samples.png
     compute: str  # device, arithmetic and memory layout
     images: int  # trained on in this session; fewer than in all when it was resumed
     events: Path  # TensorBoard's folder
     # What settings.json says beside the settings; of it "warnings" (a list of sentences, empty
     # when the training looks healthy) are shown on the page.
     facts: dict[str, Any] = field(default_factory=dict)
+    # Plots in front of those of the history, each drawn onto an axis of Matplotlib.
+    drawings: list[Callable[[Any], None]] = field(default_factory=list)
 
 
 class TrainingLoop(ABC):

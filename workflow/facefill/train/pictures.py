@@ -1,7 +1,8 @@
 """The pictures of a training: its samples, and the plots of its losses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,20 +25,28 @@ def write_samples(png: Path, gif: Path, sheets: list[np.ndarray], epoch: int) ->
     write_gif(gif, np.stack([sheets[number] for number in chosen]), 0.15)
 
 
-def write_plots(path: Path | str, history: pd.DataFrame, plots: Sequence[Plot]) -> None:
-    """Write `plots` of history.csv in a row as PNG; the phases of a training are shaded."""
-    figure, axes = plt.subplots(1, len(plots), figsize=(4 * len(plots), 3.4), dpi=100)
+def write_plots(
+    path: Path | str,
+    history: pd.DataFrame,
+    plots: Sequence[Plot],
+    drawings: Sequence[Callable[[Any], None]] = (),
+) -> None:
+    """Write `drawings` and `plots` of history.csv in a row as PNG; the phases are shaded."""
+    count = len(drawings) + len(plots)
+    figure, axes = plt.subplots(1, count, figsize=(4 * count, 3.4), dpi=100, squeeze=False)
     phased = "phase" in history
     # Dots, too, where epochs are few: a line needs two, in each phase.
     marker = "o" if len(history) < (9 if phased else 3) else None
-    for axis, plot in zip(axes, plots, strict=True):
+    for axis, draw in zip(axes[0], drawings, strict=False):
+        draw(axis)
+    for axis, plot in zip(axes[0, len(drawings) :], plots, strict=True):
         for name, label in plot.lines.items():
-            axis.plot(history["epoch"], history[name], label=label or None, marker=marker)
+            axis.plot(history[plot.x], history[name], label=label or None, marker=marker)
         if any(plot.lines.values()):
             axis.legend()
         if plot.level is not None:
             axis.axhline(plot.level, color="grey", linestyle=":")
-        axis.set(title=plot.title, xlabel="epoch", **{"ylim": plot.limits} if plot.limits else {})
+        axis.set(title=plot.title, xlabel=plot.x, **{"ylim": plot.limits} if plot.limits else {})
         for phase, epochs in history.groupby("phase")["epoch"] if phased else ():
             first, last = epochs.min() - 0.5, epochs.max() + 0.5
             axis.axvspan(first, last, color="C7", alpha=0.1 * (phase % 2), linewidth=0)
