@@ -169,9 +169,17 @@ def mistake(project: Project, *arguments: str, timeout: float = 120) -> str:
     process = project.snakemake(*arguments, timeout=timeout)
     assert process.returncode == 1, process.output[-3000:]
     assert "Traceback (most recent call last)" not in process.output, process.output[-3000:]
-    lines = [line for line in process.output.splitlines() if line.startswith("facefill: ")]
+    lines = our_lines(process.output)
     assert len(lines) == 1, "\n".join(lines) or process.output[-3000:]
     return lines[0]
+
+
+def our_lines(output: str) -> list[str]:
+    """The lines of facefill on the terminal of a run of Snakemake.
+
+    A job's line may stand behind one of Snakemake's, which writes a line and its end apart.
+    """
+    return re.findall(r"facefill: .*", output)
 
 
 def names(line: str, *parts: str) -> None:

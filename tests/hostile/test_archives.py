@@ -22,7 +22,7 @@ from archives import entry, everything, repeated, tar_of, tree, zip_of
 from facefill.core.errors import FacefillError
 from facefill.download import download
 from facefill.download import fetch as fetch_module
-from project import Project, names
+from project import Project, names, our_lines
 from server import (
     HTML,
     QUOTA,
@@ -359,7 +359,7 @@ def run(tmp_path_factory):
     assert outside(home) == before
     assert process.returncode == 1
     assert "Traceback (most recent call last)" not in process.output, process.output[-3000:]
-    return project, [line for line in process.output.splitlines() if line.startswith("facefill: ")]
+    return project, our_lines(process.output)
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ from facefill.core.photos import MAX_BYTES, digest, find_photos, photo_sha256
 from facefill.flatten import flatten
 from facefill.index import check_people, index_photos
 from facefill.render import render_photo
-from project import Project, as_nobody, names, three_photos, without_privileges
+from project import Project, as_nobody, names, our_lines, three_photos, without_privileges
 
 FACE = render_photo(0, 4, 0)[0]
 GREY = np.asarray(Image.fromarray(FACE).convert("L"))
@@ -858,7 +858,7 @@ def test_the_whole_run_stops_when_a_photo_changes(tmp_path):
         CHANGES["changes"](last)  # the job is now loading its model of landmarks, for half a second
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output[-3000:]
-    lines = [line for line in output.splitlines() if line.startswith("facefill: ")]
+    lines = our_lines(output)
     assert len(lines) == 1 and lines[0].endswith("; run again"), output[-3000:]
     assert "Traceback (most recent call last)" not in output
 
