@@ -31,7 +31,7 @@ from facefill.split import choose, read_split
 
 log = logging.getLogger(__name__)
 
-MASKED = 32
+MASKED = 16
 
 
 @dataclass(frozen=True, kw_only=True)
