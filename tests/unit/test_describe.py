@@ -29,7 +29,7 @@ def run(split, count=2000):
 
 
 def test_every_face_has_its_own_descriptor(split):
-    npy, csv, described = split
+    npy, _, described = split
     assert run(split) == 4
     found, describer = read_descriptors(described, NAMES), Describer(32, 1.0)
     assert list(found) == NAMES
@@ -60,7 +60,7 @@ def test_as_many_as_asked_for_those_that_are_completed(split):
     ],
 )
 def test_what_belongs_to_no_split_is_named(split, damage, words):
-    npy, csv, described = split
+    *_, described = split
     run(split, 1)
     damage(described)
     with pytest.raises(FacefillError, match=rf"described\.npy.*{words}"):

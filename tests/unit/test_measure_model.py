@@ -46,6 +46,11 @@ def constant():
     return generator
 
 
+def describe_val(folder, count):
+    splits = folder / "val.npy", folder / "val.csv"
+    describe(*splits, 1.0, None, count, folder / "described.npy", folder / "landmarks.npy")
+
+
 @pytest.fixture(params=[COUNT])
 def tree(request, tmp_path):
     """Validation faces of the distribution that the lively generator has."""
@@ -55,7 +60,7 @@ def tree(request, tmp_path):
     names = [f"face{number}" for number in range(request.param)]
     table = pd.DataFrame({"face": names, "identity": names, "source": names})
     table.to_csv(tmp_path / "val.csv", index=False)
-    describe(tmp_path / "val.npy", tmp_path / "val.csv", 1.0, None, 99, tmp_path / "described.npy", tmp_path / "l.npy")
+    describe_val(tmp_path, 99)
     save(tmp_path, lively())
     return tmp_path
 
@@ -112,7 +117,7 @@ def test_equal_distributions_are_near_0_and_a_constant_one_is_not(tree):
 
 
 def test_only_faces_that_are_described_count(tree):
-    describe(tree / "val.npy", tree / "val.csv", 1.0, None, 5, tree / "described.npy", tree / "l.npy")
+    describe_val(tree, 5)
     assert run(tree) == 5
     assert pd.read_csv(tree / "set_metrics.csv")["faces"].tolist() == [5, 5, 5]
 

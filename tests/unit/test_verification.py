@@ -45,7 +45,7 @@ def pairs(lfw_archive):
 
 
 def verified(descriptors, pairs, same):
-    """How many of the pairs are told rightly, the number of pairs and the 95 % interval (Wilson)."""
+    """How many pairs are told rightly, of how many, and the 95 % interval (Wilson)."""
     near = [np.linalg.norm(descriptors[a] - descriptors[b]) < THRESHOLD for a, b in pairs]
     right = int((np.array(near) == same).sum())
     interval = binomtest(right, len(pairs)).proportion_ci(method="wilson")

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from facefill.align import LANDMARKS
 from facefill.core.descriptor import Describer
 from facefill.core.descriptor_network import DIMENSIONS
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_array
 from facefill.core.progress import progress
-from facefill.landmarks import LANDMARKS, Landmarks
+from facefill.landmarks import Landmarks
 from facefill.split import choose_faces, read_split
 
 

@@ -110,9 +110,9 @@ def measure(
     """Measure one method's completions of one mask; return how many faces there are.
 
     `test_npy` holds uint8 [N, size, size, 3] in the order of `test_csv` (face, identity, source),
-    `test_descriptors` and `test_landmarks` what `describe` made of them, the folder `faces` a {face}.png for each
-    completed test face, `samples` all completions of a method that makes several (`read_samples`),
-    empty for others.
+    `test_descriptors` and `test_landmarks` what `describe` made of them, the folder `faces` a
+    {face}.png for each completed test face, `samples` all completions of a method that makes
+    several (`read_samples`), empty for others.
     `mask` and `zoom` are those of `make_masks`, `predictor` is that of the alignment.
 
     `metrics` gets a row per face (`face` and the measures of faces), `set_metrics` a row per

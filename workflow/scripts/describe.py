@@ -5,6 +5,7 @@ from facefill_stage import stage
 with stage(snakemake, keep=True) as work:
     from facefill.describe import describe
 
-    params, outputs = snakemake.params, dict(snakemake.output.items())
+    inputs, outputs = dict(snakemake.input.items()), dict(snakemake.output.items())
+    params, work.unit = snakemake.params, "faces"
     settings = {"zoom": params.zoom, "predictor": params.predictor, "count": params.faces}
-    work.items, work.unit = describe(**dict(snakemake.input.items()), **outputs, **settings), "faces"
+    work.items = describe(**inputs, **outputs, **settings)
