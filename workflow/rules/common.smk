@@ -542,7 +542,11 @@ def whole_build(dataset):
         for split in ("train", "val", "test")
         for suffix in ("npy", "csv")
     ]
-    files += [f"{top}/splits/{split}_descriptors.npy" for split in described_splits()]
+    files += [
+        f"{top}/splits/{split}_{what}.npy"
+        for split in described_splits()
+        for what in ("descriptors", "landmarks")
+    ]
     files += [file for model in models_in_report() for file in model_files(model, dataset)]
     files += [f"{top}/models/{model}/set_metrics.csv" for model in models_in_report("generator")]
     files += [f"{top}/completions/{mask}/{method}/faces" for mask, method in pairs_to_complete()]
