@@ -1,0 +1,15 @@
+"""PSNR of the hole of the mean of several samples."""
+
+from facefill.kinds import declare
+from facefill.metrics._samples_psnr import SamplesPsnr
+
+
+@declare
+class SamplesPsnrMean(SamplesPsnr):
+    """PSNR of the hidden pixels of the mean of all samples."""
+
+    heading = "hole PSNR of the mean of all samples [dB]"
+    place = 61
+
+    def offered(self, samples):
+        return samples.mean(0)[None]
