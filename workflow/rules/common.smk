@@ -527,6 +527,16 @@ def method_content(method):
         )
 
 
+def model_settings(model):
+    """A model's settings; which trainings there are is not for the single one."""
+    return {key: value for key, value in config["models"][model].items() if key != "seeds"}
+
+
+def seed_of(model):
+    """The seed of a model's training."""
+    return (config["models"][model]["seeds"] or [config["seed"]])[0]
+
+
 def method_settings(method):
     """A method's settings; how many faces are asked for, and where, is for the report."""
     return {key: value for key, value in config["methods"][method].items() if key not in ASKED}
