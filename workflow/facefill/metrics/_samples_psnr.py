@@ -22,7 +22,7 @@ class SamplesPsnr(SetMetric):
         from facefill.metrics._interval import mean
 
         values = np.full(len(sets.real), np.nan)
-        for row, (samples, face, hole) in enumerate(zip(sets.samples, sets.real, sets.holes)):
-            if hole.any():
-                values[row] = max(psnr(face, offer, hole) for offer in self.offered(samples))
+        for row in np.flatnonzero(sets.hidden):
+            face, hole = sets.real[row], sets.holes[row]
+            values[row] = max(psnr(face, one, hole) for one in self.offered(sets.samples[row]))
         return mean(values, sets.people)
