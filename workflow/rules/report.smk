@@ -40,6 +40,9 @@ rule report:
         samples_png=report_output(
             "samples.png", "completion_samples", "Completions", "several samples"
         ),
+        reliability_png=report_output(
+            "reliability.png", "reliability", "Measures", "reliability of samples"
+        ),
         search_png=report_output("search.png", "search", "Measures", "searches"),
         perception_png=report_output(
             "perception.png", "perception", "Summary", "perception and distortion"
@@ -65,6 +68,11 @@ rule report:
         pairs=[list(pair) for pair in compared_pairs()],
         iterative=pairs_declaring("search"),
         sampled=pairs_declaring("samples"),
+        mean_first=[
+            method
+            for method in config["compare"]["methods"]
+            if kind_of("methods", config["methods"][method]).mean_first
+        ],
         models=models_in_report(),
         measured_models=models_in_report("generator"),
         searched_models={
