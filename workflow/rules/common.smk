@@ -358,12 +358,6 @@ def completion_inputs(wildcards):
     return files
 
 
-MEASURING = ("calibrate", "measure")  # jobs behind what the report says of completions
-# Validation faces that calibrate bands, at most: half of the interval of the share that these cover
-# is then about two percent.
-CALIBRATED = 64
-
-
 def makes_several(method):
     """Whether a method completes a face more than once."""
     return config["methods"][method].get("samples", 1) > 1
@@ -392,7 +386,7 @@ def with_targets(method):
 
 
 def calibration_inputs(wildcards):
-    """The models of a method and of its targets, whose settings follow theirs, and training faces."""
+    """The models of a method and of its targets, by the names of settings, and training faces."""
     files = referenced_models("methods", wildcards.method, wildcards.dataset)
     for setting, target in targets_of(wildcards.method).items():
         models = referenced_models("methods", target, wildcards.dataset)
@@ -624,7 +618,12 @@ def timing_logs(wildcards):
         f"complete_{config['methods'][method]['kind']}/{mask}/{method}"
         for mask, method in pairs_to_complete()
     ]
-    jobs += [f"{job}/{mask}/{method}" for mask, method in compared_pairs() for job in MEASURING]
+    jobs += [
+        f"calibrate/{mask}/{method}"
+        for mask, method in compared_pairs()
+        if calibrated(mask, method)
+    ]
+    jobs += [f"measure/{mask}/{method}" for mask, method in compared_pairs()]
     return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
 
 

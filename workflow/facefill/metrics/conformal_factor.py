@@ -8,11 +8,11 @@ from facefill.metrics import SetMetric, SetValue
 class ConformalFactor(SetMetric):
     """The factor that makes the 90 % bands hold on validation people, and how many these are."""
 
-    heading = "factor of 90 % bands"
+    heading = "factor of its width"
     better = "lower"
     ranked = False
     decimals = 2
-    note = "over 1: they were too narrow"
+    note = "over 1: it was too narrow"
     place = 53
     applies = ("samples",)
 

@@ -8,7 +8,7 @@ from facefill.metrics._bands import Coverage
 class Coverage50(Coverage):
     """The share of hidden values within the 50 % band of their draws."""
 
-    heading = "coverage of 50 % bands [%]"
+    heading = "in the 50 % band [%]"
     level = 0.5
-    note = "50 = as promised, less is overconfident"
+    note = "50 = as promised"
     place = 50

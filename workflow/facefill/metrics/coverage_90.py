@@ -8,9 +8,9 @@ from facefill.metrics._bands import Coverage
 class Coverage90(Coverage):
     """The share of hidden values within the 90 % band of their draws."""
 
-    heading = "coverage of 90 % bands [%]"
+    heading = "in the 90 % band [%]"
     level = 0.9
-    note = "90 = as promised, less is overconfident"
+    note = "90 = as promised"
     explanation = (
         "Of methods with several samples: coverage is how often a hidden value lies within the "
         "band of its samples, mean over the faces. The band's ends are the samples' quantiles at "

@@ -8,10 +8,10 @@ from facefill.metrics._bands import Coverage
 class Coverage90Scaled(Coverage):
     """The share of hidden values within the 90 % band, its width times the conformal factor."""
 
-    heading = "the same, scaled [%]"
+    heading = "in it, scaled [%]"
     level = 0.9
     scaled = True
-    note = "90 or more = as promised"
+    note = "90 = as promised"
     explanation = (
         "Scaled bands have half widths times a conformal factor (Angelopoulos et al. 2022 and "
         "2024) that validation people chose, so that 90 % of a new person's hidden values are "

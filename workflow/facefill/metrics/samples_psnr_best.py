@@ -8,7 +8,8 @@ from facefill.metrics._samples_psnr import SamplesPsnr
 class SamplesPsnrBest(SamplesPsnr):
     """PSNR of the hidden pixels of the sample that comes closest to the true face."""
 
-    heading = "hole PSNR of the best sample [dB]"
+    heading = "best sample [dB]"
+    note = "hole PSNR"
     explanation = (
         "The best sample is chosen by the true face, which nobody has: it says whether the true "
         "filling is among the samples, and it grows with their number."

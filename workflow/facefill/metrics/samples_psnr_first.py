@@ -8,7 +8,8 @@ from facefill.metrics._samples_psnr import SamplesPsnr
 class SamplesPsnrFirst(SamplesPsnr):
     """PSNR of the hidden pixels of the first sample, the completion that counts elsewhere."""
 
-    heading = "hole PSNR of the first sample [dB]"
+    heading = "first sample [dB]"
+    note = "hole PSNR"
     place = 60
 
     def offered(self, samples):

@@ -8,7 +8,8 @@ from facefill.metrics._samples_psnr import SamplesPsnr
 class SamplesPsnrMean(SamplesPsnr):
     """PSNR of the hidden pixels of the mean of all samples."""
 
-    heading = "hole PSNR of the mean of all samples [dB]"
+    heading = "mean of samples [dB]"
+    note = "hole PSNR"
     place = 61
 
     def offered(self, samples):
