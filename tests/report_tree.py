@@ -23,7 +23,7 @@ OUTPUTS = {
     "completion": "completion.gif", "masks": "masks.png",
     "best": "best.png", "median": "median.png", "worst": "worst.png",
     "samples_png": "samples.png", "search_png": "search.png", "metrics_png": "metrics.png",
-    "perception_png": "perception.png",
+    "perception_png": "perception.png", "reliability_png": "reliability.png",
     "timings": "timings.csv", "timings_png": "timings.png", "provenance": "provenance.json",
     "index": "index.html",
 }  # fmt: skip
@@ -183,6 +183,7 @@ class Tree:
             "trainings": [],
             "iterative": [list(pair) for pair in self.iterative],
             "sampled": [list(pair) for pair in self.iterative],
+            "mean_first": [],
             "models": ["dcgan"],
             "measured_models": ["dcgan"],
             "searched_models": {method: "dcgan" for _, method in self.iterative},

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import facefill.metrics
+from facefill.calibrate import Calibration
 from facefill.core.files import write_table
 from facefill.kinds import kinds
 from facefill.measure import FacePair, FaceSet, write_set_metrics
@@ -97,6 +98,7 @@ def face_set(real, fake, samples=None):
         holes=np.ones((len(real), SIZE, SIZE), bool),
         samples=samples,
         sample_descriptors=descriptors,
+        calibration=Calibration(1.0, len(real)),
         people=np.arange(len(real)).astype(str).repeat(2)[: len(real)],  # two photos each
         gallery=flat[0],
         gallery_people=np.arange(len(real)).astype(str).repeat(2)[: len(real)],

@@ -794,7 +794,7 @@ def test_the_page_shows_fewer_faces_of_larger_reports(tree, outputs, tmp_path, m
         return sum(heights) / (SIZE + embed.GAP) / len(MASKS)
 
     assert count(outputs) == FACES + 3 * 6  # all there are; six of the best, median and worst
-    columns = len(PAIRS) + 2 * len(MASKS)
+    columns = len(PAIRS) + 3 * len(MASKS)  # original, masked, the spread of one method
     monkeypatch.setattr(report, "PAGE_PIXELS", 10 * columns * SIZE**2)
     assert count(tree.report(tmp_path)) == 10
 

@@ -190,6 +190,17 @@ def completion_code(wildcards):
     )
 
 
+def calibration_code(wildcards):
+    """The code of a method and its targets, their models, and its mask."""
+    methods = with_targets(wildcards.method)
+    return code(
+        "calibrate",
+        kind_module("masks", wildcards.mask),
+        *(kind_module("methods", method) for method in methods),
+        *(kind_module("models", name) for name in named_by("methods", methods, "models", config)),
+    )
+
+
 def measuring_code(wildcards):
     """The code of all measures of completions, and of the mask."""
     metrics = [*face_metrics(), *set_metrics("completions"), *set_metrics("samples")]
@@ -346,6 +357,58 @@ def completion_inputs(wildcards):
     if kind_of("methods", entry).needs_train:
         files["train"] = [f"{top}/splits/train.npy", f"{top}/splits/train.csv"]
     return files
+
+
+def makes_several(method):
+    """Whether a method completes a face more than once."""
+    return config["methods"][method].get("samples", 1) > 1
+
+
+def calibrated(mask, method):
+    """Whether validation faces say how wide a method's bands are.
+
+    Not where masks or targets come as a folder of pictures, which are those of test faces.
+    """
+    entries = [config["masks"][mask], *(config["methods"][name] for name in with_targets(method))]
+    folders = [entry.get(key) or "" for entry in entries for key in ("path", "folder")]
+    return makes_several(method) and not any(map(os.path.isdir, folders))
+
+
+def targets_of(method):
+    """The methods whose completions a method needs, by the settings that name them."""
+    entry = config["methods"][method]
+    names = {name: entry[name] for name in kind_of("methods", entry).references("methods")}
+    return {setting: target for setting, target in names.items() if target}
+
+
+def with_targets(method):
+    """A method and its targets."""
+    return [method, *targets_of(method).values()]
+
+
+def calibration_inputs(wildcards):
+    """The models of a method and of its targets, by the names of settings, and training faces."""
+    files = referenced_models("methods", wildcards.method, wildcards.dataset)
+    for setting, target in targets_of(wildcards.method).items():
+        models = referenced_models("methods", target, wildcards.dataset)
+        files |= {f"{setting}_{name}": of for name, of in models.items()}
+    methods = with_targets(wildcards.method)
+    if any(kind_of("methods", config["methods"][name]).needs_train for name in methods):
+        top = f"results/{wildcards.dataset}/splits"
+        files["train"] = [f"{top}/train.npy", f"{top}/train.csv"]
+    return files
+
+
+def calibration_device(method):
+    """Where a method and its targets compute."""
+    kinds_of = [kind_of("methods", config["methods"][name]) for name in with_targets(method)]
+    return config["device"] if any(map(computes_on_gpu, kinds_of)) else "cpu"
+
+
+def calibration_file(wildcards):
+    """What says how wide a method's bands are, if anything does."""
+    folder = f"results/{wildcards.dataset}/completions/{wildcards.mask}/{wildcards.method}"
+    return f"{folder}/calibration.csv" if calibrated(wildcards.mask, wildcards.method) else []
 
 
 def declares(method, file):
@@ -551,6 +614,11 @@ def whole_build(dataset):
     files += [f"{top}/models/{model}/set_metrics.csv" for model in models_in_report("generator")]
     files += [f"{top}/completions/{mask}/{method}/faces" for mask, method in pairs_to_complete()]
     files += [f"{top}/completions/{mask}/{name}/metrics.csv" for mask, name in pairs_to_measure()]
+    files += [
+        f"{top}/completions/{mask}/{method}/calibration.csv"
+        for mask, method in pairs_to_measure()
+        if calibrated(mask, method)
+    ]
     return files
 
 
@@ -576,6 +644,11 @@ def timing_logs(wildcards):
     jobs += [
         f"complete_{config['methods'][method]['kind']}/{mask}/{method}"
         for mask, method in pairs_to_complete()
+    ]
+    jobs += [
+        f"calibrate/{mask}/{method}"
+        for mask, method in pairs_to_measure()
+        if calibrated(mask, method)
     ]
     jobs += [f"measure/{mask}/{method}" for mask, method in pairs_to_measure()]
     return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]

@@ -43,6 +43,9 @@ rule report:
         samples_png=report_output(
             "samples.png", "completion_samples", "Completions", "several samples"
         ),
+        reliability_png=report_output(
+            "reliability.png", "reliability", "Measures", "reliability of samples"
+        ),
         search_png=report_output("search.png", "search", "Measures", "searches"),
         perception_png=report_output(
             "perception.png", "perception", "Summary", "perception and distortion"
@@ -69,6 +72,11 @@ rule report:
         trainings=[[mask, method, number] for mask, method, number, _ in further_trainings()],
         iterative=pairs_declaring("search"),
         sampled=pairs_declaring("samples"),
+        mean_first=[
+            method
+            for method in config["compare"]["methods"]
+            if kind_of("methods", config["methods"][method]).mean_first
+        ],
         models=models_in_report(),
         measured_models=models_in_report("generator"),
         searched_models={

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from facefill.calibrate import draws_of
 from facefill.complete import read_samples
+from facefill.core.bands import reliability
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_json, read_table, write_bytes, write_table
 from facefill.core.masking import make_masks
@@ -34,6 +36,8 @@ STEP_FACES = 8
 PAGE_PIXELS = 6_000_000
 RANKS = ("best", "median", "worst")
 PAGE_UNITS = 2 + len(RANKS)  # two parts of them are typical faces, each of RANKS is one
+RELIABILITY_BINS = 12
+SINGLE = "Every method made one completion per face."
 REFERENCES = ("original", "masked")  # on the page without loss
 SPLIT = ["face", "identity", "source"]
 MANIFEST = ["source", "identity", "status", "detail", "face"]
@@ -48,6 +52,7 @@ class Choice:
     trainings: Sequence[tuple[str, str, int]]  # further ones: mask, method and the number, from 2
     iterative: Sequence[Pair]  # those whose method searches
     sampled: Sequence[Pair]  # those whose method may make several completions of a face
+    mean_first: Sequence[str]  # methods whose first one is no draw, but their mean
     models: Sequence[str]
     measured_models: Sequence[str]  # those of them that make samples
     searched_models: dict[str, str]  # by method, the model that it searches
@@ -62,6 +67,15 @@ class Choice:
     def of(cls, params: Any) -> Self:
         """Take the fields from the attributes of `params`; it may have others."""
         return cls(**{field.name: getattr(params, field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """What methods that make several completions of a face have made."""
+
+    item: Completions | None  # the first mask under which one did
+    of_item: dict[str, np.ndarray]  # by method, uint8 [N, K, size, size, 3]
+    reliability: dict[Pair, plots.Curve]  # expected and actual error, of all masks
 
 
 @dataclass(frozen=True)
@@ -96,9 +110,9 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     pairs = [tuple(pair) for pair in choice.pairs]
     numbers = _write_tables(inputs, outputs, choice, pairs)
     compared = _compared(inputs, choice, pairs, numbers.metrics)
-    samples = _samples(inputs, choice, numbers.metrics, compared)
+    compared, samples = _samples(inputs, choice, numbers.metrics, compared)
     _write_pictures(inputs, outputs, choice, numbers.metrics, compared, samples)
-    _write_plots(outputs, choice, pairs, numbers)
+    _write_plots(outputs, choice, pairs, numbers, samples)
     splits = {name: _read_split_table(inputs[f"{name}_csv"]) for name in SPLITS}
     manifest = read_table(inputs["manifest"], MANIFEST, text=MANIFEST)
     damaged = "not a model's settings; delete its folder and run again"
@@ -124,7 +138,8 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     context = _results(numbers, compared, pairs, splits["test"]) | {
         "dataset": choice.dataset,
         "align": choice.config.get("align", {}),
-        "pictures": _page_pictures(outputs, choice, bool(samples)),
+        "pictures": _page_pictures(outputs, choice, samples),
+        "white": pictures.WHITE,
         "iterative": list(choice.iterative),
         "models": models,
         "data": page.data_view(manifest, splits),
@@ -217,9 +232,10 @@ def _compared(
 
 def _samples(
     inputs: Files, choice: Choice, metrics: pd.DataFrame, compared: list[Completions]
-) -> tuple[Completions, dict[str, np.ndarray]] | None:
-    """The first mask under which methods made several completions per face, and these, if any."""
+) -> tuple[list[Completions], _Samples]:
+    """Several completions per face, and `compared` with their spreads."""
     files = dict(zip(map(tuple, choice.sampled), inputs["completion_samples"], strict=True))
+    first, with_spreads = _Samples(None, {}, {}), []
     for item in compared:
         samples = {}
         for method in item.folders:
@@ -228,9 +244,20 @@ def _samples(
                 every = read_samples(files[item.mask, method], len(part), item.size)
                 if every.shape[1] > 1:  # sorted by face, as `part` is
                     samples[method] = every[part["face"].isin(item.faces).to_numpy()]
-        if samples:
-            return item, samples
-    return None
+        draws = {
+            method: draws_of(every, method in choice.mean_first)
+            for method, every in samples.items()
+        }
+        draws = {method: every for method, every in draws.items() if every.shape[1] > 1}
+        if not item.masks.known.all():
+            for method, every in draws.items():
+                curve = reliability(every, item.originals, ~item.masks.known, RELIABILITY_BINS)
+                first.reliability[item.mask, method] = curve
+        spreads = {method: pictures.spread(every) for method, every in draws.items()}
+        with_spreads.append(replace(item, spreads=spreads))
+        if samples and first.item is None:
+            first = replace(first, item=with_spreads[-1], of_item=samples)
+    return with_spreads, first
 
 
 def _write_pictures(
@@ -239,7 +266,7 @@ def _write_pictures(
     choice: Choice,
     metrics: pd.DataFrame,
     compared: list[Completions],
-    samples: tuple[Completions, dict[str, np.ndarray]] | None,
+    samples: _Samples,
 ) -> None:
     for rank in RANKS:
         blocks = []
@@ -247,13 +274,13 @@ def _write_pictures(
             method = next(iter(item.folders))
             faces = ranked(metrics, item, method, rank, EXAMPLES)
             title = f"mask {item.mask}: {rank} {len(faces)} of {len(item.faces)} by {method}"
-            blocks.append((title, item.rows(faces)))
+            blocks.append((title, item.examples(faces)))
         pictures.write_examples(outputs[rank], blocks)
     pictures.write_masks(outputs["masks"], compared)
-    if samples:
-        pictures.write_samples(outputs["samples_png"], *samples)
+    if samples.item:
+        pictures.write_samples(outputs["samples_png"], samples.item, samples.of_item)
     else:
-        pictures.write_notice(outputs["samples_png"], "Every method made one completion per face.")
+        pictures.write_notice(outputs["samples_png"], SINGLE)
 
     if choice.iterative:
         # One mask is enough to watch; the GIFs of the others lie beside their completions.
@@ -270,7 +297,9 @@ def _write_pictures(
         pictures.write_steps(outputs["completion"], f"mask {first.mask}", first.rows(faces))
 
 
-def _write_plots(outputs: Files, choice: Choice, pairs: list[Pair], numbers: _Numbers) -> None:
+def _write_plots(
+    outputs: Files, choice: Choice, pairs: list[Pair], numbers: _Numbers, samples: _Samples
+) -> None:
     colours = plots.colours_of(pairs)
     plots.write_perception(outputs["perception_png"], numbers.summary, numbers.sets, colours)
     plots.write_metrics(outputs["metrics_png"], numbers.metrics, pairs)
@@ -279,6 +308,12 @@ def _write_plots(outputs: Files, choice: Choice, pairs: list[Pair], numbers: _Nu
     )
     quality = quality[quality["hole_psnr"].notna() & (quality["seconds"] > 0)]
     plots.write_timings(outputs["timings_png"], numbers.timings, quality, numbers.fits, colours)
+    if samples.reliability:
+        plots.write_reliability(
+            outputs["reliability_png"], numbers.sets, samples.reliability, colours
+        )
+    else:
+        pictures.write_notice(outputs["reliability_png"], SINGLE)
     if choice.iterative:
         plots.write_search(outputs["search_png"], numbers.searches, colours)
     else:
@@ -309,7 +344,7 @@ def _mask_views(
     numbers: _Numbers, compared: list[Completions], pairs: list[Pair]
 ) -> list[dict[str, Any]]:
     """What the page shows of every mask: its tables, and grids of faces."""
-    columns = len(pairs) + len(REFERENCES) * len(compared)
+    columns = len(pairs) + sum(len(REFERENCES) + len(item.spreads) for item in compared)
     unit = PAGE_PIXELS // (columns * compared[0].size ** 2 * PAGE_UNITS)
     unit = int(np.clip(unit, 1, EXAMPLES))
     compared_numbers = numbers.summary, numbers.differences, numbers.seconds, numbers.spread
@@ -330,7 +365,7 @@ def _mask_views(
                 "fits": page.fit_rows(numbers.fit_table, item.mask),
                 "grids": {
                     rank: [
-                        embed.columns(item.rows(faces[start : start + EXAMPLES]), REFERENCES)
+                        embed.columns(item.examples(faces[start : start + EXAMPLES]), REFERENCES)
                         for start in range(0, len(faces), EXAMPLES)
                     ]
                     for rank, faces in grids.items()
@@ -340,7 +375,7 @@ def _mask_views(
     return views
 
 
-def _page_pictures(outputs: Files, choice: Choice, samples: bool) -> dict[str, str | None]:
+def _page_pictures(outputs: Files, choice: Choice, samples: _Samples) -> dict[str, str | None]:
     return {
         "perception_png": embed.plot(outputs["perception_png"]),
         "metrics_png": embed.plot(outputs["metrics_png"]),
@@ -348,7 +383,10 @@ def _page_pictures(outputs: Files, choice: Choice, samples: bool) -> dict[str, s
         "masks": embed.photo(outputs["masks"]),
         "completion": embed.film(outputs["completion"]),
         "search_png": embed.plot(outputs["search_png"]) if choice.iterative else None,
-        "samples_png": embed.photo(outputs["samples_png"]) if samples else None,
+        "samples_png": embed.photo(outputs["samples_png"]) if samples.item else None,
+        "reliability_png": (
+            embed.plot(outputs["reliability_png"]) if samples.reliability else None
+        ),
     }
 
 
