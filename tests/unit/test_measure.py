@@ -182,7 +182,7 @@ def tree(tmp_path, rendered):
     return tmp_path
 
 
-def run(tree, mask=CENTER, samples=None):
+def run(tree, mask=CENTER, samples=None, calibration=None, mean_first=False):
     return measure(
         test_npy=tree / "test.npy",
         test_csv=tree / "test.csv",
@@ -190,9 +190,11 @@ def run(tree, mask=CENTER, samples=None):
         test_landmarks=tree / "test_landmarks.npy",
         faces=tree / "faces",
         samples=samples,
+        calibration=calibration,
         mask=mask,
         zoom=1.0,
         predictor=None,
+        mean_first=mean_first,
         metrics=tree / "metrics.csv",
         set_metrics=tree / "set_metrics.csv",
     )

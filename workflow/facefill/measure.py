@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from facefill.calibrate import NOT_CALIBRATED, Calibration, draws_of, read_calibration
 from facefill.complete import read_face, read_samples
 from facefill.core.descriptor import Describer
 from facefill.core.errors import FacefillError
@@ -71,6 +72,8 @@ class FaceSet:
     holes: np.ndarray | None = None  # bool [N, size, size], of completions
     samples: np.ndarray | None = None  # uint8 [N, K, size, size, 3], K > 1 completions of each face
     sample_descriptors: np.ndarray | None = None  # float64 [N, K, 128]
+    mean_first: bool = False  # whether each face's first sample is no draw, but their mean
+    calibration: Calibration = NOT_CALIBRATED  # of the samples' bands, by the validation split
     people: np.ndarray | None = None  # str [N], whose faces these are; None = of samples
     # What completions are searched in: all described photos of the split, float64 [M, 128] and
     # str [M], and which of them is the original of each face, int [N].
@@ -83,6 +86,11 @@ class FaceSet:
     def hidden(self) -> np.ndarray:
         """Which of the faces have a hole, bool [N]; of samples all of them."""
         return np.ones(len(self.real), bool) if self.holes is None else self.holes.any((1, 2))
+
+    @property
+    def draws(self) -> np.ndarray:
+        """The samples that are draws, uint8 [N, K, size, size, 3]."""
+        return draws_of(self.samples, self.mean_first)
 
     @cached_property
     def textures(self) -> tuple[np.ndarray, np.ndarray]:
@@ -101,9 +109,11 @@ def measure(
     test_landmarks: Path | str,
     faces: Path | str,
     samples: Path | str | Sequence[str],
+    calibration: Path | str | Sequence[str],
     mask: dict[str, Any],
     zoom: float,
     predictor: Path | str | None,
+    mean_first: bool,
     metrics: Path | str,
     set_metrics: Path | str,
 ) -> int:
@@ -112,7 +122,8 @@ def measure(
     `test_npy` holds uint8 [N, size, size, 3] in the order of `test_csv` (face, identity, source),
     `test_descriptors` and `test_landmarks` what `describe` made of them, the folder `faces` a
     {face}.png for each completed test face, `samples` all completions of a method that makes
-    several (`read_samples`), empty for others.
+    several (`read_samples`), empty for others; `calibration` is that of the samples' bands, empty
+    where there is none, and `mean_first` says whether the first sample is no draw.
     `mask` and `zoom` are those of `make_masks`, `predictor` is that of the alignment.
 
     `metrics` gets a row per face (`face` and the measures of faces), `set_metrics` a row per
@@ -167,7 +178,13 @@ def measure(
     subjects: list[Subject] = ["completions"]
     if drawn is not None and drawn.shape[1] > 1:
         descriptors = _describe_samples(drawn, describe)
-        compared = replace(compared, samples=drawn, sample_descriptors=descriptors)
+        compared = replace(
+            compared,
+            samples=drawn,
+            sample_descriptors=descriptors,
+            mean_first=mean_first,
+            calibration=read_calibration(calibration) if calibration else NOT_CALIBRATED,
+        )
         subjects.append("samples")
     result = pd.DataFrame(rows)
     write_table(metrics, result, FLOAT_FORMAT)

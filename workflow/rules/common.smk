@@ -51,6 +51,7 @@ from facefill.core.machine import has_gpu, usable_cores, worthwhile_threads
 from facefill.kinds import kind_of, kinds, make
 from facefill.methods import ASKED, EXTRA
 from facefill.metrics import face_metrics, set_metrics
+from facefill.trainings import trainings
 
 # That of the working directory, else the project's own (snakemake -s PROJECT/Snakefile).
 CONFIG = "config.yaml"
@@ -186,6 +187,17 @@ def completion_code(wildcards):
         kind_module("methods", wildcards.method),
         kind_module("masks", wildcards.mask),
         *(kind_module("models", model) for model in models),
+    )
+
+
+def calibration_code(wildcards):
+    """The code of a method and its targets, their models, and its mask."""
+    methods = with_targets(wildcards.method)
+    return code(
+        "calibrate",
+        kind_module("masks", wildcards.mask),
+        *(kind_module("methods", method) for method in methods),
+        *(kind_module("models", name) for name in named_by("methods", methods, "models", config)),
     )
 
 
@@ -347,6 +359,58 @@ def completion_inputs(wildcards):
     return files
 
 
+def makes_several(method):
+    """Whether a method completes a face more than once."""
+    return config["methods"][method].get("samples", 1) > 1
+
+
+def calibrated(mask, method):
+    """Whether validation faces say how wide a method's bands are.
+
+    Not where masks or targets come as a folder of pictures, which are those of test faces.
+    """
+    entries = [config["masks"][mask], *(config["methods"][name] for name in with_targets(method))]
+    folders = [entry.get(key) or "" for entry in entries for key in ("path", "folder")]
+    return makes_several(method) and not any(map(os.path.isdir, folders))
+
+
+def targets_of(method):
+    """The methods whose completions a method needs, by the settings that name them."""
+    entry = config["methods"][method]
+    names = {name: entry[name] for name in kind_of("methods", entry).references("methods")}
+    return {setting: target for setting, target in names.items() if target}
+
+
+def with_targets(method):
+    """A method and its targets."""
+    return [method, *targets_of(method).values()]
+
+
+def calibration_inputs(wildcards):
+    """The models of a method and of its targets, by the names of settings, and training faces."""
+    files = referenced_models("methods", wildcards.method, wildcards.dataset)
+    for setting, target in targets_of(wildcards.method).items():
+        models = referenced_models("methods", target, wildcards.dataset)
+        files |= {f"{setting}_{name}": of for name, of in models.items()}
+    methods = with_targets(wildcards.method)
+    if any(kind_of("methods", config["methods"][name]).needs_train for name in methods):
+        top = f"results/{wildcards.dataset}/splits"
+        files["train"] = [f"{top}/train.npy", f"{top}/train.csv"]
+    return files
+
+
+def calibration_device(method):
+    """Where a method and its targets compute."""
+    kinds_of = [kind_of("methods", config["methods"][name]) for name in with_targets(method)]
+    return config["device"] if any(map(computes_on_gpu, kinds_of)) else "cpu"
+
+
+def calibration_file(wildcards):
+    """What says how wide a method's bands are, if anything does."""
+    folder = f"results/{wildcards.dataset}/completions/{wildcards.mask}/{wildcards.method}"
+    return f"{folder}/calibration.csv" if calibrated(wildcards.mask, wildcards.method) else []
+
+
 def declares(method, file):
     """Whether a method leaves one of the files of EXTRA."""
     return file in kind_of("methods", config["methods"][method]).extra
@@ -424,14 +488,28 @@ def compared_pairs():
     ]
 
 
+def further_trainings():
+    """Mask, method, number and the entry's name of every further training behind the report."""
+    return [
+        (mask, method, number, name)
+        for mask, method in compared_pairs()
+        for number, name in enumerate(trainings("methods", method, config)[1:], 2)
+    ]
+
+
+def pairs_to_measure():
+    """The (mask, method) pairs that are measured: those compared, and their further trainings."""
+    return [*compared_pairs(), *((mask, name) for mask, _, _, name in further_trainings())]
+
+
 def pairs_to_complete():
-    """The (mask, method) pairs that are completed: those compared, and their targets'."""
+    """The (mask, method) pairs that are completed: those measured, and their targets'."""
     targets = [
         (mask, target)
-        for mask, method in compared_pairs()
+        for mask, method in pairs_to_measure()
         for target in named_by("methods", [method], "methods", config)
     ]
-    return [*dict.fromkeys([*compared_pairs(), *targets])]
+    return [*dict.fromkeys([*pairs_to_measure(), *targets])]
 
 
 def pairs_declaring(file):
@@ -458,13 +536,23 @@ def method_content(method):
         )
 
 
+def model_settings(model):
+    """A model's settings; which trainings there are is not for the single one."""
+    return {key: value for key, value in config["models"][model].items() if key != "seeds"}
+
+
+def seed_of(model):
+    """The seed of a model's training."""
+    return (config["models"][model]["seeds"] or [config["seed"]])[0]
+
+
 def method_settings(method):
     """A method's settings; how many faces are asked for, and where, is for the report."""
     return {key: value for key, value in config["methods"][method].items() if key not in ASKED}
 
 
 def methods_in_report():
-    """The compared methods and those whose completions are their targets, each once, by name."""
+    """The compared methods, their further trainings, and the targets of all, each once, by name."""
     names = [*config["compare"]["methods"], *(method for _, method in pairs_to_complete())]
     return {name: config["methods"][name] for name in names}
 
@@ -487,6 +575,14 @@ def compared_files(file, declared=None):
         f"results/{{dataset}}/completions/{mask}/{method}/{file}"
         for mask, method in compared_pairs()
         if declared is None or declares(method, declared)
+    ]
+
+
+def training_files(file):
+    """`file` of every completion by a further training, in the order of `further_trainings`."""
+    return [
+        f"results/{{dataset}}/completions/{mask}/{name}/{file}"
+        for mask, _, _, name in further_trainings()
     ]
 
 
@@ -517,7 +613,12 @@ def whole_build(dataset):
     files += [file for model in models_in_report() for file in model_files(model, dataset)]
     files += [f"{top}/models/{model}/set_metrics.csv" for model in models_in_report("generator")]
     files += [f"{top}/completions/{mask}/{method}/faces" for mask, method in pairs_to_complete()]
-    files += [path.format(dataset=dataset) for path in compared_files("metrics.csv")]
+    files += [f"{top}/completions/{mask}/{name}/metrics.csv" for mask, name in pairs_to_measure()]
+    files += [
+        f"{top}/completions/{mask}/{method}/calibration.csv"
+        for mask, method in pairs_to_measure()
+        if calibrated(mask, method)
+    ]
     return files
 
 
@@ -544,7 +645,12 @@ def timing_logs(wildcards):
         f"complete_{config['methods'][method]['kind']}/{mask}/{method}"
         for mask, method in pairs_to_complete()
     ]
-    jobs += [f"measure/{mask}/{method}" for mask, method in compared_pairs()]
+    jobs += [
+        f"calibrate/{mask}/{method}"
+        for mask, method in pairs_to_measure()
+        if calibrated(mask, method)
+    ]
+    jobs += [f"measure/{mask}/{method}" for mask, method in pairs_to_measure()]
     return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
 
 

@@ -13,6 +13,7 @@ rule measure:
             if declares(wildcards.method, "samples")
             else []
         ),
+        calibration=calibration_file,
     output:
         metrics="results/{dataset}/completions/{mask}/{method}/metrics.csv",
         set_metrics="results/{dataset}/completions/{mask}/{method}/set_metrics.csv",
@@ -29,6 +30,9 @@ rule measure:
         # What decides is the content. Params that take `input` trigger nothing.
         mask=lambda wildcards, input: config["masks"][wildcards.mask],
         zoom=config["align"]["zoom"],
+        mean_first=lambda wildcards: (
+            kind_of("methods", config["methods"][wildcards.method]).mean_first
+        ),
         # Another one changes the faces already.
         predictor=lambda wildcards, input: config["align"]["predictor"],
     script:

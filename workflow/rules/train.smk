@@ -34,9 +34,9 @@ for kind, declared in kinds("models").items():
         resources:
             gpu=0 if declared.on_cpu else GPU_SLOTS,
         params:
-            settings=lambda wildcards: config["models"][wildcards.model],
+            settings=lambda wildcards: model_settings(wildcards.model),
             zoom=config["align"]["zoom"],
-            seed=config["seed"],
+            seed=lambda wildcards: seed_of(wildcards.model),
             device="cpu" if declared.on_cpu else config["device"],
             code=training_code,
             # Takes `threads`, and the captions take `input`: neither triggers a rerun.

@@ -6,5 +6,5 @@ with stage(snakemake, keep=True) as work:
     from facefill.measure import measure
 
     inputs, outputs = dict(snakemake.input.items()), dict(snakemake.output.items())
-    settings = {key: snakemake.params[key] for key in ("mask", "zoom", "predictor")}
+    settings = {key: snakemake.params[key] for key in ("mask", "zoom", "predictor", "mean_first")}
     work.items, work.unit = measure(**inputs, **outputs, **settings), "faces"

@@ -18,7 +18,7 @@ with stage(snakemake, keep=True, scratch=snakemake.params.checkpoints) as work:
 
     source, params, output = snakemake.input, snakemake.params, snakemake.output
     use_threads(params.threads)
-    model = make("models", params.settings)
+    model = make("models", {"seeds": None} | params.settings)  # one job, one seed
     validation = source.validation, source.validation_table
     named = {name: source.get(name) for name in model.references("models")}
     models = {name: tuple(map(Path, files)) for name, files in named.items() if files}

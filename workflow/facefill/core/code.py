@@ -27,7 +27,7 @@ PLUMBING = {
 }
 LOGGERS = {"bar", "log", "logger", "logging", "print", "warnings"}
 # What a kind says about itself without changing what it computes.
-WORDS = {"captions", "example", "plots", "remedy"}
+WORDS = {"captions", "example", "mean_first", "plots", "remedy"}
 CHECKS = re.compile("_?check.*|extent|remark|(.*_)?work")  # names of functions
 PRESENTATION = {
     "better", "decimals", "explanation", "factor", "heading", "note", "ranked", "shown",

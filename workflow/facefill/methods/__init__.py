@@ -45,6 +45,7 @@ class Method(Kind):
 
     extra: ClassVar[tuple[str, ...]] = ()  # keys of EXTRA
     on_cpu: ClassVar[bool] = False  # though it uses a model: takes no GPU slot
+    mean_first: ClassVar[bool] = False  # the first of several samples is the mean, no draw
     needs_train: ClassVar[bool] = False  # whether the task holds the training split
 
     def fill(self, faces: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from facefill.kinds import Config, Kind
+from facefill.kinds import Config, Kind, declare, setting
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +29,7 @@ class Plot:
     x: str = "epoch"  # the column that it is drawn over
 
 
+@declare
 class Model(Kind):
     """A kind of model.
 
@@ -36,6 +37,15 @@ class Model(Kind):
     "encoder" (z from observed faces), "completion" (fills holes in one pass) or "normal" (mean and
     covariance of faces: what is hidden has a normal distribution given what is known).
     """
+
+    seeds: tuple[int, ...] | None = setting(
+        None,
+        "of its trainings: the first one is shown, the others say how far another training may "
+        "lie from it; null = one, by the seed of the configuration",
+        minItems=1,
+        uniqueItems=True,
+        schema={"type": ["array", "null"], "items": {"type": "integer", "minimum": 0}},
+    )
 
     provides: ClassVar[str] = ""
     on_cpu: ClassVar[bool] = False  # computes on the CPU whatever `device` says: takes no GPU slot

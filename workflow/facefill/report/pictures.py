@@ -22,6 +22,7 @@ GIF_FRAMES = 24
 GIF_SEARCHES = 6  # more would make a GIF that nobody can take in
 MASK_COLUMNS = 4
 SAMPLE_FACES, SAMPLES = 4, 8  # of each method that makes several completions
+WHITE = 50  # grey levels of standard deviation that are drawn white
 TINT = np.array([226, 61, 110])  # what a mask hides, laid over the face
 
 
@@ -34,6 +35,8 @@ class Completions:
     faces: list[str]  # their names, sorted
     originals: np.ndarray = field(repr=False)  # uint8 [N, size, size, 3], in the order of `faces`
     masks: Masks = field(repr=False)  # in the order of `faces`
+    # What `spread` draws of the methods that make several completions, in the order of `faces`.
+    spreads: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> int:
@@ -52,6 +55,25 @@ class Completions:
         }
         known = {"original": self.originals[places], "masked": self.masked()[places]}
         return known | completed
+
+    def examples(self, faces: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return `rows`, and after a method that makes several completions their spread."""
+        places, rows = [self.faces.index(face) for face in faces], {}
+        for name, row in self.rows(faces).items():
+            rows[name] = row
+            if name in self.spreads:
+                rows[f"{name}: spread, 0 to {WHITE}"] = self.spreads[name][places]
+        return rows
+
+
+def spread(draws: np.ndarray) -> np.ndarray:
+    """Draw the standard deviation of draws, uint8 [N, K, size, size, 3], as [N, size, size, 3].
+
+    It is the root mean square over the channels: black = 0, white = WHITE grey levels or more.
+    """
+    deviations = [np.sqrt(face.var(0, ddof=1, dtype=np.float64).mean(-1)) for face in draws]
+    grey = np.clip(np.stack(deviations) * (255 / WHITE), 0, 255).round().astype(np.uint8)
+    return grey[..., None].repeat(3, axis=-1)
 
 
 @cache
@@ -154,6 +176,7 @@ def write_notice(path: Path | str, text: str) -> None:
 def write_samples(path: Path | str, item: Completions, samples: dict[str, np.ndarray]) -> None:
     """Write several completions of the same faces side by side, a block per method.
 
+    The last column is their spread, where the item has it.
     `samples` are by method uint8 [N, K, size, size, 3], in the order of the item's faces.
     """
     places = np.linspace(0, len(item.faces) - 1, min(SAMPLE_FACES, len(item.faces)))
@@ -162,12 +185,14 @@ def write_samples(path: Path | str, item: Completions, samples: dict[str, np.nda
     blocks = []
     for method, every in samples.items():
         shown = every[places, :SAMPLES]
-        columns = [*references, *shown.swapaxes(0, 1)]
+        spreads = [item.spreads[method][places]] if method in item.spreads else []
+        columns = [*references, *shown.swapaxes(0, 1), *spreads]
         sheet = contact_sheet(
             np.stack(columns, 1).reshape(-1, *item.originals.shape[1:]), len(columns), 2, GAP
         )
         title = f"mask {item.mask}, {method}: original, masked, {shown.shape[1]} samples"
         title += f" of {every.shape[1]}" * (every.shape[1] > shown.shape[1])
+        title += f", spread: black 0, white {WHITE} grey levels or more" * bool(spreads)
         blocks.append(_titled(title, sheet))
     write_png(path, _framed(stack(blocks, gap=2 * PADDING)))
 

@@ -18,9 +18,16 @@ COLOURS = [
 ]  # fmt: skip
 BLACK = "#222222"
 BANDS = {"sharpness_coarse": 11.3, "sharpness_medium": 5.7, "sharpness": 2.8}  # middles in pixels
+# Promised share in percent, and how the marker is filled.
+BAND_MARKERS = {
+    "coverage_50": (50, "full"),
+    "coverage_90": (90, "full"),
+    "coverage_90_scaled": (91.6, "none"),  # beside the other, not on it
+}
 MARKERS = "osD^vP*X<>pd"  # one per mask
 
 Tables, Colours = dict[Pair, pd.DataFrame], dict[str, str]
+Curve = tuple[np.ndarray, np.ndarray]
 
 
 def colours_of(pairs: Sequence[Pair]) -> dict[str, str]:
@@ -88,6 +95,49 @@ def _curve(axis, row: dict, colour: str) -> None:
     limits = [[row[f"{name}_{end}"] for name in BANDS] for end in ("low", "high")]
     errors = np.abs(np.array(limits) - values)
     axis.errorbar(list(BANDS.values()), values, errors, fmt="o-", color=colour, markersize=4)
+
+
+def write_reliability(
+    path: Path | str, sets: pd.DataFrame, curves: dict[Pair, Curve], colours: Colours
+) -> None:
+    """Plot whether samples know how wrong they are: a row per mask of `curves`.
+
+    On the left the share of hidden values within the bands of 50 and 90 %, with 95 % intervals,
+    the scaled band hollow; on the right the actual error of the samples' mean against what their
+    spread says, a line per method. `sets` holds mask, method, metric, value, low and high,
+    `curves` are what `bands.reliability` returns.
+    """
+    masks = masks_of(curves)
+    rows = sets.set_index(["mask", "method", "metric"])[["value", "low", "high"]] * 100
+    figure = Figure(figsize=(10, 0.4 + 3.8 * len(masks)), dpi=100, layout="constrained")
+    axes = figure.subplots(len(masks), 2, squeeze=False)
+    for mask, (bands, errors) in zip(masks, axes, strict=True):
+        methods = methods_of(curves, mask)
+        for place, method in enumerate(methods):
+            shift = 2.2 * (place - (len(methods) - 1) / 2)
+            for name, (nominal, marker) in BAND_MARKERS.items():
+                value, low, high = rows.loc[mask, method, name]
+                bands.errorbar(
+                    nominal + shift, value, [[value - low], [high - value]], fmt="o",
+                    color=colours[method], markersize=6, elinewidth=1.4, fillstyle=marker,
+                )  # fmt: skip
+            errors.plot(*curves[mask, method], "o-", color=colours[method], markersize=4)
+        limit = 1.05 * max(side.max() for method in methods for side in curves[mask, method])
+        for axis, end in ((bands, 104), (errors, limit)):
+            axis.plot([0, end], [0, end], color=BLACK, linewidth=1, linestyle=":", zorder=0)
+            axis.grid(alpha=0.3)
+            axis.spines[["top", "right"]].set_visible(False)
+        bands.set(xlim=(30, 110), ylim=(0, 104), xlabel="promised by the band [%]")
+        bands.set_xticks([50, 90])
+        bands.set_ylabel(f"mask {mask}\nhidden values within [%]")
+        errors.set(xlim=(0, limit), ylim=(0, limit), ylabel="error of the mean [grey levels]")
+        errors.set_xlabel("error that the samples' spread says [grey levels]")
+    methods = dict.fromkeys(method for _, method in curves)
+    labels = [_marker(method, "o", colours[method]) for method in methods]
+    labels.append(Line2D([], [], marker="o", color=BLACK, linestyle="", fillstyle="none",
+                         label="scaled on validation people"))  # fmt: skip
+    figure.legend(handles=labels, loc="outside upper left", ncols=6, fontsize=9, frameon=False)
+    _save(figure, path)
 
 
 def write_metrics(path: Path | str, table: pd.DataFrame, pairs: Sequence[Pair]) -> None:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from facefill.calibrate import draws_of
 from facefill.complete import read_samples
+from facefill.core.bands import reliability
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_json, read_table, write_bytes, write_table
 from facefill.core.masking import make_masks
 from facefill.metrics import FLOAT_FORMAT, SET_FLOAT_FORMAT, face_metrics, set_metrics
-from facefill.report import embed, page, pictures, plots, tables
+from facefill.report import embed, page, pictures, plots, tables, trainings
 from facefill.report.fit import fit_table, fits_over_time
 from facefill.report.pictures import Completions
 from facefill.report.provenance import provenance
@@ -34,6 +36,8 @@ STEP_FACES = 8
 PAGE_PIXELS = 6_000_000
 RANKS = ("best", "median", "worst")
 PAGE_UNITS = 2 + len(RANKS)  # two parts of them are typical faces, each of RANKS is one
+RELIABILITY_BINS = 12
+SINGLE = "Every method made one completion per face."
 REFERENCES = ("original", "masked")  # on the page without loss
 SPLIT = ["face", "identity", "source"]
 MANIFEST = ["source", "identity", "status", "detail", "face"]
@@ -45,8 +49,10 @@ class Choice:
 
     dataset: str
     pairs: Sequence[Pair]  # of mask and method
+    trainings: Sequence[tuple[str, str, int]]  # further ones: mask, method and the number, from 2
     iterative: Sequence[Pair]  # those whose method searches
     sampled: Sequence[Pair]  # those whose method may make several completions of a face
+    mean_first: Sequence[str]  # methods whose first one is no draw, but their mean
     models: Sequence[str]
     measured_models: Sequence[str]  # those of them that make samples
     searched_models: dict[str, str]  # by method, the model that it searches
@@ -64,6 +70,15 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class _Samples:
+    """What methods that make several completions of a face have made."""
+
+    item: Completions | None  # the first mask under which one did
+    of_item: dict[str, np.ndarray]  # by method, uint8 [N, K, size, size, 3]
+    reliability: dict[Pair, plots.Curve]  # expected and actual error, of all masks
+
+
+@dataclass(frozen=True)
 class _Numbers:
     """The tables of the report."""
 
@@ -71,6 +86,7 @@ class _Numbers:
     summary: pd.DataFrame
     differences: pd.DataFrame
     sets: pd.DataFrame
+    spread: pd.DataFrame  # over trainings
     models: pd.DataFrame  # set measures of models
     timings: pd.DataFrame
     seconds: dict[Pair, float]  # per face, of the pairs that left their timing
@@ -83,7 +99,8 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     """Write all of `outputs`; return the number of completions that the report holds.
 
     A list of `inputs` has the order of one of `choice`: that of `pairs` metrics, set_metrics and
-    completions (folders of {face}.png); of `iterative` progress and search; of `sampled`
+    completions (folders of {face}.png); of `trainings` training_metrics and
+    training_set_metrics; of `iterative` progress and search; of `sampled`
     completion_samples (uint8 [N, K, size, size, 3]); of `models` histories, losses, samples,
     samples_gif, settings and weights; of `measured_models` model_metrics.
 
@@ -93,9 +110,9 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     pairs = [tuple(pair) for pair in choice.pairs]
     numbers = _write_tables(inputs, outputs, choice, pairs)
     compared = _compared(inputs, choice, pairs, numbers.metrics)
-    samples = _samples(inputs, choice, numbers.metrics, compared)
+    compared, samples = _samples(inputs, choice, numbers.metrics, compared)
     _write_pictures(inputs, outputs, choice, numbers.metrics, compared, samples)
-    _write_plots(outputs, choice, pairs, numbers)
+    _write_plots(outputs, choice, pairs, numbers, samples)
     splits = {name: _read_split_table(inputs[f"{name}_csv"]) for name in SPLITS}
     manifest = read_table(inputs["manifest"], MANIFEST, text=MANIFEST)
     damaged = "not a model's settings; delete its folder and run again"
@@ -121,7 +138,8 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     context = _results(numbers, compared, pairs, splits["test"]) | {
         "dataset": choice.dataset,
         "align": choice.config.get("align", {}),
-        "pictures": _page_pictures(outputs, choice, bool(samples)),
+        "pictures": _page_pictures(outputs, choice, samples),
+        "white": pictures.WHITE,
         "iterative": list(choice.iterative),
         "models": models,
         "data": page.data_view(manifest, splits),
@@ -150,11 +168,18 @@ def _write_tables(inputs: Files, outputs: Files, choice: Choice, pairs: list[Pai
     metrics = tables.gather(inputs["metrics"], pairs, face_counts)
     _check_faces_known(metrics, identities, inputs["test_csv"])
     means = tables.bootstrap(metrics, pairs, identities)
+    sets = tables.gather_sets(inputs["set_metrics"], ["mask", "method"], pairs)
+    further = tables.gather_trainings(inputs["training_metrics"], choice.trainings, face_counts)
+    further_sets = tables.gather_sets(
+        inputs["training_set_metrics"], ["mask", "method", "training"], choice.trainings
+    )
+    every = trainings.values(metrics, sets, further, further_sets)
     numbers = _Numbers(
         metrics=metrics,
         summary=tables.summarise(means),
-        differences=tables.differences(means),
-        sets=tables.gather_sets(inputs["set_metrics"], ["mask", "method"], pairs),
+        differences=tables.differences(means, further),
+        sets=sets,
+        spread=trainings.spread(every),
         models=tables.gather_sets(inputs["model_metrics"], ["model"], zip(choice.measured_models)),
         timings=combine(jobs),
         seconds=seconds_per_face(jobs),
@@ -164,6 +189,7 @@ def _write_tables(inputs: Files, outputs: Files, choice: Choice, pairs: list[Pai
     )
     write_table(outputs["metrics"], metrics, FLOAT_FORMAT)
     write_table(outputs["summary"], numbers.summary, FLOAT_FORMAT)
+    write_table(outputs["trainings"], every, SET_FLOAT_FORMAT)
     write_table(outputs["differences"], numbers.differences, FLOAT_FORMAT)
     write_table(outputs["set_metrics"], numbers.sets, SET_FLOAT_FORMAT)
     write_table(outputs["model_metrics"], numbers.models, SET_FLOAT_FORMAT)
@@ -206,9 +232,10 @@ def _compared(
 
 def _samples(
     inputs: Files, choice: Choice, metrics: pd.DataFrame, compared: list[Completions]
-) -> tuple[Completions, dict[str, np.ndarray]] | None:
-    """The first mask under which methods made several completions per face, and these, if any."""
+) -> tuple[list[Completions], _Samples]:
+    """Several completions per face, and `compared` with their spreads."""
     files = dict(zip(map(tuple, choice.sampled), inputs["completion_samples"], strict=True))
+    first, with_spreads = _Samples(None, {}, {}), []
     for item in compared:
         samples = {}
         for method in item.folders:
@@ -217,9 +244,20 @@ def _samples(
                 every = read_samples(files[item.mask, method], len(part), item.size)
                 if every.shape[1] > 1:  # sorted by face, as `part` is
                     samples[method] = every[part["face"].isin(item.faces).to_numpy()]
-        if samples:
-            return item, samples
-    return None
+        draws = {
+            method: draws_of(every, method in choice.mean_first)
+            for method, every in samples.items()
+        }
+        draws = {method: every for method, every in draws.items() if every.shape[1] > 1}
+        if not item.masks.known.all():
+            for method, every in draws.items():
+                curve = reliability(every, item.originals, ~item.masks.known, RELIABILITY_BINS)
+                first.reliability[item.mask, method] = curve
+        spreads = {method: pictures.spread(every) for method, every in draws.items()}
+        with_spreads.append(replace(item, spreads=spreads))
+        if samples and first.item is None:
+            first = replace(first, item=with_spreads[-1], of_item=samples)
+    return with_spreads, first
 
 
 def _write_pictures(
@@ -228,7 +266,7 @@ def _write_pictures(
     choice: Choice,
     metrics: pd.DataFrame,
     compared: list[Completions],
-    samples: tuple[Completions, dict[str, np.ndarray]] | None,
+    samples: _Samples,
 ) -> None:
     for rank in RANKS:
         blocks = []
@@ -236,13 +274,13 @@ def _write_pictures(
             method = next(iter(item.folders))
             faces = ranked(metrics, item, method, rank, EXAMPLES)
             title = f"mask {item.mask}: {rank} {len(faces)} of {len(item.faces)} by {method}"
-            blocks.append((title, item.rows(faces)))
+            blocks.append((title, item.examples(faces)))
         pictures.write_examples(outputs[rank], blocks)
     pictures.write_masks(outputs["masks"], compared)
-    if samples:
-        pictures.write_samples(outputs["samples_png"], *samples)
+    if samples.item:
+        pictures.write_samples(outputs["samples_png"], samples.item, samples.of_item)
     else:
-        pictures.write_notice(outputs["samples_png"], "Every method made one completion per face.")
+        pictures.write_notice(outputs["samples_png"], SINGLE)
 
     if choice.iterative:
         # One mask is enough to watch; the GIFs of the others lie beside their completions.
@@ -259,7 +297,9 @@ def _write_pictures(
         pictures.write_steps(outputs["completion"], f"mask {first.mask}", first.rows(faces))
 
 
-def _write_plots(outputs: Files, choice: Choice, pairs: list[Pair], numbers: _Numbers) -> None:
+def _write_plots(
+    outputs: Files, choice: Choice, pairs: list[Pair], numbers: _Numbers, samples: _Samples
+) -> None:
     colours = plots.colours_of(pairs)
     plots.write_perception(outputs["perception_png"], numbers.summary, numbers.sets, colours)
     plots.write_metrics(outputs["metrics_png"], numbers.metrics, pairs)
@@ -268,6 +308,12 @@ def _write_plots(outputs: Files, choice: Choice, pairs: list[Pair], numbers: _Nu
     )
     quality = quality[quality["hole_psnr"].notna() & (quality["seconds"] > 0)]
     plots.write_timings(outputs["timings_png"], numbers.timings, quality, numbers.fits, colours)
+    if samples.reliability:
+        plots.write_reliability(
+            outputs["reliability_png"], numbers.sets, samples.reliability, colours
+        )
+    else:
+        pictures.write_notice(outputs["reliability_png"], SINGLE)
     if choice.iterative:
         plots.write_search(outputs["search_png"], numbers.searches, colours)
     else:
@@ -289,6 +335,7 @@ def _results(
         "overview": page.overview_table(numbers.summary) if len(compared) > 1 else None,
         "masks": _mask_views(numbers, compared, pairs),
         "explanations": page.explanations(shown),
+        "trainings": int(numbers.spread["trainings"].max()) if len(numbers.spread) else 0,
         "timings": page.timing_rows(numbers.timings),
     }
 
@@ -297,10 +344,10 @@ def _mask_views(
     numbers: _Numbers, compared: list[Completions], pairs: list[Pair]
 ) -> list[dict[str, Any]]:
     """What the page shows of every mask: its tables, and grids of faces."""
-    columns = len(pairs) + len(REFERENCES) * len(compared)
+    columns = len(pairs) + sum(len(REFERENCES) + len(item.spreads) for item in compared)
     unit = PAGE_PIXELS // (columns * compared[0].size ** 2 * PAGE_UNITS)
     unit = int(np.clip(unit, 1, EXAMPLES))
-    compared_numbers = numbers.summary, numbers.differences, numbers.seconds
+    compared_numbers = numbers.summary, numbers.differences, numbers.seconds, numbers.spread
     views = []
     for item in compared:
         method = next(iter(item.folders))
@@ -313,12 +360,12 @@ def _mask_views(
                 "hidden": pictures.hidden_share(item.masks),
                 "block": item.masks.block,
                 "summary": page.summary_table(*compared_numbers, item.mask),
-                "sets": page.set_table(numbers.sets, item.mask),
+                "sets": page.set_table(numbers.sets, numbers.spread, item.mask),
                 "differences": page.difference_table(numbers.differences, item.mask),
                 "fits": page.fit_rows(numbers.fit_table, item.mask),
                 "grids": {
                     rank: [
-                        embed.columns(item.rows(faces[start : start + EXAMPLES]), REFERENCES)
+                        embed.columns(item.examples(faces[start : start + EXAMPLES]), REFERENCES)
                         for start in range(0, len(faces), EXAMPLES)
                     ]
                     for rank, faces in grids.items()
@@ -328,7 +375,7 @@ def _mask_views(
     return views
 
 
-def _page_pictures(outputs: Files, choice: Choice, samples: bool) -> dict[str, str | None]:
+def _page_pictures(outputs: Files, choice: Choice, samples: _Samples) -> dict[str, str | None]:
     return {
         "perception_png": embed.plot(outputs["perception_png"]),
         "metrics_png": embed.plot(outputs["metrics_png"]),
@@ -336,7 +383,10 @@ def _page_pictures(outputs: Files, choice: Choice, samples: bool) -> dict[str, s
         "masks": embed.photo(outputs["masks"]),
         "completion": embed.film(outputs["completion"]),
         "search_png": embed.plot(outputs["search_png"]) if choice.iterative else None,
-        "samples_png": embed.photo(outputs["samples_png"]) if samples else None,
+        "samples_png": embed.photo(outputs["samples_png"]) if samples.item else None,
+        "reliability_png": (
+            embed.plot(outputs["reliability_png"]) if samples.reliability else None
+        ),
     }
 
 

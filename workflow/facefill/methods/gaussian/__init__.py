@@ -24,6 +24,7 @@ class Gaussian(Method):
 
     extra: ClassVar[tuple[str, ...]] = ("samples",)
     on_cpu: ClassVar[bool] = True
+    mean_first: ClassVar[bool] = True
 
     def complete(self, task):
         from facefill.complete import Completed
