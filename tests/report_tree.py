@@ -12,12 +12,14 @@ from facefill.core.images import contact_sheet, write_gif, write_png
 from facefill.core.masking import make_masks
 from facefill.measure import FacePair
 from facefill.metrics import face_metrics, set_metrics
+from facefill.report.trainings import VALUES, spread
 from facefill.report.write import Choice, write_report
 
 TEMPLATE = Path(__file__).parents[1] / "workflow" / "report" / "page.html.j2"
 OUTPUTS = {
     "metrics": "metrics.csv", "summary": "summary.csv", "differences": "differences.csv",
-    "set_metrics": "set_metrics.csv", "model_metrics": "model_metrics.csv",
+    "set_metrics": "set_metrics.csv", "trainings": "trainings.csv",
+    "model_metrics": "model_metrics.csv",
     "completion": "completion.gif", "masks": "masks.png",
     "best": "best.png", "median": "median.png", "worst": "worst.png",
     "samples_png": "samples.png", "search_png": "search.png", "metrics_png": "metrics.png",
@@ -26,6 +28,7 @@ OUTPUTS = {
     "index": "index.html",
 }  # fmt: skip
 ZOOM = 0.9
+ONE_TRAINING = spread(pd.DataFrame(columns=VALUES))  # of every model
 CAPTIONS = {"losses": "The losses.", "samples": "The samples.", "gif": "<i>Over time.</i>"}
 
 
@@ -152,6 +155,8 @@ class Tree:
         return dict(
             metrics=of(self.pairs, "metrics.csv"),
             set_metrics=of(self.pairs, "set_metrics.csv"),
+            training_metrics=[],
+            training_set_metrics=[],
             completions=of(self.pairs, "faces"),
             progress=of(self.iterative, "progress.gif"),
             search=of(self.iterative, "search.csv"),
@@ -175,6 +180,7 @@ class Tree:
         facts = {
             "dataset": "<faces>",
             "pairs": [list(pair) for pair in self.pairs],
+            "trainings": [],
             "iterative": [list(pair) for pair in self.iterative],
             "sampled": [list(pair) for pair in self.iterative],
             "mean_first": [],

@@ -18,7 +18,7 @@ from facefill.metrics import FaceMetric, SetMetric, SetValue, face_metrics, set_
 from facefill.report import page
 from facefill.report.publish import publish
 from project import ROOT
-from report_tree import Tree
+from report_tree import ONE_TRAINING, Tree
 
 METRICS = list(kinds("metrics"))
 FACE = list(face_metrics())
@@ -208,7 +208,7 @@ def test_a_new_measure_is_in_the_whole_report(new, tmp_path):
     assert differences["better"].tolist() == ["near", "near"]
     sets = pd.read_csv(outputs.set_metrics)
     assert (sets["metric"] == "new_set").sum() == 2
-    columns = [column.text for column in page.set_table(sets, "center").columns]
+    columns = [column.text for column in page.set_table(sets, ONE_TRAINING, "center").columns]
     assert columns[-1] == "new of the set"
     plotted = len(face_metrics("plot"))
     assert iio.imread(outputs.metrics_png).shape[1] == 400 * plotted  # an axis each
@@ -218,8 +218,8 @@ def test_a_new_measure_is_in_the_whole_report(new, tmp_path):
     models = {"model": "dcgan", "metric": ["kid_dlib", "new_set"], "value": [0.1, 7.0], "faces": 7}
     models |= {"low": np.nan, "high": np.nan}
     write_table(outputs.model_metrics, pd.DataFrame(models))
-    names = ("summary", "differences", "set_metrics", "timings", "model_metrics", "provenance")
-    inputs = {name: getattr(outputs, name) for name in names}
+    names = ["summary", "differences", "trainings", "set_metrics", "timings", "model_metrics"]
+    inputs = {name: getattr(outputs, name) for name in [*names, "provenance"]}
     inputs |= {"searches": [], "template": ROOT / "workflow/report/results.md.j2"}
     publish(
         tmp_path / "page.md", inputs, dataset="faces", searched=[], jobs=[], command="snakemake"

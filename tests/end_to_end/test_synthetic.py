@@ -56,6 +56,7 @@ FILES = [
     "faces.png",
     *(f"splits/{name}.npy" for name in ("train", "val", "test")),
     *(f"splits/{name}_descriptors.npy" for name in ("val", "test")),
+    *(f"splits/{name}_landmarks.npy" for name in ("val", "test")),
     *(
         f"models/{model}/{name}"
         for model in ("dcgan", "encoder")

@@ -51,7 +51,11 @@ STAGES = {
             for kind in ("npy", "csv")
         ),
     ],
-    "describe": [f"results/packed/splits/{name}_descriptors.npy" for name in ("val", "test")],
+    "describe": [
+        f"results/packed/splits/{name}_{what}.npy"
+        for name in ("val", "test")
+        for what in ("descriptors", "landmarks")
+    ],
     "train_dcgan": [
         f"results/packed/models/dcgan/{name}"
         for name in ("weights.safetensors", "settings.json", "history.csv", "losses.png",

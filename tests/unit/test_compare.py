@@ -72,7 +72,8 @@ def build(tmp_path):
         metrics = metrics.assign(face=metrics["face"].map(rename))
         write_table(folder / "report" / "metrics.csv", metrics, "%.6f")
         sets = pd.DataFrame({"mask": ["center"], "method": "ours", "metric": "kid_dlib"})
-        write_table(folder / "report" / "set_metrics.csv", sets.assign(value=0.1, faces=6))
+        sets = sets.assign(value=0.1, faces=6, low=0.0, high=0.2)
+        write_table(folder / "report" / "set_metrics.csv", sets)
         told = json.dumps(FACTS | facts | {"config": config})
         (folder / "report" / "provenance.json").write_text(told)
         return folder

@@ -23,22 +23,27 @@ def split(tmp_path):
     return tmp_path / "test.npy", tmp_path / "test.csv", tmp_path / "described.npy"
 
 
+def run(split, count=2000):
+    npy, csv, described = split
+    return describe(npy, csv, 1.0, None, count, described, described.with_name("landmarks.npy"))
+
+
 def test_every_face_has_its_own_descriptor(split):
     npy, csv, described = split
-    assert describe(npy, csv, 1.0, 2000, described) == 4
+    assert run(split) == 4
     found, describer = read_descriptors(described, NAMES), Describer(32, 1.0)
     assert list(found) == NAMES
     np.testing.assert_array_equal(list(found.values()), describer(np.load(npy)))
     first = described.read_bytes()
-    describe(npy, csv, 1.0, 2000, described)
+    run(split)
     assert described.read_bytes() == first
 
 
 def test_as_many_as_asked_for_those_that_are_completed(split):
     npy, csv, described = split
-    describe(npy, csv, 1.0, 2000, described)
+    run(split)
     every = read_descriptors(described, NAMES)
-    assert describe(npy, csv, 1.0, 2, described) == 2
+    assert run(split, 2) == 2
     found = read_descriptors(described, NAMES)
     assert sorted(found) == choose_faces(npy, csv, 2)[0]
     for name, descriptor in found.items():
@@ -56,7 +61,7 @@ def test_as_many_as_asked_for_those_that_are_completed(split):
 )
 def test_what_belongs_to_no_split_is_named(split, damage, words):
     npy, csv, described = split
-    describe(npy, csv, 1.0, 1, described)
+    run(split, 1)
     damage(described)
     with pytest.raises(FacefillError, match=rf"described\.npy.*{words}"):
         read_descriptors(described, NAMES)

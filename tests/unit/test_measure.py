@@ -160,6 +160,12 @@ def test_landmark_order_is_that_of_dlibs_five_point_model(rendered):
     assert nose[1] > points[:4, 1].max()
 
 
+def describe_test(folder, count):
+    splits = folder / "test.npy", folder / "test.csv"
+    described = folder / "test_descriptors.npy", folder / "test_landmarks.npy"
+    describe(*splits, 1.0, None, count, *described)
+
+
 @pytest.fixture
 def tree(tmp_path, rendered):
     """A test split of three faces, two of them completed with the third."""
@@ -169,9 +175,7 @@ def tree(tmp_path, rendered):
     pd.DataFrame({"face": names, "identity": names, "source": names}).to_csv(
         tmp_path / "test.csv", index=False
     )
-    describe(
-        tmp_path / "test.npy", tmp_path / "test.csv", 1.0, 3, tmp_path / "test_descriptors.npy"
-    )
+    describe_test(tmp_path, 3)
     known = KNOWN[:, :, None]
     for name, face in zip(names[:2], faces, strict=False):
         write_png(tmp_path / "faces" / f"{name}.png", np.where(known, face, faces[2]))
@@ -183,6 +187,7 @@ def run(tree, mask=CENTER, samples=None, calibration=None, mean_first=False):
         test_npy=tree / "test.npy",
         test_csv=tree / "test.csv",
         test_descriptors=tree / "test_descriptors.npy",
+        test_landmarks=tree / "test_landmarks.npy",
         faces=tree / "faces",
         samples=samples,
         calibration=calibration,
@@ -382,8 +387,7 @@ def test_damaged_completions_are_named(tree, damage, words):
 
 
 def test_a_face_that_is_not_described_is_named(tree):
-    splits = tree / "test.npy", tree / "test.csv"
-    describe(*splits, 1.0, 1, tree / "test_descriptors.npy")
+    describe_test(tree, 1)
     with pytest.raises(FacefillError, match=r"_descriptors\.npy: the face '\w' is not described"):
         run(tree)
     assert not (tree / "metrics.csv").exists()

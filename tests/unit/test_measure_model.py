@@ -55,7 +55,7 @@ def tree(request, tmp_path):
     names = [f"face{number}" for number in range(request.param)]
     table = pd.DataFrame({"face": names, "identity": names, "source": names})
     table.to_csv(tmp_path / "val.csv", index=False)
-    describe(tmp_path / "val.npy", tmp_path / "val.csv", 1.0, 99, tmp_path / "described.npy")
+    describe(tmp_path / "val.npy", tmp_path / "val.csv", 1.0, None, 99, tmp_path / "described.npy", tmp_path / "l.npy")
     save(tmp_path, lively())
     return tmp_path
 
@@ -112,7 +112,7 @@ def test_equal_distributions_are_near_0_and_a_constant_one_is_not(tree):
 
 
 def test_only_faces_that_are_described_count(tree):
-    describe(tree / "val.npy", tree / "val.csv", 1.0, 5, tree / "described.npy")
+    describe(tree / "val.npy", tree / "val.csv", 1.0, None, 5, tree / "described.npy", tree / "l.npy")
     assert run(tree) == 5
     assert pd.read_csv(tree / "set_metrics.csv")["faces"].tolist() == [5, 5, 5]
 

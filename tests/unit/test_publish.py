@@ -8,7 +8,7 @@ import pytest
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
 from facefill.metrics import face_metrics
-from facefill.report import publish, tables
+from facefill.report import publish, tables, trainings
 from project import ROOT
 from report_tree import write_timing
 
@@ -38,6 +38,7 @@ def page(tmp_path):
     means = tables.bootstrap(pd.DataFrame(rows), pairs, {face: face for face in "abc"})
     write_table(tmp_path / "summary.csv", tables.summarise(means))
     write_table(tmp_path / "differences.csv", tables.differences(means))
+    write_table(tmp_path / "trainings.csv", pd.DataFrame(columns=trainings.VALUES))
     timings = [["complete_latent", "", 2, 9.0], ["complete_latent", "center/better", 1, 6.0]]
     timings = pd.DataFrame(timings, columns=["stage", "name", "jobs", "seconds"])
     write_table(tmp_path / "timings.csv", timings.assign(items=3, unit="faces"))
@@ -58,7 +59,14 @@ def page(tmp_path):
     def write():
         inputs = {
             name: tmp_path / f"{name}.csv"
-            for name in ("summary", "differences", "set_metrics", "timings", "model_metrics")
+            for name in (
+                "summary",
+                "differences",
+                "trainings",
+                "set_metrics",
+                "timings",
+                "model_metrics",
+            )
         }
         inputs |= {"provenance": tmp_path / "provenance.json"}
         inputs |= {"searches": [tmp_path / "search.csv"]}

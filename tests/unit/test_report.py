@@ -24,7 +24,7 @@ from facefill.metrics import face_metrics, set_metrics
 from facefill.report import embed, fit, page, pictures, provenance, tables, timings
 from facefill.report import write as report
 from facefill.report.write import ranked
-from report_tree import OUTPUTS, TEMPLATE, ZOOM, Tree, write_timing
+from report_tree import ONE_TRAINING, OUTPUTS, TEMPLATE, ZOOM, Tree, write_timing
 
 METRICS = list(face_metrics())
 MASKS = {
@@ -129,7 +129,7 @@ def test_differences_know_the_better_by_the_metrics_direction():
     table, pairs = metrics_of(x=faces + 1 + rng.normal(0, 0.1, 40), y=faces, z=faces)
     differences = compare(table, pairs)
     columns = ["mask", "method", "other", "metric", "faces", "difference", "low", "high", "better"]
-    assert differences.columns.tolist() == columns
+    assert differences.columns.tolist() == [*columns, "trainings", "training_low", "training_high"]
     pairs = differences[["method", "other"]].drop_duplicates().values.tolist()
     assert pairs == [["x", "y"], ["x", "z"], ["y", "x"], ["y", "z"], ["z", "x"], ["z", "y"]]
     more = row_of(differences, "x", "y", "hole_psnr")
@@ -349,7 +349,9 @@ def test_ranking():
 
 def best_methods(table, pairs):
     means = bootstrapped(table, pairs)
-    shown = page.summary_table(tables.summarise(means), tables.differences(means), {}, "m")
+    shown = page.summary_table(
+        tables.summarise(means), tables.differences(means), {}, ONE_TRAINING, "m"
+    )
     keys = [column.text for column in shown.columns]
     return {
         key: [row[0].text for row in shown.rows if row[place].best]
@@ -379,7 +381,7 @@ def test_cells_of_the_summary():
     table, pairs = metrics_of(x=np.array([20.0, 22.0]), y=np.full(2, np.nan))
     means = bootstrapped(table, pairs)
     summary, differences = tables.summarise(means), tables.differences(means)
-    shown = page.summary_table(summary, differences, {("m", "x"): 0.5}, "m")
+    shown = page.summary_table(summary, differences, {("m", "x"): 0.5}, ONE_TRAINING, "m")
     assert shown.rows[0][2] == page.Cell("21.00", 21.0, "20.00 to 22.00")
     assert shown.rows[1][2].text == "–" and np.isnan(shown.rows[1][2].value)
     assert shown.columns[2] == page.Column("hole PSNR [dB]", "descending", "more is better")
@@ -393,7 +395,7 @@ def test_cells_of_whole_sets_state_their_n():
          ("m", "y", "kid_dlib", np.nan, 8, np.nan, np.nan)],
         columns=["mask", "method", "metric", "value", "faces", "low", "high"],
     )  # fmt: skip
-    shown = page.set_table(sets, "m")
+    shown = page.set_table(sets, ONE_TRAINING, "m")
     assert [column.text for column in shown.columns[1:]] == [
         "KID on dlib × 1000", "spread of samples",
     ]  # fmt: skip

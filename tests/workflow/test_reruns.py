@@ -1,5 +1,6 @@
 """What reruns after which change: one test per row of the table in the README."""
 
+import json
 import os
 import re
 import shutil
@@ -146,6 +147,32 @@ def test_a_value_under_one_model(built, model, change):
     assert plan.wildcards[f"train_{model}"] == {f"dataset=mine, model={model}"}
     if model == "encoder":  # it is the matter of the methods that use it
         assert plan.wildcards["complete_latent"] == of("center", "ours") | of("small", "ours")
+
+
+def test_another_seed_of_one_model(built):
+    """A further training, its completions and their measures are all that is made."""
+    built.configure(models={"glcic": {"seeds": [0, 1]}})
+    plan = built.plan()
+    assert plan.jobs == FROM_GLCIC
+    assert plan.wildcards["train_glcic"] == {"dataset=mine, model=glcic-training2"}
+    assert plan.wildcards["measure"] == of("center", "glcic-training2")
+    built.build()
+    results = built.folder / "results/mine"
+    settings = [
+        json.loads((results / "models" / name / "settings.json").read_text())
+        for name in ("glcic", "glcic-training2")
+    ]
+    assert [of_one["seed"] for of_one in settings] == [0, 1]
+    every = pd.read_csv(results / "report/trainings.csv")
+    values = every[every["metric"] == "hole_psnr"]["value"]
+    assert set(every["method"]) == {"glcic"} and len(set(values)) == 2
+    assert "trained 2 times" in (results / "report/index.html").read_text(encoding="utf-8")
+    assert built.planned() == {}
+    built.configure(models={"glcic": {"seeds": [1, 0]}})
+    plan = built.plan()  # which of them is shown
+    assert plan.jobs == {**FROM_GLCIC, "train_glcic": 2, "complete_feedforward": 2, "measure": 2}
+    built.configure(models={"glcic": {"seeds": None}})
+    assert built.planned() == {"report": 1}
 
 
 def test_a_search_without_its_encoder(built):

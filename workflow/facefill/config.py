@@ -18,6 +18,7 @@ from jsonschema.validators import extend
 from facefill.core.errors import FacefillError
 from facefill.kinds import kind_of, kinds, make
 from facefill.settings import NAMED, schema
+from facefill.trainings import add_trainings
 
 Schema = dict[str, Any]
 
@@ -43,7 +44,8 @@ def load(config: dict[str, Any], typed: Iterable[str] = ()) -> dict[str, Any]:
     """Return a complete, valid copy of `config`.
 
     Values that arrive as strings (nested ones in --config do) become what the schema asks for,
-    absent keys get their defaults, every kind its preset. `typed` are the KEY=VALUE of the command
+    absent keys get their defaults, every kind its preset, further trainings their entries. `typed`
+    are the KEY=VALUE of the command
     line, of which Snakemake has made numbers where it could: for text they count as typed. Raises
     FacefillError naming the first wrong key.
     """
@@ -64,6 +66,7 @@ def load(config: dict[str, Any], typed: Iterable[str] = ()) -> dict[str, Any]:
     _check_names(complete)
     _check_split(complete["split"])
     _check_kinds(complete)
+    add_trainings(complete)
     return complete
 
 

@@ -18,7 +18,7 @@ from facefill.core.files import read_table, write_table
 from facefill.core.likeness import ssim
 from facefill.core.masking import make_masks, observe
 from facefill.core.progress import progress
-from facefill.describe import read_descriptors
+from facefill.describe import read_descriptors, read_landmarks
 from facefill.landmarks import Landmarks
 from facefill.metrics import (
     FLOAT_FORMAT,
@@ -32,7 +32,7 @@ from facefill.split import choose, read_split
 
 log = logging.getLogger(__name__)
 
-MASKED = 32
+MASKED = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +106,7 @@ def measure(
     test_npy: Path | str,
     test_csv: Path | str,
     test_descriptors: Path | str,
+    test_landmarks: Path | str,
     faces: Path | str,
     samples: Path | str | Sequence[str],
     calibration: Path | str | Sequence[str],
@@ -119,7 +120,7 @@ def measure(
     """Measure one method's completions of one mask; return how many faces there are.
 
     `test_npy` holds uint8 [N, size, size, 3] in the order of `test_csv` (face, identity, source),
-    `test_descriptors` what `describe` made of them, the folder `faces` a {face}.png for each
+    `test_descriptors` and `test_landmarks` what `describe` made of them, the folder `faces` a {face}.png for each
     completed test face, `samples` all completions of a method that makes several (`read_samples`),
     empty for others; `calibration` is that of the samples' bands, empty where there is none, and
     `mean_first` says whether the first sample is no draw.
@@ -136,7 +137,9 @@ def measure(
     if not files:
         raise FacefillError(f"{faces} holds no completed faces; delete the folder and run again")
     names = [file.stem for file in files]
-    originals, real, gallery = _originals(test_npy, test_csv, test_descriptors, files)
+    originals, real, landmarks, gallery = _originals(
+        test_npy, test_csv, test_descriptors, test_landmarks, files
+    )
     size = originals.shape[1]
     masks = make_masks(mask, names, size, zoom)
     known = masks.known
@@ -149,8 +152,7 @@ def measure(
     describe, columns, rows = Describer(size, zoom), face_metrics(), []
     with progress(2 * len(files), "measure", "steps") as bar:
         fake = describe(completed, bar.update)
-        find = Landmarks(predictor, size, zoom)
-        landmarks = find(originals), find(completed)
+        found = Landmarks(predictor, size, zoom)(completed)
         for row, name in enumerate(names):
             pair = FacePair(
                 original=originals[row],
@@ -158,8 +160,8 @@ def measure(
                 known=known[row],
                 original_descriptor=real[row],
                 completed_descriptor=fake[row],
-                original_landmarks=landmarks[0][row],
-                completed_landmarks=landmarks[1][row],
+                original_landmarks=landmarks[row],
+                completed_landmarks=found[row],
             )
             values = {column: metric.measure(pair) for column, metric in columns.items()}
             rows.append({"face": name} | values)
@@ -203,27 +205,34 @@ def write_set_metrics(path: Path | str, compared: FaceSet, subjects: Iterable[Su
 
 
 def _originals(
-    test_npy: Path | str, test_csv: Path | str, test_descriptors: Path | str, files: list[Path]
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """The faces that were completed, uint8 [N, size, size, 3], and their descriptors, [N, 128].
+    test_npy: Path | str,
+    test_csv: Path | str,
+    test_descriptors: Path | str,
+    test_landmarks: Path | str,
+    files: list[Path],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """The faces that were completed, uint8 [N, size, size, 3], descriptors, landmarks, gallery.
 
-    Both in the order of `files`. Beside them people and gallery, as FaceSet has them.
+    The first three, the descriptors [N, 128] and the landmarks [N, 68, 2], are in the order of
+    `files`; the last holds people and gallery, as FaceSet has them.
     """
     names, originals = read_split(test_npy, test_csv)
     table = read_table(test_csv, ["face", "identity"], text=["face", "identity"])
     identity = dict(zip(table["face"], table["identity"], strict=True))
     descriptors = read_descriptors(test_descriptors, names)
+    landmarks = read_landmarks(test_landmarks, names)
     rows = {name: row for row, name in enumerate(names)}
     for file in files:
         if file.stem not in rows:
             raise FacefillError(
                 f"{file}: no face of that name is in {test_csv}; delete {file.parent} and run again"
             )
-        if file.stem not in descriptors:
-            raise FacefillError(
-                f"{test_descriptors}: the face {file.stem!r} is not described; delete the file and "
-                "run again"
-            )
+        for described, place in (descriptors, test_descriptors), (landmarks, test_landmarks):
+            if file.stem not in described:
+                raise FacefillError(
+                    f"{place}: the face {file.stem!r} is not described; delete the file and run "
+                    "again"
+                )
     chosen = np.asarray(originals[[rows[file.stem] for file in files]])
     described = list(descriptors)
     place = {name: row for row, name in enumerate(described)}
@@ -233,7 +242,8 @@ def _originals(
         "gallery_people": np.array([identity[name] for name in described]),
         "gallery_rows": np.array([place[file.stem] for file in files]),
     }
-    return chosen, gallery["gallery"][gallery["gallery_rows"]], gallery
+    true_landmarks = np.array([landmarks[file.stem] for file in files])
+    return chosen, gallery["gallery"][gallery["gallery_rows"]], true_landmarks, gallery
 
 
 def _describe_masked(

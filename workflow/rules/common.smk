@@ -51,6 +51,7 @@ from facefill.core.machine import has_gpu, usable_cores, worthwhile_threads
 from facefill.kinds import kind_of, kinds, make
 from facefill.methods import ASKED, EXTRA
 from facefill.metrics import face_metrics, set_metrics
+from facefill.trainings import trainings
 
 # That of the working directory, else the project's own (snakemake -s PROJECT/Snakefile).
 CONFIG = "config.yaml"
@@ -487,14 +488,28 @@ def compared_pairs():
     ]
 
 
+def further_trainings():
+    """Mask, method, number and the entry's name of every further training behind the report."""
+    return [
+        (mask, method, number, name)
+        for mask, method in compared_pairs()
+        for number, name in enumerate(trainings("methods", method, config)[1:], 2)
+    ]
+
+
+def pairs_to_measure():
+    """The (mask, method) pairs that are measured: those compared, and their further trainings."""
+    return [*compared_pairs(), *((mask, name) for mask, _, _, name in further_trainings())]
+
+
 def pairs_to_complete():
-    """The (mask, method) pairs that are completed: those compared, and their targets'."""
+    """The (mask, method) pairs that are completed: those measured, and their targets'."""
     targets = [
         (mask, target)
-        for mask, method in compared_pairs()
+        for mask, method in pairs_to_measure()
         for target in named_by("methods", [method], "methods", config)
     ]
-    return [*dict.fromkeys([*compared_pairs(), *targets])]
+    return [*dict.fromkeys([*pairs_to_measure(), *targets])]
 
 
 def pairs_declaring(file):
@@ -537,7 +552,7 @@ def method_settings(method):
 
 
 def methods_in_report():
-    """The compared methods and those whose completions are their targets, each once, by name."""
+    """The compared methods, their further trainings, and the targets of all, each once, by name."""
     names = [*config["compare"]["methods"], *(method for _, method in pairs_to_complete())]
     return {name: config["methods"][name] for name in names}
 
@@ -563,6 +578,14 @@ def compared_files(file, declared=None):
     ]
 
 
+def training_files(file):
+    """`file` of every completion by a further training, in the order of `further_trainings`."""
+    return [
+        f"results/{{dataset}}/completions/{mask}/{name}/{file}"
+        for mask, _, _, name in further_trainings()
+    ]
+
+
 def reported_models(file, provides=None):
     """`file` of every model behind the report, or of those that provide something."""
     return [f"results/{{dataset}}/models/{model}/{file}" for model in models_in_report(provides)]
@@ -582,14 +605,18 @@ def whole_build(dataset):
         for split in ("train", "val", "test")
         for suffix in ("npy", "csv")
     ]
-    files += [f"{top}/splits/{split}_descriptors.npy" for split in described_splits()]
+    files += [
+        f"{top}/splits/{split}_{what}.npy"
+        for split in described_splits()
+        for what in ("descriptors", "landmarks")
+    ]
     files += [file for model in models_in_report() for file in model_files(model, dataset)]
     files += [f"{top}/models/{model}/set_metrics.csv" for model in models_in_report("generator")]
     files += [f"{top}/completions/{mask}/{method}/faces" for mask, method in pairs_to_complete()]
-    files += [path.format(dataset=dataset) for path in compared_files("metrics.csv")]
+    files += [f"{top}/completions/{mask}/{name}/metrics.csv" for mask, name in pairs_to_measure()]
     files += [
         f"{top}/completions/{mask}/{method}/calibration.csv"
-        for mask, method in compared_pairs()
+        for mask, method in pairs_to_measure()
         if calibrated(mask, method)
     ]
     return files
@@ -620,10 +647,10 @@ def timing_logs(wildcards):
     ]
     jobs += [
         f"calibrate/{mask}/{method}"
-        for mask, method in compared_pairs()
+        for mask, method in pairs_to_measure()
         if calibrated(mask, method)
     ]
-    jobs += [f"measure/{mask}/{method}" for mask, method in compared_pairs()]
+    jobs += [f"measure/{mask}/{method}" for mask, method in pairs_to_measure()]
     return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
 
 

@@ -1,4 +1,4 @@
-"""describe: dlib's descriptors of those true faces that completions or samples are compared with."""
+"""describe: dlib's descriptors and landmarks of those true faces that completions or samples are compared with."""
 
 # At most: KID's kernels have as many rows and columns. Of the test split more where a method
 # completes more; most reports need fewer, so that another `compare.faces` describes nothing anew.
@@ -10,7 +10,8 @@ rule describe:
         npy="results/{dataset}/splits/{split}.npy",
         csv="results/{dataset}/splits/{split}.csv",
     output:
-        "results/{dataset}/splits/{split}_descriptors.npy",
+        descriptors="results/{dataset}/splits/{split}_descriptors.npy",
+        landmarks="results/{dataset}/splits/{split}_landmarks.npy",
     log:
         text="results/logs/{dataset}/describe/{split}.log",
         timing="results/logs/{dataset}/describe/{split}.json",
@@ -23,6 +24,8 @@ rule describe:
     params:
         code=code("describe"),
         zoom=config["align"]["zoom"],
+        # Another one changes the faces already.
+        predictor=lambda wildcards, input: config["align"]["predictor"],
         faces=lambda wildcards: (
             DESCRIBED
             if wildcards.split == "val"

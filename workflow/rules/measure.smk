@@ -6,6 +6,7 @@ rule measure:
         test_npy="results/{dataset}/splits/test.npy",
         test_csv="results/{dataset}/splits/test.csv",
         test_descriptors="results/{dataset}/splits/test_descriptors.npy",
+        test_landmarks="results/{dataset}/splits/test_landmarks.npy",
         faces="results/{dataset}/completions/{mask}/{method}/faces",
         samples=lambda wildcards: (
             f"results/{wildcards.dataset}/completions/{wildcards.mask}/{wildcards.method}/samples.npy"

@@ -5,6 +5,7 @@ rule publish:
     input:
         summary="results/{dataset}/report/summary.csv",
         set_metrics="results/{dataset}/report/set_metrics.csv",
+        trainings="results/{dataset}/report/trainings.csv",
         differences="results/{dataset}/report/differences.csv",
         timings="results/{dataset}/report/timings.csv",
         model_metrics="results/{dataset}/report/model_metrics.csv",

@@ -5,6 +5,8 @@ rule report:
     input:
         metrics=compared_files("metrics.csv"),
         set_metrics=compared_files("set_metrics.csv"),
+        training_metrics=training_files("metrics.csv"),
+        training_set_metrics=training_files("set_metrics.csv"),
         completions=compared_files("faces"),
         progress=compared_files("progress.gif", declared="progress"),
         search=compared_files("search.csv", declared="search"),
@@ -29,6 +31,7 @@ rule report:
         summary=report_output("summary.csv", "summary", "Summary", "summary"),
         differences=report_output("differences.csv", "differences", "Summary", "differences"),
         set_metrics=report_output("set_metrics.csv", "set_metrics", "Measures", "whole sets"),
+        trainings=report_output("trainings.csv", "trainings", "Summary", "trainings"),
         model_metrics=report_output(
             "model_metrics.csv", "model_metrics", "Models", "likeness of samples"
         ),
@@ -66,6 +69,7 @@ rule report:
         template=lambda wildcards, input: str(WORKFLOW / "report" / "page.html.j2"),
         dataset=lambda wildcards: wildcards.dataset,
         pairs=[list(pair) for pair in compared_pairs()],
+        trainings=[[mask, method, number] for mask, method, number, _ in further_trainings()],
         iterative=pairs_declaring("search"),
         sampled=pairs_declaring("samples"),
         mean_first=[

@@ -5,6 +5,6 @@ from facefill_stage import stage
 with stage(snakemake, keep=True) as work:
     from facefill.describe import describe
 
-    source, params = snakemake.input, snakemake.params
-    work.unit = "faces"
-    work.items = describe(source.npy, source.csv, params.zoom, params.faces, snakemake.output[0])
+    params, outputs = snakemake.params, dict(snakemake.output.items())
+    settings = {"zoom": params.zoom, "predictor": params.predictor, "count": params.faces}
+    work.items, work.unit = describe(**dict(snakemake.input.items()), **outputs, **settings), "faces"

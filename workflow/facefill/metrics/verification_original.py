@@ -8,6 +8,11 @@ from facefill.metrics import SetMetric
 class VerificationOriginal(SetMetric):
     """As `verification`, of the originals."""
 
+    explanation = (
+        "Also the true faces are crops: of 400 pairs of LFW's photos dlib's descriptors tell 98.8 % "
+        "rightly, of the same photos as aligned faces of 64 pixels 94.7 %."
+    )
+
     heading = "right person nearest [%]"
     better = "higher"
     ranked = False

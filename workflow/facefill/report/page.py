@@ -16,6 +16,7 @@ from facefill.core.files import write_bytes
 from facefill.metrics import Metric, Where, face_metrics, set_metrics
 from facefill.report import embed
 from facefill.report.tables import Pair, best_set
+from facefill.report.trainings import widened
 
 REJECTS = 50
 Facts = dict[str, Any]
@@ -90,10 +91,25 @@ def explanations(metrics: Mapping[str, Metric]) -> list[str]:
     return [metric.explanation for metric in metrics.values() if metric.explanation]
 
 
+def over_trainings(spread: pd.DataFrame, mask: str, method: str, name: str, metric: Metric) -> str:
+    """The standard deviation of a measure over trainings; nothing where there is one training."""
+    key = mask, method, name
+    if key not in spread.index:
+        return ""
+    return f"± {metric.factor * spread.loc[key, 'deviation']:.{metric.decimals}f}"
+
+
 def summary_table(
-    summary: pd.DataFrame, differences: pd.DataFrame, seconds: dict[Pair, float], mask: str
+    summary: pd.DataFrame,
+    differences: pd.DataFrame,
+    seconds: dict[Pair, float],
+    spread: pd.DataFrame,
+    mask: str,
 ) -> Table:
-    """Show one mask's rows of the summary, with the seconds per face where they are known."""
+    """Show one mask's rows of the summary, with the seconds per face where they are known.
+
+    `spread` is that over trainings (`trainings.spread`).
+    """
     part = summary[summary["mask"] == mask]
     metrics = face_metrics("page")
     best = {name: best_method(part, differences, name) for name in metrics}
@@ -104,12 +120,17 @@ def summary_table(
             value, low, high = (
                 metric.factor * row[key] for key in (name, f"{name}_low", f"{name}_high")
             )
-            note = span(low, high, metric.decimals)
+            apart = over_trainings(spread, mask, row["method"], name, metric)
+            note = _joined(span(low, high, metric.decimals), apart)
             cells.append(numeric(value, metric.decimals, note, row["method"] == best[name]))
         duration = seconds.get((mask, row["method"]), math.nan)
         rows.append([*cells, Cell(_each(duration), duration)])
     columns = [Column("method"), Column("faces", "descending"), *_columns(metrics)]
     return Table([*columns, Column("time per face", "ascending", "loading included")], rows)
+
+
+def _joined(*notes: str) -> str:
+    return ", ".join(filter(None, notes))
 
 
 def best_method(part: pd.DataFrame, differences: pd.DataFrame, metric: str) -> str | None:
@@ -127,28 +148,29 @@ def best_method(part: pd.DataFrame, differences: pd.DataFrame, metric: str) -> s
     return None
 
 
-def set_table(sets: pd.DataFrame, mask: str) -> Table:
+def set_table(sets: pd.DataFrame, spread: pd.DataFrame, mask: str) -> Table:
     """Show the measures of whole sets under one mask; every value with its interval and its N."""
     part = sets[sets["mask"] == mask]
     metrics = set_metrics("completions", "samples", where="page")
     metrics = {name: metrics[name] for name in metrics if name in set(part["metric"])}
-    best = {name: best_set(part[part["metric"] == name], metrics[name]) for name in metrics}
+    wide = widened(part, spread)
+    best = {name: best_set(wide[wide["metric"] == name], metrics[name]) for name in metrics}
     rows = []
     for method, values in part.groupby("method", sort=False):
         of_method = {row["metric"]: row for row in values.to_dict("records")}
-        cells = [
-            _set_cell(metric, of_method.get(name), best[name] == method)
-            for name, metric in metrics.items()
-        ]
+        cells = []
+        for name, metric in metrics.items():
+            apart = over_trainings(spread, mask, method, name, metric)
+            cells.append(_set_cell(metric, of_method.get(name), apart, best[name] == method))
         rows.append([Cell(method), *cells])
     return Table([Column("method"), *_columns(metrics)], rows)
 
 
-def _set_cell(metric: Metric, row: Facts | None, best: bool) -> Cell:
+def _set_cell(metric: Metric, row: Facts | None, apart: str, best: bool) -> Cell:
     if row is None:
         return Cell("–", math.nan)
     value, low, high = (metric.factor * row[key] for key in ("value", "low", "high"))
-    note = ", ".join(filter(None, [span(low, high, metric.decimals), f"N = {row['faces']}"]))
+    note = _joined(span(low, high, metric.decimals), apart, f"N = {row['faces']}")
     return numeric(value, metric.decimals, note, best)
 
 
@@ -162,7 +184,9 @@ def difference_table(differences: pd.DataFrame, mask: str) -> Table:
             row = of_pair.loc[name]
             value, low, high = (metric.factor * row[key] for key in ("difference", "low", "high"))
             text = number(float(value), metric.decimals, "+")
-            note = span(low, high, metric.decimals, "+")
+            ends = (metric.factor * row[key] for key in ("training_low", "training_high"))
+            over = span(*ends, metric.decimals, "+")
+            note = _joined(span(low, high, metric.decimals, "+"), over and f"trainings {over}")
             cells.append(Cell(text, float(value), note, bool(row["better"])))
         rows.append(cells)
     return Table([Column("method"), Column("minus"), *_columns(metrics)], rows)

@@ -13,6 +13,9 @@ from facefill.report import page
 from facefill.report.fit import fit_table, fits_over_time
 from facefill.report.tables import SETS, Pair, best_set, read_search
 from facefill.report.timings import read_jobs, seconds_per_face
+from facefill.report.trainings import VALUES, spread, widened
+
+TRAININGS = ("training_low", "training_high")
 
 
 def publish(
@@ -35,7 +38,11 @@ def publish(
     names = ["mask", "method"]
     means = read_table(inputs["summary"], [*names, "faces", *columns], text=names)
     names = ["mask", "method", "other", "metric", "better"]
-    pairs = read_table(inputs["differences"], [*names, "difference", "low", "high"], text=names)
+    pairs = read_table(
+        inputs["differences"], [*names, "difference", "low", "high", *TRAININGS], text=names
+    )
+    every = read_table(inputs["trainings"], VALUES, text=["mask", "method", "metric"])
+    over = spread(every.astype({"value": float}))
     names = ["stage", "name", "unit"]
     stages = read_table(inputs["timings"], [*names, "jobs", "seconds", "items"], text=names)
     damaged = "not a report's provenance; delete it and run again"
@@ -58,16 +65,19 @@ def publish(
         "facts": facts,
         "config": yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
         "counts": _range(means["faces"]),
+        "trainings": int(over["trainings"].max()) if len(over) else 0,
         "remarks": {metric.heading: metric.remark for metric in metrics.values()},
         "explanations": {
             "faces": page.explanations(metrics),
             "sets": page.explanations(published),
             "models": page.explanations(set_metrics("generator", where="published")),
         },
-        "masks": {mask: _rows(means[means["mask"] == mask], pairs, seconds) for mask in masks},
+        "masks": {
+            mask: _rows(means[means["mask"] == mask], pairs, seconds, over) for mask in masks
+        },
         "pairs": {mask: _differences(pairs, mask) for mask in masks},
         "set_remarks": [(metric.heading, metric.remark) for metric in published.values()],
-        "sets": {mask: _sets(whole[whole["mask"] == mask], published) for mask in masks},
+        "sets": {mask: _sets(whole[whole["mask"] == mask], published, over) for mask in masks},
         "fits": {mask: page.fit_rows(fits, mask) for mask in masks},
         "models": {
             model: page.likeness(sets, model, "published") for model in dict.fromkeys(sets["model"])
@@ -82,7 +92,7 @@ def _range(counts: pd.Series) -> str:
 
 
 def _rows(
-    means: pd.DataFrame, pairs: pd.DataFrame, seconds: dict[Pair, float]
+    means: pd.DataFrame, pairs: pd.DataFrame, seconds: dict[Pair, float], over: pd.DataFrame
 ) -> list[dict[str, Any]]:
     """A row of text per method of one mask; one that is better than every other is bold."""
     metrics = face_metrics("published")
@@ -90,7 +100,13 @@ def _rows(
     rows = []
     for row in means.to_dict("records"):
         cells = [
-            _cell(row, (name, f"{name}_low", f"{name}_high"), metric, best[name] == row["method"])
+            _cell(
+                row,
+                (name, f"{name}_low", f"{name}_high"),
+                metric,
+                best[name] == row["method"],
+                apart=page.over_trainings(over, row["mask"], row["method"], name, metric),
+            )
             for name, metric in metrics.items()
         ]
         each = seconds.get((row["mask"], row["method"]))
@@ -107,14 +123,20 @@ def _differences(pairs: pd.DataFrame, mask: str) -> list[dict[str, Any]]:
         for name, metric in metrics.items():
             row = of_pair.loc[name]
             keys = ("difference", "low", "high")
-            cells.append(_cell(row, keys, metric, bold=bool(row["better"]), sign="+"))
+            low, high = (metric.factor * row[key] for key in TRAININGS)
+            over = page.span(low, high, metric.decimals, "+")
+            apart = over and f"(trainings {over})"
+            cells.append(_cell(row, keys, metric, bool(row["better"]), sign="+", apart=apart))
         rows.append({"pair": f"{method} − {other}", "cells": cells})
     return rows
 
 
-def _sets(whole: pd.DataFrame, metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
+def _sets(
+    whole: pd.DataFrame, metrics: Mapping[str, Metric], over: pd.DataFrame
+) -> list[dict[str, Any]]:
     """A row of text per method of one mask: the measures of whole sets, each with its N."""
-    best = {name: best_set(whole[whole["metric"] == name], metrics[name]) for name in metrics}
+    wide = widened(whole, over)
+    best = {name: best_set(wide[wide["metric"] == name], metrics[name]) for name in metrics}
     rows = []
     for method, values in whole.groupby("method", sort=False):
         of_method, cells = {row["metric"]: row for row in values.to_dict("records")}, []
@@ -122,22 +144,31 @@ def _sets(whole: pd.DataFrame, metrics: Mapping[str, Metric]) -> list[dict[str, 
             if (row := of_method.get(name)) is None:
                 cells.append("–")
                 continue
-            text = _cell(row, ("value", "low", "high"), metric, best[name] == method)
+            apart = page.over_trainings(over, row["mask"], method, name, metric)
+            keys = ("value", "low", "high")
+            text = _cell(row, keys, metric, best[name] == method, apart=apart)
             cells.append(text if text == "–" else f"{text} (N = {row['faces']:.0f})")
         rows.append({"method": method, "cells": cells})
     return rows
 
 
 def _cell(
-    row: Mapping[str, Any], keys: tuple[str, str, str], metric: Metric, bold: bool, sign: str = ""
+    row: Mapping[str, Any],
+    keys: tuple[str, str, str],
+    metric: Metric,
+    bold: bool,
+    *,
+    sign: str = "",
+    apart: str,
 ) -> str:
-    """A value and its interval, whose `keys` in `row` are given."""
+    """A value and its interval, whose `keys` in `row` are given, and what trainings say of it."""
     value, low, high = (metric.factor * row[key] for key in keys)
     if pd.isna(value):
         return "–"
     form = f"{sign}.{metric.decimals}f"
     text = f"{value:{form}}"
     text += "" if pd.isna(low) else f" [{low:{form}}, {high:{form}}]"
+    text += apart and f" {apart}"
     return f"**{text}**" if bold else text
 
 

@@ -12,6 +12,7 @@ from facefill.core.bootstrap import limits, resampled_means
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_table
 from facefill.metrics import Metric, SetValue, face_metrics
+from facefill.report import trainings
 
 DECIMALS = 6  # of differences, as in the tables: what rounds to 0 is no difference
 SETS = ["metric", *SetValue._fields]
@@ -48,6 +49,25 @@ def gather(
     table[metrics] = table[metrics].astype(float)
     _check_faces(table, face_counts)
     return table.sort_values(["mask", "method", "face"], ignore_index=True)
+
+
+def gather_trainings(
+    files: Sequence[Path | str],
+    further: Sequence[tuple[str, str, int]],
+    face_counts: Mapping[str, int],
+) -> pd.DataFrame:
+    """Join the measures by further trainings: `mask,method,training,face` and face_metrics().
+
+    `files` are in the order of `further`: masks, methods and numbers of trainings. Raises
+    FacefillError as `gather` does.
+    """
+    parts = []
+    for number in sorted({training for _, _, training in further}):
+        chosen = [place for place, (_, _, training) in enumerate(further) if training == number]
+        pairs = [(further[place][0], further[place][1]) for place in chosen]
+        part = gather([files[place] for place in chosen], pairs, face_counts)
+        parts.append(part.assign(training=number))
+    return pd.concat(parts, ignore_index=True) if parts else trainings.NONE
 
 
 def _check_faces(table: pd.DataFrame, face_counts: Mapping[str, int]) -> None:
@@ -164,24 +184,26 @@ def summarise(every: Sequence[Means]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def differences(every: Sequence[Means]) -> pd.DataFrame:
+def differences(every: Sequence[Means], further: pd.DataFrame = trainings.NONE) -> pd.DataFrame:
     """Compare every method with every other one on the faces that both have completed.
 
-    Returns mask, method, other, metric, faces, difference, low, high, better: the mean over the
-    `faces` that have the measure of method minus other, and its 95 % interval over resampled
-    people; `better` names the better of the two where that interval excludes 0, else it is empty,
-    as it is for measures that are not ranked.
+    Returns mask, method, other, metric, faces, difference, low, high, better, trainings,
+    training_low, training_high: the mean over the `faces` that have the measure of method minus
+    other, and its 95 % interval over resampled people; the 95 % interval over trainings and how
+    many these are, where one of the two has `further` ones (`gather_trainings`). `better` names
+    the better of the two where the intervals exclude 0, each that there is; else it is empty, as
+    it is for measures that are not ranked.
     A row for (method, other) and one for (other, method), in the order of the methods.
     """
     rows = []
     for means in every:
         for method, other in itertools.permutations(means.faces, 2):
-            rows += _difference(means, method, other)
+            rows += _difference(means, method, other, further)
     columns = ["mask", "method", "other", "metric", "faces", "difference", "low", "high", "better"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, "trainings", "training_low", "training_high"])
 
 
-def _difference(means: Means, method: str, other: str) -> list[tuple]:
+def _difference(means: Means, method: str, other: str, further: pd.DataFrame) -> list[tuple]:
     metrics = face_metrics()
     estimate, (first, second) = means.of(method, other)
     # Both have a value for the same faces: the mask alone decides where there is none.
@@ -189,15 +211,26 @@ def _difference(means: Means, method: str, other: str) -> list[tuple]:
     resampled = estimate.resampled[:, first] - estimate.resampled[:, second]
     low, high = _limits(resampled, estimate.people[first])
     mean = estimate.means[first] - estimate.means[second]
+    shared = means.faces[method] & means.faces[other]
+    count, *of_trainings = trainings.limits_of_difference(
+        *(
+            trainings.means(further, means.mask, name, shared, estimate.means[place])
+            for name, place in ((method, first), (other, second))
+        )
+    )
     rows = []
     for column, metric in enumerate(means.metrics):
-        values = mean[column], low[column], high[column]
+        values = mean[column], low[column], high[column], *(ends[column] for ends in of_trainings)
         values = [round(float(value), DECIMALS) + 0.0 for value in values]  # + 0: no -0
+        intervals = [values[1:3], *([values[3:]] if count > 1 else [])]
         better = ""
-        if metrics[metric].ranked and (values[1] > 0 or values[2] < 0):
+        if metrics[metric].ranked and any(
+            all(sign * ends[0] > 0 and sign * ends[1] > 0 for ends in intervals) for sign in (1, -1)
+        ):
             higher = metrics[metric].better == "higher"
             better = method if (values[0] > 0) == higher else other
-        rows.append((means.mask, method, other, metric, int(counts[column]), *values, better))
+        key = means.mask, method, other, metric, int(counts[column])
+        rows.append((*key, *values[:3], better, count, *values[3:]))
     return rows
 
 

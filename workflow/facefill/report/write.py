@@ -18,7 +18,7 @@ from facefill.core.errors import FacefillError
 from facefill.core.files import read_json, read_table, write_bytes, write_table
 from facefill.core.masking import make_masks
 from facefill.metrics import FLOAT_FORMAT, SET_FLOAT_FORMAT, face_metrics, set_metrics
-from facefill.report import embed, page, pictures, plots, tables
+from facefill.report import embed, page, pictures, plots, tables, trainings
 from facefill.report.fit import fit_table, fits_over_time
 from facefill.report.pictures import Completions
 from facefill.report.provenance import provenance
@@ -49,6 +49,7 @@ class Choice:
 
     dataset: str
     pairs: Sequence[Pair]  # of mask and method
+    trainings: Sequence[tuple[str, str, int]]  # further ones: mask, method and the number, from 2
     iterative: Sequence[Pair]  # those whose method searches
     sampled: Sequence[Pair]  # those whose method may make several completions of a face
     mean_first: Sequence[str]  # methods whose first one is no draw, but their mean
@@ -85,6 +86,7 @@ class _Numbers:
     summary: pd.DataFrame
     differences: pd.DataFrame
     sets: pd.DataFrame
+    spread: pd.DataFrame  # over trainings
     models: pd.DataFrame  # set measures of models
     timings: pd.DataFrame
     seconds: dict[Pair, float]  # per face, of the pairs that left their timing
@@ -97,7 +99,8 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     """Write all of `outputs`; return the number of completions that the report holds.
 
     A list of `inputs` has the order of one of `choice`: that of `pairs` metrics, set_metrics and
-    completions (folders of {face}.png); of `iterative` progress and search; of `sampled`
+    completions (folders of {face}.png); of `trainings` training_metrics and
+    training_set_metrics; of `iterative` progress and search; of `sampled`
     completion_samples (uint8 [N, K, size, size, 3]); of `models` histories, losses, samples,
     samples_gif, settings and weights; of `measured_models` model_metrics.
 
@@ -165,11 +168,18 @@ def _write_tables(inputs: Files, outputs: Files, choice: Choice, pairs: list[Pai
     metrics = tables.gather(inputs["metrics"], pairs, face_counts)
     _check_faces_known(metrics, identities, inputs["test_csv"])
     means = tables.bootstrap(metrics, pairs, identities)
+    sets = tables.gather_sets(inputs["set_metrics"], ["mask", "method"], pairs)
+    further = tables.gather_trainings(inputs["training_metrics"], choice.trainings, face_counts)
+    further_sets = tables.gather_sets(
+        inputs["training_set_metrics"], ["mask", "method", "training"], choice.trainings
+    )
+    every = trainings.values(metrics, sets, further, further_sets)
     numbers = _Numbers(
         metrics=metrics,
         summary=tables.summarise(means),
-        differences=tables.differences(means),
-        sets=tables.gather_sets(inputs["set_metrics"], ["mask", "method"], pairs),
+        differences=tables.differences(means, further),
+        sets=sets,
+        spread=trainings.spread(every),
         models=tables.gather_sets(inputs["model_metrics"], ["model"], zip(choice.measured_models)),
         timings=combine(jobs),
         seconds=seconds_per_face(jobs),
@@ -179,6 +189,7 @@ def _write_tables(inputs: Files, outputs: Files, choice: Choice, pairs: list[Pai
     )
     write_table(outputs["metrics"], metrics, FLOAT_FORMAT)
     write_table(outputs["summary"], numbers.summary, FLOAT_FORMAT)
+    write_table(outputs["trainings"], every, SET_FLOAT_FORMAT)
     write_table(outputs["differences"], numbers.differences, FLOAT_FORMAT)
     write_table(outputs["set_metrics"], numbers.sets, SET_FLOAT_FORMAT)
     write_table(outputs["model_metrics"], numbers.models, SET_FLOAT_FORMAT)
@@ -324,6 +335,7 @@ def _results(
         "overview": page.overview_table(numbers.summary) if len(compared) > 1 else None,
         "masks": _mask_views(numbers, compared, pairs),
         "explanations": page.explanations(shown),
+        "trainings": int(numbers.spread["trainings"].max()) if len(numbers.spread) else 0,
         "timings": page.timing_rows(numbers.timings),
     }
 
@@ -335,7 +347,7 @@ def _mask_views(
     columns = len(pairs) + sum(len(REFERENCES) + len(item.spreads) for item in compared)
     unit = PAGE_PIXELS // (columns * compared[0].size ** 2 * PAGE_UNITS)
     unit = int(np.clip(unit, 1, EXAMPLES))
-    compared_numbers = numbers.summary, numbers.differences, numbers.seconds
+    compared_numbers = numbers.summary, numbers.differences, numbers.seconds, numbers.spread
     views = []
     for item in compared:
         method = next(iter(item.folders))
@@ -348,7 +360,7 @@ def _mask_views(
                 "hidden": pictures.hidden_share(item.masks),
                 "block": item.masks.block,
                 "summary": page.summary_table(*compared_numbers, item.mask),
-                "sets": page.set_table(numbers.sets, item.mask),
+                "sets": page.set_table(numbers.sets, numbers.spread, item.mask),
                 "differences": page.difference_table(numbers.differences, item.mask),
                 "fits": page.fit_rows(numbers.fit_table, item.mask),
                 "grids": {
