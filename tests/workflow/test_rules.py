@@ -118,6 +118,12 @@ def test_a_search_depends_on_its_model_and_encoder(whole):
     assert needed <= set(whole[1]["complete_latent"][0])
 
 
+def test_validation_faces_calibrate(whole):
+    files = whole[1]["calibrate"][0]
+    assert {f"results/mine/splits/val.{kind}" for kind in ("npy", "csv")} <= set(files)
+    assert not [file for file in files if "test" in file or "completions" in file]
+
+
 def test_another_content_of_a_drawn_mask_is_noticed(changed):
     project, noticing = changed
     draw(project, 20)
