@@ -545,7 +545,26 @@ def test_pictures(outputs):
     assert iio.imread(outputs.masks).shape[1] > 3 * 128
     # original, masked and two samples of four faces
     samples = iio.imread(outputs.samples_png)
-    assert samples.shape[0] > 4 * 128 and samples.shape[1] > 4 * 128
+    assert samples.shape[0] > 4 * 128 and samples.shape[1] > 5 * 128  # and their spread
+    assert iio.imread(outputs.reliability_png).shape[0] > 1000  # three masks
+    html = Path(outputs.index).read_text(encoding="utf-8")
+    assert "know what they do not know" in html and "ours: spread, 0 to 50" in html
+
+
+def test_the_spread_of_draws_by_hand():
+    draws = np.zeros((1, 2, 2, 2, 3), np.uint8)
+    draws[0, 1, 0, 0] = 20  # standard deviation 14.1 of 50 grey levels
+    draws[0, 1, 1, 1] = 255
+    shown = pictures.spread(draws)
+    assert shown[0, :, :, 0].tolist() == [[72, 0], [0, 255]] and (shown == shown[..., :1]).all()
+
+
+def test_the_mean_of_the_draws_is_none_of_them(tree, tmp_path):
+    """Of two samples the second one alone is a draw: there is no spread to show."""
+    made = tree.report(tmp_path, mean_first=["ours"])
+    html = Path(made.index).read_text(encoding="utf-8")
+    assert "Several completions" in html and "know what they do not know" not in html
+    assert "spread, 0 to 50" not in html and iio.imread(made.reliability_png).shape[0] < 60
 
 
 def completions(tree, mask):
@@ -708,7 +727,8 @@ def test_report_without_search_or_model(tree, outputs, tmp_path):
     assert np.abs(frames[0, 28:, -130:-115] - frames[-1, 28:, -130:-115]).mean() < 12
     html = Path(made.index).read_text(encoding="utf-8")
     assert "No method of this report needs a trained model" in html and "No job left" in html
-    assert "Several completions" not in html
+    assert "Several completions" not in html and "know what they do not know" not in html
+    assert iio.imread(made.reliability_png).shape[0] < 60  # a notice
     assert iio.imread(made.samples_png).shape[0] < 60 > iio.imread(made.search_png).shape[0]
     # Nothing to draw: neither bars nor points.
     drawn, empty = (iio.imread(made.timings_png).shape[0] for made in (outputs, made))

@@ -214,6 +214,26 @@ def test_a_target_is_an_input(built):
     assert plan.wildcards["complete_latent"] == of("center", "hybrid")
 
 
+def test_several_samples_are_calibrated(built):
+    """Validation faces are completed only where a method makes several completions of a face."""
+    built.configure(methods={"other": {"samples": 3}, "ours": {"restarts": 2}})
+    plan = built.plan()
+    assert plan.jobs == {**LATENT, "calibrate": 1}
+    assert plan.wildcards["calibrate"] == of("center", "other")
+    built.build()
+    assert built.planned() == {}
+    folder = built.folder / "results" / "mine" / "completions" / "center" / "other"
+    # Three people are too few for a factor of 90 % bands, which is no error.
+    (line,) = pd.read_csv(folder / "calibration.csv").to_dict("records")
+    assert line["people"] == 3 and np.isnan(line["factor"]) and 0 <= line["covered"] <= 1
+    sets = pd.read_csv(folder / "set_metrics.csv", index_col="metric")
+    assert sets.loc["coverage_90", "faces"] == 3 and sets.loc["coverage_90_scaled", "faces"] == 0
+    built.configure(methods={"other": {"samples": 4}})
+    assert built.planned() == {"complete_latent": 1, "calibrate": 1, "measure": 1, "report": 1}
+    built.configure(methods={"other": {"samples": 1}})
+    assert "calibrate" not in built.planned()
+
+
 def test_the_number_of_one_methods_faces(built):
     built.configure(methods={"mean": {"faces": 2}})
     plan = built.plan()

@@ -118,10 +118,16 @@ def test_a_search_depends_on_its_model_and_encoder(whole):
     assert needed <= set(whole[1]["complete_latent"][0])
 
 
+def test_validation_faces_calibrate(whole):
+    files = whole[1]["calibrate"][0]
+    assert {f"results/mine/splits/val.{kind}" for kind in ("npy", "csv")} <= set(files)
+    assert not [file for file in files if "test" in file or "completions" in file]
+
+
 def test_another_content_of_a_drawn_mask_is_noticed(changed):
     project, noticing = changed
     draw(project, 20)
-    assert noticing() == {*COMPLETE, "measure", "report"}
+    assert noticing() == {*COMPLETE, "calibrate", "measure", "report"}
 
 
 def test_another_content_of_a_photo_is_noticed(changed):
@@ -134,7 +140,7 @@ def test_another_value_and_another_archive_are_noticed(changed):
     project, noticing = changed
     extra = EXTRA | {"sha256": 64 * "c"}
     project.configure(methods={"ours": {"steps": 5}}, datasets={"some": {"extras": [extra]}})
-    assert noticing() == {"complete_latent", "download", "report"}
+    assert noticing() == {"complete_latent", "calibrate", "download", "report"}
 
 
 def test_what_changes_no_result_is_for_the_report_alone(changed):
@@ -170,7 +176,7 @@ def test_finished_faces_are_noticed_by_content(changed):
 # A statement more in a module of a kind: what notices is what uses that kind. The mask of this
 # project is drawn; its models learn under others.
 KINDS = {
-    "masks/file/__init__.py": {*COMPLETE, "measure", "report"},
+    "masks/file/__init__.py": {*COMPLETE, "calibrate", "measure", "report"},
     "masks/lowres.py": {"train_encoder", "train_glcic"},
     "models/glcic/trained.py": {"train_glcic", "complete_feedforward"},
 }

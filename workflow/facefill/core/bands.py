@@ -5,7 +5,7 @@ probability (j - i) / (K + 1), whatever the distribution, since all ranks are eq
 (Wilks 1941). So the quantile p has the rank p (K + 1) (Hyndman and Fan 1996, definition 6),
 interpolated between two draws; the usual quantiles (definition 7) make bands that hold too rarely.
 Where an end would lie beyond the outermost draw (K < 19 for a 90 % band, K < 3 for 50 %), the band
-is a normal's prediction interval (Hahn and Meeker 1991, section 4.7): mean +- t s sqrt(1 + 1 / K),
+is a normal's prediction interval (Hahn and Meeker 1991): mean +- t s sqrt(1 + 1 / K),
 with the standard deviation s of the draws and t of Student's distribution with K - 1 degrees.
 
 Pixels are rounded to grey levels, so that draws and the true value often tie. Noise of half a
