@@ -200,6 +200,7 @@ def test_an_encoder_needs_its_generator_and_masks_alone():
     masks = [{"kind": "center", "scale": 0.25}, {"kind": "grid", "step": 2}]
     assert complete == {
         "kind": "encoder",
+        "seeds": None,
         "generator": "dcgan",
         "epochs": 8,
         "batch": 64,

@@ -222,11 +222,9 @@ def _difference(means: Means, method: str, other: str, further: pd.DataFrame) ->
     for column, metric in enumerate(means.metrics):
         values = mean[column], low[column], high[column], *(ends[column] for ends in of_trainings)
         values = [round(float(value), DECIMALS) + 0.0 for value in values]  # + 0: no -0
-        intervals = [values[1:3], *([values[3:]] if count > 1 else [])]
+        ends = values[1:] if count > 1 else values[1:3]
         better = ""
-        if metrics[metric].ranked and any(
-            all(sign * ends[0] > 0 and sign * ends[1] > 0 for ends in intervals) for sign in (1, -1)
-        ):
+        if metrics[metric].ranked and (min(ends) > 0 or max(ends) < 0):
             higher = metrics[metric].better == "higher"
             better = method if (values[0] > 0) == higher else other
         key = means.mask, method, other, metric, int(counts[column])
