@@ -41,33 +41,43 @@ def write_perception(
 ) -> None:
     """Plot perception against distortion: a row per mask, crosses are 95 % intervals.
 
-    On the left the hole's PSNR against detectability, a point per method; on the right the power
-    of the hole by octave of wave length beside the originals', a line per method. `summary` is
-    the table of `tables.summarise`, `sets` holds mask, method, metric, value, low and high.
+    The hole's PSNR against detectability, and against KID on texture, which still ranks what is
+    always detected, a point per method; on the right the power of the hole by octave of wave
+    length beside the originals', a line per method. `summary` is the table of `tables.summarise`,
+    `sets` holds mask, method, metric, value, low and high.
     """
     masks = list(dict.fromkeys(summary["mask"]))
-    told = sets[sets["metric"] == "detectability"].set_index(["mask", "method"])
-    figure = Figure(figsize=(12, 0.4 + 4.2 * len(masks)), dpi=100, layout="constrained")
-    axes = figure.subplots(len(masks), 2, squeeze=False, gridspec_kw={"width_ratios": [3, 2]})
-    for mask, (points, curves) in zip(masks, axes, strict=True):
+    told = sets.set_index(["metric", "mask", "method"])[["value", "low", "high"]]
+    figure = Figure(figsize=(15, 0.4 + 4.2 * len(masks)), dpi=100, layout="constrained")
+    axes = figure.subplots(len(masks), 3, squeeze=False, gridspec_kw={"width_ratios": [5, 5, 4]})
+    for mask, (points, textures, curves) in zip(masks, axes, strict=True):
         rows = summary[summary["mask"] == mask].to_dict("records")
         placed = [row for row in rows if not np.isnan(row["hole_psnr"])]
         for row in placed:
-            _cross(points, row, told.loc[mask, row["method"]], colours[row["method"]])
+            for axis, name, factor in (
+                (points, "detectability", 100),
+                (textures, "kid_texture", 1),
+            ):
+                values = told.loc[name, mask, row["method"]] * factor
+                _cross(axis, row, values, colours[row["method"]])
             _curve(curves, row, colours[row["method"]])
         points.axhline(50, color=BLACK, linewidth=1, linestyle=":")
-        points.set(xlabel="PSNR of the hole [dB]: less distorted to the right")
+        for axis in (points, textures):  # the best corner is the upper right one
+            axis.set(xlabel="PSNR of the hole [dB]: less distorted to the right")
+            axis.margins(x=0.12)
         points.set_ylabel(f"mask {mask}\ndetectability [%]: less is more like faces")
-        points.set_ylim(104, 44)  # the best corner is the upper right one
+        points.set_ylim(104, 44)
         points.set_yticks(range(50, 101, 10))
-        points.margins(x=0.12)
+        textures.set_yscale("symlog", linthresh=0.1)
+        textures.invert_yaxis()
+        textures.set_ylabel("KID on texture: less is more like faces")
         curves.axhline(1, color=BLACK, linewidth=1, linestyle=":")
         curves.set(xscale="log", yscale="log", xlabel="wave length [pixels]")
         curves.set_ylabel("power in the hole, 1 = as the true faces")
         curves.set_xticks(list(BANDS.values()), ["8 to 16", "4 to 8", "2 to 4"])
         curves.xaxis.set_minor_formatter(NullFormatter())
         curves.set_xlim(max(BANDS.values()) * 1.3, min(BANDS.values()) / 1.3)
-        for axis in (points, curves):
+        for axis in (points, textures, curves):
             axis.grid(alpha=0.3)
             axis.spines[["top", "right"]].set_visible(False)
         if not placed:
@@ -79,9 +89,9 @@ def write_perception(
 
 def _cross(axis, row: dict, told: pd.Series, colour: str) -> None:
     """A method's point with both intervals, and its name."""
-    x, y = row["hole_psnr"], 100 * told["value"]
+    x, y = row["hole_psnr"], told["value"]
     widths = [[x - row["hole_psnr_low"]], [row["hole_psnr_high"] - x]]
-    heights = [[y - 100 * told["low"]], [100 * told["high"] - y]]
+    heights = [[max(0, y - told["low"])], [max(0, told["high"] - y)]]
     axis.errorbar(x, y, heights, widths, fmt="o", color=colour, markersize=6, elinewidth=1.4)
     axis.annotate(
         row["method"], (x, y), xytext=(5, 6), textcoords="offset points", fontsize=8.5,
