@@ -10,6 +10,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from facefill.metrics import face_metrics, set_metrics
 from report_tree import Tree
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -37,6 +38,9 @@ MASKS = {
 METHODS = {"one": (20, 1), "two_with_a_long_name": (110, 2), "three": (9, 0), "four": (60, 2)}
 METHODS |= {f"another{number}": (40 + number, 0) for number in range(4)}
 FACES, SIZE = 6, 16
+# What stands in the columns of the tables.
+FACE = ["method", "faces", *face_metrics("page")]
+SET = ["method", *set_metrics("completions", "samples", where="page")]
 
 
 @pytest.fixture(scope="module")
@@ -135,18 +139,21 @@ def test_a_click_sorts_numbers_with_the_best_first(opened, outputs):
     summary = pd.read_csv(outputs.summary).query("mask == 'center'")
     configured = column(opened, caption, 0)
     assert configured == list(METHODS)
-    for number, metric, ascending in ((2, "hole_psnr", False), (6, "identity_distance", True)):
-        head, button = heading(opened, caption, number)
+    for metric, ascending in (("hole_psnr", False), ("identity_distance", True)):
+        head, button = heading(opened, caption, FACE.index(metric))
         for order in (ascending, not ascending):
             button.click()
             expected = summary.sort_values(metric, ascending=order, kind="stable")["method"]
             assert column(opened, caption, 0) == list(expected)
             assert head.get_attribute("aria-sort") == ("ascending" if order else "descending")
-    assert heading(opened, caption, 2)[0].get_attribute("aria-sort") is None
+    assert heading(opened, caption, FACE.index("hole_psnr"))[0].get_attribute("aria-sort") is None
     # 100 stands above 20 and 9: not as text.
-    error = [float(text) for text in column(opened, caption, 3)]
-    heading(opened, caption, 3)[1].send_keys(Keys.ENTER)  # scrolls it from under the first column
-    assert [float(text) for text in column(opened, caption, 3)] == sorted(error)
+    number = FACE.index("hole_l1")
+    error = [float(text) for text in column(opened, caption, number)]
+    heading(opened, caption, number)[1].send_keys(
+        Keys.ENTER
+    )  # scrolls it into view
+    assert [float(text) for text in column(opened, caption, number)] == sorted(error)
     assert len({len(str(int(value))) for value in error}) > 1
 
 
@@ -164,10 +171,11 @@ def test_the_keyboard_sorts_text(opened):
 def test_what_is_missing_comes_last_both_ways(opened):
     """The spread of samples, of methods that make only one."""
     caption = "Measures of the whole set under the mask center"
-    _, button = heading(opened, caption, 3)
+    number = SET.index("sample_spread")
+    _, button = heading(opened, caption, number)
     for present in (["110.00", "60.00"], ["60.00", "110.00"]):
         button.click()
-        assert column(opened, caption, 3) == present + ["–"] * (len(METHODS) - 2)
+        assert column(opened, caption, number) == present + ["–"] * (len(METHODS) - 2)
     assert column(opened, "Measures under the mask full", 2) == ["–"] * len(METHODS)
 
 
