@@ -150,9 +150,7 @@ def test_a_click_sorts_numbers_with_the_best_first(opened, outputs):
     # 100 stands above 20 and 9: not as text.
     number = FACE.index("hole_l1")
     error = [float(text) for text in column(opened, caption, number)]
-    heading(opened, caption, number)[1].send_keys(
-        Keys.ENTER
-    )  # scrolls it into view
+    heading(opened, caption, number)[1].send_keys(Keys.ENTER)  # scrolls it into view
     assert [float(text) for text in column(opened, caption, number)] == sorted(error)
     assert len({len(str(int(value))) for value in error}) > 1
 
