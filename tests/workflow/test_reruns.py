@@ -223,9 +223,9 @@ def test_several_samples_are_calibrated(built):
     built.build()
     assert built.planned() == {}
     folder = built.folder / "results" / "mine" / "completions" / "center" / "other"
-    # Three people are too few for a factor of 90 % bands, which is no error.
+    # Two people are too few for a factor of 90 % bands, which is no error.
     (line,) = pd.read_csv(folder / "calibration.csv").to_dict("records")
-    assert line["people"] == 3 and np.isnan(line["factor"]) and 0 <= line["covered"] <= 1
+    assert line["people"] == 2 and np.isnan(line["factor"]) and 0 <= line["covered"] <= 1
     sets = pd.read_csv(folder / "set_metrics.csv", index_col="metric")
     assert sets.loc["coverage_90", "faces"] == 3 and sets.loc["coverage_90_scaled", "faces"] == 0
     built.configure(methods={"other": {"samples": 4}})
