@@ -14,5 +14,5 @@ class Sharpness(BandRatio):
         "Sharpness is the power of the hole's finest details, waves of 2 to 4 pixels, divided by "
         "that of the true face: below 1 the hole is smeared, above it is noisy; no method wins it."
     )
-    place = 64
+    place = 72
     shown = ("page", "published")

@@ -10,5 +10,5 @@ class SharpnessCoarse(BandRatio):
 
     band = 2
     heading = "sharpness, 8 to 16 pixels"
-    place = 66
+    place = 74
     shown = ()

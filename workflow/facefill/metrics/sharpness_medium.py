@@ -10,5 +10,5 @@ class SharpnessMedium(BandRatio):
 
     band = 1
     heading = "sharpness, 4 to 8 pixels"
-    place = 65
+    place = 73
     shown = ()
