@@ -307,8 +307,9 @@ def test_the_example_is_opencv_s_inpainting():
 
 
 WAITING = """
-import os, sys
+import os, signal, sys
 sys.path[:0] = [{tests!r}, {workflow!r}]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a shell's background job
 from facefill.core.processes import end_with
 from unit.test_external import program, run
 end_with(int(sys.argv[1]))

@@ -247,7 +247,7 @@ def test_hole_columns_are_empty_where_nothing_is_hidden(tree):
         write_png(tree / "faces" / f"{name}.png", face)
     run(tree, {"kind": "full"})
     row = (tree / "metrics.csv").read_text().splitlines()[1]
-    assert row.startswith("a,,100.000000,,0.000000,1.000000,,,,,0.000000,")
+    assert row == "a,,100.000000,,0.000000,1.000000,,0.000000,,,,"
 
 
 def test_every_face_has_its_own_hole(tree):
