@@ -108,6 +108,27 @@ def test_a_signal_ends_it_in_one_line_and_a_second_one_disturbs_nothing(tmp_path
     assert job.returncode == 1
 
 
+def test_a_signal_inside_of_a_destructor_is_not_lost(tmp_path):
+    body = """
+    class Slow:
+        def __del__(self):
+            print("ready", flush=True)
+            time.sleep(60)
+
+    Slow()
+    time.sleep(60)
+    """
+    job = started(tmp_path, body)
+    try:
+        assert job.stdout.readline() == "ready\n"
+        job.send_signal(signal.SIGINT)
+        _, said = job.communicate(timeout=30)
+    finally:
+        job.kill()
+    assert said == "facefill: interrupted in rule align; run again to go on\n"
+    assert job.returncode == 1
+
+
 def test_a_job_ends_with_its_snakemake(tmp_path):
     """However that one ends: a job that went on would write into the results of the next run."""
     snakemake = subprocess.Popen(["sleep", "60"])

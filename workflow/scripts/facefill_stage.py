@@ -49,8 +49,7 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
     ends the script with exit code 1 after one line on the terminal; its traceback goes to the log.
     SIGTERM ends it as Ctrl-C does, and the death of Snakemake ends it at once.
     """
-    for number in STOP:
-        signal.signal(number, _interrupt)
+    _heed_stops()
     end_with(int(os.environ.get("FACEFILL_SNAKEMAKE", os.getppid())))
     text, timing = Path(snakemake.log.text), Path(snakemake.log.timing)
     work, start, log = Work(), time.time(), None
@@ -140,6 +139,21 @@ def _start_log(path: Path) -> logging.Logger:
     # What goes wrong in a library's thread comes up again where its result is asked for.
     threading.excepthook = lambda thread: log.info("in %s: %r", thread.thread, thread.exc_value)
     return log
+
+
+def _heed_stops() -> None:
+    for number in STOP:
+        signal.signal(number, _interrupt)
+    sys.unraisablehook = _stop_again
+
+
+def _stop_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Stop once more: Python prints and forgets what is raised inside of a destructor."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    _heed_stops()
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
 def _ignore_stops() -> None:
