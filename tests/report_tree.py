@@ -10,10 +10,10 @@ import pandas as pd
 from facefill.core.files import write_table
 from facefill.core.images import contact_sheet, write_gif, write_png
 from facefill.core.masking import make_masks
-from facefill.measure import FacePair
 from facefill.metrics import face_metrics, set_metrics
 from facefill.report.trainings import VALUES, spread
 from facefill.report.write import Choice, write_report
+from pairs import face_pair
 
 TEMPLATE = Path(__file__).parents[1] / "workflow" / "report" / "page.html.j2"
 OUTPUTS = {
@@ -82,12 +82,11 @@ class Tree:
         for place, name in enumerate(self.names):
             write_png(folder / "faces" / f"{name}.png", completed[place, 0])
             distance = noise / 100 + self._random.uniform(0, 0.2)
-            pair = FacePair(
-                original=self.faces[place],
-                completed=completed[place, 0],
-                known=masks.known[place],
-                original_descriptor=np.zeros(1),
-                completed_descriptor=np.array([distance]),
+            pair = face_pair(
+                self.faces[place],
+                completed[place, 0],
+                masks.known[place],
+                completed_descriptor=np.eye(128)[0] * distance,
                 original_landmarks=np.full((68, 2), size / 2),
                 completed_landmarks=np.full((68, 2), size / 2 + distance),
             )

@@ -13,10 +13,11 @@ import facefill.metrics
 from facefill.calibrate import Calibration
 from facefill.core.files import write_table
 from facefill.kinds import kinds
-from facefill.measure import FacePair, FaceSet, write_set_metrics
+from facefill.measure import FaceSet, write_set_metrics
 from facefill.metrics import FaceMetric, SetMetric, SetValue, face_metrics, set_metrics
 from facefill.report import page
 from facefill.report.publish import publish
+from pairs import face_pair
 from project import ROOT
 from report_tree import ONE_TRAINING, Tree
 
@@ -74,11 +75,10 @@ def faces():
 
 
 def pair(face, completed, known, distance=0.0):
-    return FacePair(
-        original=face,
-        completed=completed,
-        known=known,
-        original_descriptor=np.zeros(128),
+    return face_pair(
+        face,
+        completed,
+        known,
         completed_descriptor=np.full(128, distance),
         original_landmarks=np.full((68, 2), SIZE / 2),
         completed_landmarks=np.full((68, 2), SIZE / 2 + distance),
@@ -208,7 +208,10 @@ def test_a_new_measure_is_in_the_whole_report(new, tmp_path):
     assert differences["better"].tolist() == ["near", "near"]
     sets = pd.read_csv(outputs.set_metrics)
     assert (sets["metric"] == "new_set").sum() == 2
-    columns = [column.text for column in page.set_table(sets, ONE_TRAINING, "center").columns]
+    columns = [
+        column.text
+        for column in page.set_table(sets, ONE_TRAINING, "center", "completions").columns
+    ]
     assert columns[-1] == "new of the set"
     plotted = len(face_metrics("plot"))
     assert iio.imread(outputs.metrics_png).shape[1] == 400 * plotted  # an axis each

@@ -90,6 +90,7 @@ STAGES = {
         for method in ("ours", "telea")  # the others would only take their time
         for name in ("metrics.csv", "set_metrics.csv")
     ],
+    "calibrate": ["results/packed/completions/center/ours/calibration.csv"],
     "report": ["results/packed/report/index.html"],
     "publish": ["docs/results-packed.md"],
 }  # fmt: skip
@@ -137,7 +138,7 @@ def build_reference(folder: Path, address: str, served: Path) -> Project:
     project.configure(
         dataset="packed",
         models={"dcgan": {"epochs": 3, "validation_faces": 2}},
-        methods={"ours": {"steps": 20}},
+        methods={"ours": {"steps": 20, "samples": 2}},
         compare={"methods": ["ours", "glcic", "telea", "mean"]},
     )
     project.configure(datasets={"packed": {"kind": "archive", "urls": ["file:///none"]}})

@@ -10,11 +10,10 @@ from facefill.core.descriptor import Describer
 from facefill.core.errors import FacefillError
 from facefill.core.images import write_png
 from facefill.core.masking import make_masks
-from facefill.core.template import ANCHORS, template_points
 from facefill.describe import describe
-from facefill.measure import FacePair, FaceSet, measure
+from facefill.measure import FaceSet, measure
 from facefill.metrics import face_metrics, set_metrics
-from facefill.render import render_photo
+from pairs import face_pair, rendered_face
 
 SIZE = 64
 CENTER = {"kind": "center", "scale": 0.25}
@@ -24,16 +23,7 @@ KNOWN = make_masks(CENTER, ["any"], SIZE, 1.0).known[0]
 
 def values_of(original, completed, known=KNOWN):
     """All measures of one face but that of the descriptors."""
-    nothing = np.zeros(128)
-    pair = FacePair(
-        original=original,
-        completed=completed,
-        known=known,
-        original_descriptor=nothing,
-        completed_descriptor=nothing,
-        original_landmarks=np.zeros((68, 2)),
-        completed_landmarks=np.zeros((68, 2)),
-    )
+    pair = face_pair(original, completed, known)
     return {name: metric.measure(pair) for name, metric in face_metrics().items()}
 
 
@@ -54,16 +44,7 @@ def faces():
 @pytest.fixture(scope="module")
 def rendered():
     """Aligned synthetic faces by (person, shot): uint8 [64, 64, 3]."""
-    anchors = ANCHORS["innerEyesAndBottomLip"]
-    target = template_points(anchors, SIZE, 1.0)
-
-    def align(person, shot):
-        photo, landmarks = render_photo(0, person, shot)
-        source = np.asarray(landmarks, np.float32)[list(anchors)]
-        matrix = cv2.getAffineTransform(source, target)
-        return cv2.warpAffine(photo, matrix, (SIZE, SIZE), flags=cv2.INTER_AREA)
-
-    return {(person, shot): align(person, shot) for person in range(3) for shot in range(1)}
+    return {(person, 0): rendered_face(person, 0, SIZE) for person in range(3)}
 
 
 def test_psnr_by_hand():

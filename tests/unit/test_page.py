@@ -40,7 +40,8 @@ METHODS |= {f"another{number}": (40 + number, 0) for number in range(4)}
 FACES, SIZE = 6, 16
 # What stands in the columns of the tables.
 FACE = ["method", "faces", *face_metrics("page")]
-SET = ["method", *set_metrics("completions", "samples", where="page")]
+SET = ["method", *set_metrics("completions", where="page")]
+DIVERSE = {"two_with_a_long_name": 1.5, "four": 0.25}  # the others have no value
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,12 @@ def outputs(tmp_path_factory):
     faces = faces.repeat(8, axis=1).repeat(8, axis=2)
     rejects = ["a/very/long/path/" + 20 * "without-a-space" + ".jpg", "short.jpg"]
     tree = Tree(tmp_path_factory.mktemp("results"), faces, MASKS, METHODS, rejects)
+    for method in METHODS:
+        file = tree.root / "center" / method / "set_metrics.csv"
+        table = pd.read_csv(file)
+        value = DIVERSE.get(method, np.nan)
+        table.loc[table["metric"] == "diversity", ["value", "low", "high"]] = value
+        table.to_csv(file, index=False)
     return tree.report(tmp_path_factory.mktemp("report"))
 
 
@@ -167,11 +174,11 @@ def test_the_keyboard_sorts_text(opened):
 
 
 def test_what_is_missing_comes_last_both_ways(opened):
-    """The spread of samples, of methods that make only one."""
+    """The diversity, of which two methods have a value."""
     caption = "Measures of the whole set under the mask center"
-    number = SET.index("sample_spread")
+    number = SET.index("diversity")
     _, button = heading(opened, caption, number)
-    for present in (["110.00", "60.00"], ["60.00", "110.00"]):
+    for present in (["1.500", "0.250"], ["0.250", "1.500"]):
         button.click()
         assert column(opened, caption, number) == present + ["–"] * (len(METHODS) - 2)
     assert column(opened, "Measures under the mask full", 2) == ["–"] * len(METHODS)

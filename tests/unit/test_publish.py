@@ -115,6 +115,20 @@ def test_whole_sets_have_intervals_and_their_number(page):
     assert line(text, "third", 1)[1] == "80.0 [75.0, 85.0] (N = 3)"
 
 
+def test_samples_have_a_table_of_their_own(page, tmp_path):
+    told = pd.read_csv(tmp_path / "set_metrics.csv")
+    sampled = {"mask": "center", "method": "better", "metric": "coverage_90", "value": 0.91}
+    elsewhere = {"mask": "eyes", "method": "better", "metric": "detectability", "value": 0.5}
+    rows = pd.DataFrame([sampled, elsewhere]).assign(faces=3, low=0.9, high=0.92)
+    write_table(tmp_path / "set_metrics.csv", pd.concat([told, rows]))
+    summary = pd.read_csv(tmp_path / "summary.csv")  # another mask, where nobody makes several
+    write_table(tmp_path / "summary.csv", pd.concat([summary, summary.assign(mask="eyes")]))
+    text = page()
+    assert "| method | detectability [%], 50 = cannot be told, 100 = always |\n" in text
+    assert text.count("Of several completions of each face") == 1
+    assert line(text, "better", 2)[1] == "91.0 [90.0, 92.0] (N = 3)"
+
+
 def test_differences_are_paired(page):
     text = page()
     psnr = line(text, "second − better")[1]

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 
 from facefill.core.masking import make_masks
-from facefill.core.template import ANCHORS, template_points
 from facefill.measure import FaceSet
 from facefill.methods.telea import Telea
 from facefill.metrics import face_metrics, set_metrics
 from facefill.metrics._interval import share
 from facefill.metrics._texture import detect, features
 from facefill.metrics._verification import THRESHOLD
-from facefill.render import render_photo
+from pairs import face_pair, rendered_face
 
 SIZE, PEOPLE, SHOTS = 64, 24, 4
 CENTER = {"kind": "center", "scale": 0.25}
@@ -22,15 +21,8 @@ RANDOM = {"kind": "random", "hidden": 0.8, "seed": 0}
 @pytest.fixture(scope="module")
 def faces():
     """Rendered faces of 24 people, four of each: uint8 [96, 64, 64, 3]."""
-    anchors = ANCHORS["innerEyesAndBottomLip"]
-    target = template_points(anchors, SIZE, 1.0)
-    rendered = []
-    for number in range(PEOPLE * SHOTS):
-        photo, landmarks = render_photo(0, number // SHOTS, number % SHOTS)
-        source = np.asarray(landmarks, np.float32)[list(anchors)]
-        matrix = cv2.getAffineTransform(source, target)
-        rendered.append(cv2.warpAffine(photo, matrix, (SIZE, SIZE), flags=cv2.INTER_AREA))
-    return np.stack(rendered)
+    numbers = [divmod(number, SHOTS) for number in range(PEOPLE * SHOTS)]
+    return np.stack([rendered_face(person, shot, SIZE) for person, shot in numbers])
 
 
 PERSON = np.repeat([f"person {number}" for number in range(PEOPLE)], SHOTS)
@@ -90,7 +82,7 @@ def test_blur_is_seen_by_sharpness_and_detectability(faces):
     known = make_masks(CENTER, ["any"], SIZE, 1.0).known[0]
 
     def mean(name, fake):
-        pairs = [_pair(one, two, known) for one, two in zip(faces, fake, strict=True)]
+        pairs = [face_pair(one, two, known) for one, two in zip(faces, fake, strict=True)]
         return np.mean([metrics[name].measure(pair) for pair in pairs])
 
     bands = ["sharpness", "sharpness_medium", "sharpness_coarse"]
@@ -109,21 +101,6 @@ def test_kid_on_texture_sees_blur(faces):
     value, _, low, high = kid.measure(compared(faces, blurred(faces), PERSON))
     assert 0 < low <= value <= high
     assert kid.measure(compared(faces, faces, PERSON)).value == pytest.approx(0, abs=1e-9)
-
-
-def _pair(original, completed, known, landmarks=None, moved=None):
-    from facefill.measure import FacePair
-
-    points = np.zeros((68, 2)) if landmarks is None else landmarks
-    return FacePair(
-        original=original,
-        completed=completed,
-        known=known,
-        original_descriptor=np.zeros(2),
-        completed_descriptor=np.zeros(2),
-        original_landmarks=points,
-        completed_landmarks=points if moved is None else moved,
-    )
 
 
 def test_few_faces_are_little_evidence():
@@ -152,8 +129,9 @@ def test_landmarks_in_the_hole_count():
     measure = face_metrics()["landmark_distance"].measure
     moved = points + 100
     moved[0], moved[1] = (33, 34), (39, 20)
-    assert measure(_pair(face, face, known, points, moved)) == pytest.approx(2.5)
-    assert np.isnan(measure(_pair(face, face, ~known & known | True, points, moved)))
+    landmarks = {"original_landmarks": points, "completed_landmarks": moved}
+    assert measure(face_pair(face, face, known, **landmarks)) == pytest.approx(2.5)
+    assert np.isnan(measure(face_pair(face, face, np.ones_like(known), **landmarks)))
 
 
 def test_verification_by_hand():

@@ -1,4 +1,4 @@
-"""describe: dlib's descriptors and landmarks of those true faces that completions or samples are compared with."""
+"""describe: dlib's descriptors and landmarks of true faces, for all that is compared with them."""
 
 # At most: KID's kernels have as many rows and columns. Of the test split more where a method
 # completes more; most reports need fewer, so that another `compare.faces` describes nothing anew.

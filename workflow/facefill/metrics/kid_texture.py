@@ -16,7 +16,7 @@ class KidTexture(SetMetric):
     decimals = 3
     explanation = (
         "KID on texture is the same estimator on the features of detectability: it sees the blur "
-        "that identity descriptors ignore."
+        "that identity descriptors ignore, and seams."
     )
     place = 15
     applies = ("completions", "generator")

@@ -13,7 +13,7 @@ import yaml
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_bytes
-from facefill.metrics import Metric, Where, face_metrics, set_metrics
+from facefill.metrics import Metric, Subject, Where, face_metrics, set_metrics
 from facefill.report import embed
 from facefill.report.tables import Pair, best_set
 from facefill.report.trainings import widened
@@ -148,10 +148,17 @@ def best_method(part: pd.DataFrame, differences: pd.DataFrame, metric: str) -> s
     return None
 
 
-def set_table(sets: pd.DataFrame, spread: pd.DataFrame, mask: str) -> Table:
-    """Show the measures of whole sets under one mask; every value with its interval and its N."""
-    part = sets[sets["mask"] == mask]
-    metrics = set_metrics("completions", "samples", where="page")
+def set_table(
+    sets: pd.DataFrame, spread: pd.DataFrame, mask: str, subject: Subject
+) -> Table | None:
+    """Show the measures of whole sets under one mask; every value with its interval and its N.
+
+    Of one `subject`, with the methods that have any; None where no method has.
+    """
+    metrics = set_metrics(subject, where="page")
+    part = sets[(sets["mask"] == mask) & sets["metric"].isin(metrics)]
+    if part.empty:
+        return None
     metrics = {name: metrics[name] for name in metrics if name in set(part["metric"])}
     wide = widened(part, spread)
     best = {name: best_set(wide[wide["metric"] == name], metrics[name]) for name in metrics}

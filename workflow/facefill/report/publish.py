@@ -56,8 +56,14 @@ def publish(
     fits = fit_table(fits_over_time(losses, timed), models)
     names = ["mask", "method", "metric"]
     whole = read_table(inputs["set_metrics"], [*names, *SETS[1:]], text=names)
-    published = set_metrics("completions", "samples", where="published")
-    published = {name: published[name] for name in published if name in set(whole["metric"])}
+    measured = set(whole["metric"])
+    published = {
+        title: {name: metric for name, metric in of_subject.items() if name in measured}
+        for title, of_subject in (
+            ("Of the whole set", set_metrics("completions", where="published")),
+            ("Of several completions of each face", set_metrics("samples", where="published")),
+        )
+    }
     sets = read_table(inputs["model_metrics"], ["model", *SETS], text=["model", "metric"])
     context = {
         "command": command,
@@ -69,15 +75,21 @@ def publish(
         "remarks": {metric.heading: metric.remark for metric in metrics.values()},
         "explanations": {
             "faces": page.explanations(metrics),
-            "sets": page.explanations(published),
+            "sets": [text for of in published.values() for text in page.explanations(of)],
             "models": page.explanations(set_metrics("generator", where="published")),
         },
         "masks": {
             mask: _rows(means[means["mask"] == mask], pairs, seconds, over) for mask in masks
         },
         "pairs": {mask: _differences(pairs, mask) for mask in masks},
-        "set_remarks": [(metric.heading, metric.remark) for metric in published.values()],
-        "sets": {mask: _sets(whole[whole["mask"] == mask], published, over) for mask in masks},
+        "sets": {
+            mask: [
+                _sets(title, whole[whole["mask"] == mask], metrics, over)
+                for title, metrics in published.items()
+                if metrics
+            ]
+            for mask in masks
+        },
         "fits": {mask: page.fit_rows(fits, mask) for mask in masks},
         "models": {
             model: page.likeness(sets, model, "published") for model in dict.fromkeys(sets["model"])
@@ -132,9 +144,10 @@ def _differences(pairs: pd.DataFrame, mask: str) -> list[dict[str, Any]]:
 
 
 def _sets(
-    whole: pd.DataFrame, metrics: Mapping[str, Metric], over: pd.DataFrame
-) -> list[dict[str, Any]]:
-    """A row of text per method of one mask: the measures of whole sets, each with its N."""
+    title: str, whole: pd.DataFrame, metrics: Mapping[str, Metric], over: pd.DataFrame
+) -> dict[str, Any]:
+    """A table of one mask: a row of text per method that has any of the measures, each with N."""
+    whole = whole[whole["metric"].isin(metrics)]
     wide = widened(whole, over)
     best = {name: best_set(wide[wide["metric"] == name], metrics[name]) for name in metrics}
     rows = []
@@ -149,7 +162,8 @@ def _sets(
             text = _cell(row, keys, metric, best[name] == method, apart=apart)
             cells.append(text if text == "–" else f"{text} (N = {row['faces']:.0f})")
         rows.append({"method": method, "cells": cells})
-    return rows
+    headings = [f"{metric.heading}, {metric.remark}" for metric in metrics.values()]
+    return {"title": title, "headings": headings, "rows": rows}
 
 
 def _cell(

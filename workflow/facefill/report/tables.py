@@ -257,6 +257,8 @@ def best_set(sets: pd.DataFrame, metric: Metric) -> str | None:
     `sets` are the rows of one measure under one mask. Whole sets have no paired differences, so
     this asks for more than `page.best_method` does.
     """
+    if sets.empty:
+        return None
     sign = 1 if metric.better == "higher" else -1
     best = sets.iloc[(sign * sets["value"]).fillna(-np.inf).argmax()]
     others = sets[sets["method"] != best["method"]]

@@ -360,7 +360,8 @@ def _mask_views(
                 "hidden": pictures.hidden_share(item.masks),
                 "block": item.masks.block,
                 "summary": page.summary_table(*compared_numbers, item.mask),
-                "sets": page.set_table(numbers.sets, numbers.spread, item.mask),
+                "sets": page.set_table(numbers.sets, numbers.spread, item.mask, "completions"),
+                "samples": page.set_table(numbers.sets, numbers.spread, item.mask, "samples"),
                 "differences": page.difference_table(numbers.differences, item.mask),
                 "fits": page.fit_rows(numbers.fit_table, item.mask),
                 "grids": {
