@@ -325,7 +325,9 @@ def _results(
 ) -> dict[str, Any]:
     """What the page says of the measures; `test` is the table of the test split."""
     faces = numbers.metrics["face"].unique()
-    shown = face_metrics("page") | set_metrics("completions", "samples", "generator", where="page")
+    sets = set_metrics("completions", "samples", "generator", where="page")
+    measured = {*numbers.sets["metric"], *numbers.models["metric"]}
+    shown = face_metrics("page") | {name: sets[name] for name in sets if name in measured}
     methods = numbers.summary["method"].nunique()
     return {
         "size": compared[0].size,
