@@ -15,17 +15,9 @@ with contextlib.chdir(Path(find_spec("matplotlib").submodule_search_locations[0]
     from matplotlib import pyplot
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import LogLocator, NullFormatter, SymmetricalLogLocator
+    from matplotlib.ticker import LogLocator, NullFormatter
 matplotlib.rcdefaults()  # it may have been imported before
 
 FONT = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")  # the same on every machine
 
-__all__ = [
-    "FONT",
-    "Figure",
-    "Line2D",
-    "LogLocator",
-    "NullFormatter",
-    "SymmetricalLogLocator",
-    "pyplot",
-]
+__all__ = ["FONT", "Figure", "Line2D", "LogLocator", "NullFormatter", "pyplot"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facefill.core.figures import Figure, Line2D, LogLocator, NullFormatter, SymmetricalLogLocator
+from facefill.core.figures import Figure, Line2D, LogLocator, NullFormatter
 from facefill.core.files import atomic
 from facefill.metrics import face_metrics
 from facefill.report.tables import Pair, masks_of, methods_of
@@ -68,11 +68,9 @@ def write_perception(
         points.set_ylabel(f"mask {mask}\ndetectability [%]: less is more like faces")
         points.set_ylim(104, 44)
         points.set_yticks(range(50, 101, 10))
-        textures.set_yscale("symlog", linthresh=0.1)
-        textures.yaxis.set_major_locator(
-            SymmetricalLogLocator(base=10, linthresh=0.1, subs=[1, 2, 5])
-        )
+        textures.set_yscale("symlog", linthresh=0.1, subs=[2, 5])
         textures.yaxis.set_major_formatter("{x:g}")
+        textures.yaxis.set_minor_formatter("{x:g}")
         textures.invert_yaxis()
         textures.set_ylabel("KID on texture: less is more like faces")
         curves.axhline(1, color=BLACK, linewidth=1, linestyle=":")
