@@ -2,6 +2,7 @@
 
 The data's way is one way, one file of rules per stage:
 raw (download, render) -> index -> align -> flatten -> split -> train -> complete -> measure -> report
+and from the models to photographs with holes: restore
 """
 
 from snakemake.utils import min_version
@@ -26,6 +27,7 @@ include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/publish.smk"
+include: "workflow/rules/restore.smk"
 
 
 rule all:

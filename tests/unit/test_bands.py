@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from facefill import calibrate
-from facefill.calibrate import Calibration, Part, draws_of, read_calibration
+from facefill.calibrate import Calibration, draws_of, read_calibration
 from facefill.complete import Completed
 from facefill.core.bands import band, conformal_factor, covered, errors, reliability
 from facefill.core.errors import FacefillError
 from facefill.measure import FaceSet
 from facefill.methods import Method
 from facefill.metrics import set_metrics
+from facefill.parts import Part
 from facefill.split import SPLITS
 
 SIZE, COUNT = 8, 60
@@ -234,7 +235,6 @@ def run(folder, **changes):
         "mask": {"kind": "center", "scale": 0.25},
         "zoom": 1.0,
         "part": Part(Draws()),
-        "targets": {},
         "train": None,
         "seed": 0,
         "device": "cpu",

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from facefill.kinds import kinds
-from facefill.settings import NAMED, schema
+from facefill.settings import NAMED, Restore, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "configuration.md"
@@ -24,7 +24,8 @@ An unknown key, a wrong type or a name that nothing carries is refused before an
 
 `datasets`, `models`, `methods` and `masks` are tables of named entries: an entry has a `kind` and
 the settings of that kind. Every kind that needs no settings is there under its own name without
-an entry, so that `compare: {methods: [telea]}` needs no other line.
+an entry, so that `compare: {methods: [telea]}` needs no other line. `restore` is a table of named
+folders of photographs.
 """
 
 
@@ -32,6 +33,8 @@ def page() -> str:
     """The Markdown page: the general settings, then one table for each kind."""
     general = schema()["properties"]
     lines = [HEAD, "## General", "", *_table(_general(general)), ""]
+    sets = general["restore"]["additionalProperties"]
+    lines += ["## restore", "", Restore.__doc__, "", *_table(_rows("", sets)), ""]
     for table in NAMED:
         lines += [f"## {table}", ""]
         for kind, declared in kinds(table).items():
@@ -44,7 +47,7 @@ def page() -> str:
 
 def _general(properties: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], bool]]:
     for key, known in properties.items():
-        if key in NAMED:
+        if key in (*NAMED, "restore"):
             continue
         if "properties" in known:
             yield from _rows(f"{key}.", known)

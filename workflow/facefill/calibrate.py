@@ -2,20 +2,17 @@
 
 import logging
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from facefill.complete import Task, lay_in
 from facefill.core.bands import conformal_factor, covered, errors
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_table, write_table
 from facefill.core.masking import make_masks, observe
-from facefill.methods import Method
+from facefill.parts import Faces, Part, complete
 from facefill.split import choose_faces, read_split
 
 LEVEL = 0.9  # the bands whose width is fitted
@@ -33,14 +30,6 @@ class Calibration(NamedTuple):
 NOT_CALIBRATED = Calibration(math.nan, 0)
 
 
-@dataclass(frozen=True)
-class Part:
-    """A method with the files of its models, by the settings that name them."""
-
-    method: Method
-    models: Mapping[str, tuple[Path, Path]] = field(default_factory=dict)
-
-
 def calibrate(
     *,
     val_npy: Path | str,
@@ -49,7 +38,6 @@ def calibrate(
     mask: dict[str, Any],
     zoom: float,
     part: Part,
-    targets: Mapping[str, Part],
     train: tuple[Path | str, Path | str] | None,
     seed: int,
     device: str,
@@ -57,34 +45,16 @@ def calibrate(
 ) -> int:
     """Complete at most `faces` validation faces several times; return how many there were.
 
-    `part` makes the samples, `targets` the completions that it draws to, by its settings that name
-    them; `train` holds array and table of the training split where one of these needs it. The
-    table `calibration` gets one row: the level of the bands, the factor that makes them hold on
-    people of the validation split, how many these are, how many faces, and how often the bands
-    held before. Raises FacefillError as the splits, the mask and the methods do.
+    `part` makes the samples; `train` holds array and table of the training split where it or a
+    method that it is drawn to needs them. The table `calibration` gets one row: the level of the
+    bands, the factor that makes them hold on people of the validation split, how many these are,
+    how many faces, and how often the bands held before. Raises FacefillError as the splits, the mask and the methods do.
     """
     names, originals = choose_faces(val_npy, val_csv, faces)
     masks = make_masks(mask, names, originals.shape[1], zoom)
-    observed = observe(originals, masks)
     training = read_split(*train)[1] if train else None
-
-    def complete(made_by: Part, drawn_to: Mapping[str, np.ndarray]):
-        return made_by.method.complete(
-            Task(
-                names=names,
-                observed=observed,
-                masks=masks,
-                models=dict(made_by.models),
-                targets=dict(drawn_to),
-                train=training,
-                seed=seed,
-                device=device,
-            )
-        )
-
-    filled = {name: complete(target, {}).faces for name, target in targets.items()}
-    drawn_to = {name: lay_in(observed, masks.known, each) for name, each in filled.items()}
-    samples = complete(part, drawn_to).samples
+    given = Faces(names, observe(originals, masks), masks)
+    samples = complete(part, given, train=training, seed=seed, device=device).samples
     every = [*errors(draws_of(samples, part.method.mean_first), originals, ~masks.known, LEVEL)]
     table = read_table(val_csv, ["face", "identity"], text=["face", "identity"])
     identity = dict(zip(table["face"], table["identity"], strict=True))

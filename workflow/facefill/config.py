@@ -17,7 +17,7 @@ from jsonschema.validators import extend
 
 from facefill.core.errors import FacefillError
 from facefill.kinds import kind_of, kinds, make
-from facefill.settings import NAMED, schema
+from facefill.settings import HOLES, NAMED, schema
 from facefill.trainings import add_trainings
 
 Schema = dict[str, Any]
@@ -63,6 +63,8 @@ def load(config: dict[str, Any], typed: Iterable[str] = ()) -> dict[str, Any]:
     for table in NAMED:
         for name, entry in complete[table].items():
             complete[table][name] = kind_of(table, entry).plain(entry)
+    for entry in complete["restore"].values():
+        entry["method"] = _as_list(entry["method"])
     _check_names(complete)
     _check_split(complete["split"])
     _check_kinds(complete)
@@ -271,6 +273,7 @@ def _expand_homes(config: dict[str, Any]) -> None:
     named = [*config["datasets"].values(), *config["masks"].values()]
     tables += [(entry, "path") for entry in named if "path" in entry]
     tables += [(entry, "folder") for entry in config["methods"].values() if "folder" in entry]
+    tables += [(entry, key) for entry in config["restore"].values() for key in ("path", "faces")]
     people = [entry.get("identity") for entry in config["datasets"].values()]
     tables += [(identity, "table") for identity in people if isinstance(identity, dict)]
     for table, key in tables:
@@ -300,6 +303,11 @@ def _check_names(config: dict[str, Any]) -> None:
     for table in ("masks", "methods"):
         for name in config["compare"][table]:
             _check_known(f"compare.{table}", name, config[table], table)
+    for name, entry in config["restore"].items():
+        for method in entry["method"]:
+            _check_known(f"restore.{name}.method", method, config["methods"], "methods")
+        holes = dict.fromkeys(HOLES) | config["masks"]
+        _check_known(f"restore.{name}.hole", entry["hole"], holes, f"{', '.join(HOLES)} or masks")
     _check_pairs(config)
     for name, method in config["methods"].items():
         for mask in method["masks"] or ():
@@ -334,11 +342,15 @@ def _check_kinds(config: dict[str, Any]) -> None:
         for name, entry in config[table].items():
             make(table, entry).check(f"{table}.{name}", config)
     # Others need not fit the size, nor follow what is changed of a model that they use.
+    sets = config["restore"].values()
     methods = dict.fromkeys(config["compare"]["methods"])
+    methods |= dict.fromkeys(method for entry in sets for method in entry["method"])
     methods |= dict.fromkeys(named_by("methods", methods, "methods", config))
     models = named_by("methods", methods, "models", config)
     models += named_by("models", models, "models", config)
-    used = {"methods": methods, "models": models, "masks": config["compare"]["masks"]}
+    masks = [entry["hole"] for entry in sets if entry["hole"] in config["masks"]]
+    masks += config["compare"]["masks"]
+    used = {"methods": methods, "models": models, "masks": masks}
     for table, names in used.items():
         for name in dict.fromkeys(names):
             entry = config[table][name]

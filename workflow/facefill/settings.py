@@ -65,6 +65,40 @@ class Compare(Settings):
     faces: int = setting(128, "test faces to complete, at most", minimum=1)
 
 
+HOLES = ("auto", "mask", "transparent", "white", "black")  # or the name of a mask
+
+
+@declare
+class Restore(Settings):
+    """Photographs whose holes are filled by `snakemake restore`; one entry per folder."""
+
+    path: str = setting(doc="folder of photographs; all folders below it count", minLength=1)
+    hole: str = setting(
+        "auto",
+        "what marks the hole: mask (black in {name}.mask.png beside the photo or in masks/), "
+        "transparent, white or black (broad areas painted over), auto (the first of these that is "
+        "there), or the name of an entry of `masks`, laid on every face",
+    )
+    method: tuple[str, ...] = setting(
+        ("ours",),
+        "which of `methods` fills it; of a list each fills a picture of its own",
+        schema={
+            "type": ["string", "array"],
+            "minLength": 1,
+            "minItems": 1,
+            "uniqueItems": True,
+            "items": {"type": "string"},
+        },
+    )
+    format: Literal["png", "same"] = setting(
+        "png", "png = pixels outside the hole keep their bytes; same = as the photo, encoded again"
+    )
+    grain: bool = setting(False, "give the filled part the noise of its surroundings")
+    faces: str | None = setting(
+        None, "table of faces that no detector finds; null = faces.csv in the folder, if there"
+    )
+
+
 @declare
 class General(Settings):
     """Single keys."""
@@ -91,6 +125,8 @@ def schema() -> dict[str, Any]:
     properties |= {"split": Split.schema() | {"default": {}}}
     properties |= {table: tables[table] | {"default": {}} for table in NAMED if table != "datasets"}
     properties |= {"compare": Compare.schema()}
+    sets = {"type": "object", "propertyNames": {"pattern": NAME}, "default": {}}
+    properties |= {"restore": sets | {"additionalProperties": Restore.schema()}}
     properties |= {key: general[key] for key in ("device", "seed")}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -5,21 +5,23 @@ from facefill_stage import stage
 with stage(snakemake, keep=True) as work:
     from pathlib import Path
 
-    from facefill.calibrate import Part, calibrate
+    from facefill.calibrate import calibrate
     from facefill.kinds import make
+    from facefill.parts import Part
 
     source, params = snakemake.input, snakemake.params
 
-    def part(settings, prefix=""):
+    def part(settings, targets, prefix=""):
         """A method with its models, whose inputs are called `prefix` and a setting."""
         # How many faces and which masks a method completes does not concern a job.
         method = make("methods", {"faces": None, "masks": None} | settings)
         files = {name: source[prefix + name] for name in method.references("models")}
-        return Part(method, {name: tuple(map(Path, of)) for name, of in files.items() if of})
+        models = {name: tuple(map(Path, of)) for name, of in files.items() if of}
+        return Part(method, models, targets)
 
-    method = part(params.method)
-    targets = {name: part(settings, f"{name}_") for name, settings in params.targets.items()}
-    if method.models or any(target.models for target in targets.values()):
+    targets = {name: part(settings, {}, f"{name}_") for name, settings in params.targets.items()}
+    method = part(params.method, targets)
+    if method.has_models:
         from facefill.core.device import use_threads
 
         use_threads(params.threads)
@@ -30,7 +32,6 @@ with stage(snakemake, keep=True) as work:
         mask=params.mask,
         zoom=params.zoom,
         part=method,
-        targets=targets,
         train=tuple(source.train) if source.get("train") else None,
         seed=params.seed,
         device=params.device,
