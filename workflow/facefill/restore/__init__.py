@@ -1,0 +1,1 @@
+"""Restore: fill the holes of photographs, in the photographs themselves."""
