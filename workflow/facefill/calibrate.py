@@ -48,7 +48,8 @@ def calibrate(
     `part` makes the samples; `train` holds array and table of the training split where it or a
     method that it is drawn to needs them. The table `calibration` gets one row: the level of the
     bands, the factor that makes them hold on people of the validation split, how many these are,
-    how many faces, and how often the bands held before. Raises FacefillError as the splits, the mask and the methods do.
+    how many faces, and how often the bands held before. Raises FacefillError as the splits, the
+    mask and the methods do.
     """
     names, originals = choose_faces(val_npy, val_csv, faces)
     masks = make_masks(mask, names, originals.shape[1], zoom)

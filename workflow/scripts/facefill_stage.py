@@ -102,11 +102,12 @@ def _discard(scratch: str | None) -> None:
 
 def _key(snakemake: "Snakemake") -> str:
     """All that decides a job's result, as a digest: also what triggers no rerun by itself."""
-    inputs = [(name, _contents(value)) for name, value in snakemake.input.items()]
+    inputs = [(name, contents(value)) for name, value in snakemake.input.items()]
     return sha256_text(repr([snakemake.rule, inputs, sorted(snakemake.params.items())]))
 
 
-def _contents(files: str | list[str]) -> list[str]:
+def contents(files: str | list[str]) -> list[str]:
+    """The checksums of an input, which is one file or folder, or several."""
     return [sha256_path(file) for file in ([files] if isinstance(files, str) else files)]
 
 

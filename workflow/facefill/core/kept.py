@@ -76,12 +76,13 @@ def _link(source: Path, target: Path) -> None:
     """Make `target` the same files as `source`, or copies where the disk has no hard links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, copy_function=_link_file)
+        shutil.copytree(source, target, copy_function=link_file)
     else:
-        _link_file(source, target)
+        link_file(source, target)
 
 
-def _link_file(source: Path | str, target: Path | str) -> None:
+def link_file(source: Path | str, target: Path | str) -> None:
+    """Make `target` the same file as `source`, or a copy where the disk has no hard links."""
     try:
         os.link(source, target)
     except OSError:

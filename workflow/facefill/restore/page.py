@@ -1,9 +1,9 @@
 """The page of a restored set: each photograph before and after, at full size."""
 
+import io
 import math
 import re
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facefill.core.files import atomic_folder
 from facefill.core.images import contact_sheet, write_png
 from facefill.report import page as report
 
@@ -31,39 +30,53 @@ STATUS = report.STATUS | {
 }
 
 
-class Shown(NamedTuple):
-    """A photograph that one method restored."""
+class Restored(NamedTuple):
+    """A photograph that was restored, as the page shows it."""
 
     photo: str  # its name; may hold any characters, surrogates where it is not UTF-8
-    method: str
-    before: np.ndarray  # uint8 [height, width, 3], upright, sRGB
-    after: np.ndarray  # the same with its hole filled
-    known: np.ndarray  # bool [height, width], False = hole
-    rows: Sequence[dict[str, Any]]  # its rows of manifest.csv, one per face
+    pictures: str  # what the names of its `picture_files` in the folder page/ begin with
+    rows: Sequence[dict[str, Any]]  # its rows of manifest.csv, one per method and face
+    width: int
+    height: int
+    hidden: float  # share of its pixels
+
+
+def picture_files(
+    before: np.ndarray, known: np.ndarray, after: Mapping[str, np.ndarray]
+) -> dict[str, bytes]:
+    """Return the pictures of one photograph by their names, at full size and small.
+
+    `before` and, by method, `after` are uint8 [height, width, 3], upright, sRGB; `known` is bool
+    [height, width], False = hole.
+    """
+    small = _thumbnail(before)
+    files = {
+        "before.jpg": _jpeg(before),
+        "hole.png": _hole(known),
+        "before.small.jpg": _jpeg(small),
+        "hole.small.jpg": _jpeg(_with_hole(small, known)),
+    }
+    for method, picture in after.items():
+        files[f"after-{method}.jpg"] = _jpeg(picture)
+        files[f"after-{method}.small.jpg"] = _jpeg(_thumbnail(picture))
+    return files
 
 
 def write_page(
     folder: Path,
     title: str,
-    shown: Iterable[Shown],
+    restored: Sequence[Restored],
     set_aside: Sequence[dict[str, Any]],
     template: Path,
     face_size: int,
 ) -> None:
-    """Write `folder`/index.html, the pictures that it shows (page/) and overview.png.
+    """Write `folder`/index.html and overview.png; the pictures lie in `folder`/page already.
 
-    `shown` is read once, a photograph at a time; the methods of one photograph must follow each
-    other. `set_aside` are the rows of manifest.csv that are not restored (photo, status, detail),
+    `set_aside` are the rows of manifest.csv that are not restored (photo, status, detail),
     `face_size` is the side of the models' faces in pixels.
     """
-    photos, overview = [], []
-    with atomic_folder(folder / "page") as pictures:
-        for number, (name, methods) in enumerate(groupby(shown, lambda one: one.photo), 1):
-            view, small = _photo(pictures, number, name, methods, face_size)
-            photos.append(view)
-            if number <= OVERVIEW:
-                overview.append(small)
-    write_png(folder / "overview.png", _overview(overview))
+    photos = [_view(photo, face_size) for photo in restored]
+    write_png(folder / "overview.png", _overview(folder / "page", restored[:OVERVIEW]))
     context = {
         "title": title,
         "photos": photos,
@@ -77,43 +90,42 @@ def write_page(
     report.write_page(folder / "index.html", template, context)
 
 
-def _photo(
-    folder: Path, number: int, photo: str, methods: Iterable[Shown], face_size: int
-) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Write the pictures of one photograph; return what the page says of it, and thumbnails."""
-    name = f"{number:04}-{safe(photo)}"
-    view: dict[str, Any] = {"name": legible(photo), "methods": []}
-    small: list[np.ndarray] = []
+def _view(photo: Restored, face_size: int) -> dict[str, Any]:
+    """What the page says of one photograph."""
+    methods = []
     coarse: dict[str, float] = {}  # by face, so that several methods say it once
-    for order, one in enumerate(methods, 1):
-        if order == 1:
-            thumbnail = _thumbnail(one.before)
-            small = [thumbnail, _with_hole(thumbnail, one.known)]
-            height, width = one.known.shape
-            view |= {
-                "width": width,
-                "height": height,
-                "hidden": _percent(1 - one.known.mean()),
-                "before": _jpeg(folder / f"{name}.before.jpg", one.before),
-                "hole": _hole(folder / f"{name}.hole.png", one.known),
-                "small_before": _jpeg(folder / f"{name}.before.small.jpg", small[0]),
-                "small_hole": _jpeg(folder / f"{name}.hole.small.jpg", small[1]),
-            }
-        small.append(_thumbnail(one.after))
-        view["methods"].append(
+    for method, rows in _by_method(photo).items():
+        methods.append(
             {
-                "name": one.method,
-                "after": _jpeg(folder / f"{name}.after{order}.jpg", one.after),
-                "small_after": _jpeg(folder / f"{name}.after{order}.small.jpg", small[-1]),
-                "faces": [_face(row) for row in one.rows],
-                "outside": _outside(one.rows),
+                "name": method,
+                "after": f"{photo.pictures}after-{method}.jpg",
+                "small_after": f"{photo.pictures}after-{method}.small.jpg",
+                "faces": [_face(row) for row in rows],
+                "outside": _outside(rows),
             }
         )
-        for row in one.rows:
+        for row in rows:
             if _number(row["scale"]) > COARSE:
                 coarse[str(row["face"])] = _number(row["scale"])
-    view["coarse"] = [(face, round(face_size * scale)) for face, scale in coarse.items()]
-    return view, small
+    return {
+        "name": legible(photo.photo),
+        "methods": methods,
+        "width": photo.width,
+        "height": photo.height,
+        "hidden": _percent(photo.hidden),
+        "before": f"{photo.pictures}before.jpg",
+        "hole": f"{photo.pictures}hole.png",
+        "small_before": f"{photo.pictures}before.small.jpg",
+        "small_hole": f"{photo.pictures}hole.small.jpg",
+        "coarse": [(face, round(face_size * scale)) for face, scale in coarse.items()],
+    }
+
+
+def _by_method(photo: Restored) -> dict[str, list[dict[str, Any]]]:
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in photo.rows:
+        rows.setdefault(row["method"], []).append(row)
+    return rows
 
 
 def _face(row: dict[str, Any]) -> dict[str, str]:
@@ -158,19 +170,20 @@ def safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", stem)[:40].strip("-") or "photo"
 
 
-def _jpeg(path: Path, rgb: np.ndarray) -> str:
+def _jpeg(rgb: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
     # Colours in full resolution: else a hole's rim would be smeared.
-    Image.fromarray(rgb).save(path, "JPEG", quality=QUALITY, subsampling=0)
-    return path.name
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=QUALITY, subsampling=0)
+    return buffer.getvalue()
 
 
-def _hole(path: Path, known: np.ndarray) -> str:
+def _hole(known: np.ndarray) -> bytes:
     """Draw the hole to be laid over the photograph: transparent where it is known."""
-    height, width = known.shape
-    image = Image.fromarray(_drawn(known, max(4, max(height, width) // 100)), "P")
+    buffer = io.BytesIO()
+    image = Image.fromarray(_drawn(known, max(4, max(known.shape) // 100)), "P")
     image.putpalette(COLOURS.tobytes())
-    image.save(path, "PNG", bits=2, transparency=CLEAR)
-    return path.name
+    image.save(buffer, "PNG", bits=2, transparency=CLEAR)
+    return buffer.getvalue()
 
 
 def _drawn(known: np.ndarray, cell: int) -> np.ndarray:
@@ -198,8 +211,13 @@ def _with_hole(thumbnail: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(drawn[..., None] == CLEAR, thumbnail, COLOURS[drawn])
 
 
-def _overview(photos: list[list[np.ndarray]]) -> np.ndarray:
+def _overview(folder: Path, restored: Sequence[Restored]) -> np.ndarray:
     """One row per photograph: before, hole, after by each method."""
+    photos = []
+    for photo in restored:
+        names = ["before", "hole", *(f"after-{method}" for method in _by_method(photo))]
+        files = [folder / f"{photo.pictures}{name}.small.jpg" for name in names]
+        photos.append([np.asarray(Image.open(file)) for file in files])
     cells = [cell for row in photos for cell in row] or [np.full((SMALL, SMALL, 3), PAPER)]
     height, width = (max(cell.shape[axis] for cell in cells) for axis in (0, 1))
     columns = max((len(row) for row in photos), default=1)

@@ -7,6 +7,7 @@ another, the gradients are 0: what lies outside every face is a membrane, the sm
 continuation of its surroundings.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -233,7 +234,7 @@ def _grain(photo: np.ndarray, known: np.ndarray, random: np.random.Generator) ->
 
 def _bands(picture: np.ndarray) -> list[np.ndarray]:
     smooth = [gaussian_filter(picture, (sigma, sigma, 0)) for sigma in GRAIN_SCALES]
-    return [fine - coarse for fine, coarse in zip(smooth, smooth[1:], strict=False)]
+    return [fine - coarse for fine, coarse in itertools.pairwise(smooth)]
 
 
 def _covariance(differences: np.ndarray) -> np.ndarray:

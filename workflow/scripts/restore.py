@@ -1,0 +1,66 @@
+"""Restore the photographs of one set."""
+
+from facefill_stage import contents, stage
+
+with stage(snakemake) as work:
+    from pathlib import Path
+
+    from facefill.align import Aligner
+    from facefill.core.files import sha256_text
+    from facefill.kinds import make
+    from facefill.parts import Part
+    from facefill.restore.restore import restore_set
+    from facefill.restore.restorer import Settings
+    from facefill.split import read_split
+
+    source, params = snakemake.input, snakemake.params
+    numbers = {method: number for number, method in enumerate(params.methods)}
+
+    def part(name, targets):
+        """A method with its models, whose inputs are called by its number and a setting."""
+        method = make("methods", {"faces": None, "masks": None} | params.methods[name])
+        files = {key: source[f"method{numbers[name]}_{key}"] for key in method.references("models")}
+        models = {key: tuple(map(Path, of)) for key, of in files.items() if of}
+        return Part(method, models, {key: part(target, {}) for key, target in targets.items()})
+
+    methods = {name: part(name, targets) for name, targets in params.targets.items()}
+    if any(each.has_models for each in methods.values()):
+        from facefill.core.device import use_threads
+
+        use_threads(params.threads)
+    content = params.content
+    settings = Settings(
+        hole=content["hole"],
+        mask=params.mask,
+        format=content["format"],
+        grain=content["grain"],
+        methods=methods,
+        zoom=params.align["zoom"],
+        seed=params.seed,
+        device=params.device,
+        train=read_split(*source.train)[1] if source.get("train") else None,
+    )
+    align = params.align | {"predictor": params.predictor}
+    # All that decides what becomes of a photograph, beside itself. The user's table of faces
+    # decides only of the photographs that it names.
+    decisive = [
+        params.code,
+        {key: value for key, value in content.items() if key != "faces"},
+        params.align,
+        params.method_contents,
+        [params.seed, params.device, params.threads],
+        [(name, contents(files)) for name, files in source.items()],
+    ]
+    work.items = restore_set(
+        Path(params.root),
+        params.digest,
+        Path(params.table) if params.table else None,
+        settings,
+        Aligner(**{key: align[key] for key in align if key != "shards"}),
+        title=f"Restored photographs: {snakemake.wildcards.set}",
+        outputs={name: Path(file) for name, file in snakemake.output.items()},
+        templates=Path(params.templates),
+        kept=Path(params.kept),
+        key=sha256_text(repr(decisive)),
+    )
+    work.unit = "photos"
