@@ -1,9 +1,11 @@
-# make run | test | test-fast | lint | survival | protections | verify | bench | compare | docs | clean. The environment .venv is built when missing.
+# make install | run | test | test-fast | lint | survival | protections | verify | bench | compare | docs | clean. The environment .venv is built when missing.
 PYTHON ?= python3
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test test-fast lint survival protections verify bench compare docs clean
+.PHONY: install run test test-fast lint survival protections verify bench compare docs clean
+
+install: .venv/installed
 
 run: .venv/installed
 	@python tools/start.py $(ARGS)

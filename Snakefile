@@ -45,3 +45,6 @@ onsuccess:
     page = Path(f"results/{config['dataset']}/report/index.html")
     if page.exists():
         print(f"facefill: the report is {page}", file=sys.stderr)
+    for page in map(Path, restored_sets() if config["restore"] else []):
+        if page.exists() and page.stat().st_mtime >= STARTED[0]:
+            print(f"facefill: photographs were restored: {page}", file=sys.stderr)

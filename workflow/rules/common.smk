@@ -88,7 +88,7 @@ def explain_lock():
         )
 
 
-STARTED = []  # filled when the jobs begin
+STARTED = []  # the time at which the jobs begin
 # Snakemake stops at both by itself, without a word about what to do.
 if workflow.is_main_process and "--unlock" not in sys.argv:
     atexit.register(explain_lock)
@@ -100,7 +100,7 @@ if workflow.is_main_process and "--unlock" not in sys.argv:
 
 def begin():
     """Prepare for the jobs, which begin now."""
-    STARTED.append(True)
+    STARTED.append(time.time())
     os.environ.pop("FACEFILL_FORCED", None)
     asked = workflow.dag_settings
     if asked.forceall or asked.forcerun or asked.forcetargets:

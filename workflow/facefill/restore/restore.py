@@ -43,8 +43,8 @@ def restore_set(
     faces, `title` the page's. `outputs` has a path for photos, faces and page (folders), manifest,
     overview, index and paint; `templates` is the folder of their templates. What became of a
     photograph stays in the folder `kept` until another `key`, photograph or mask asks for something
-    else, so that only what changed is restored again. Raises FacefillError when there are no photographs, one changes
-    meanwhile, or the table of faces or a model is damaged.
+    else, so that only what changed is restored again. Raises FacefillError when there are no
+    photographs, one changes meanwhile, or the table of faces or a model is damaged.
     """
     photographs = find_photographs(root, content)
     restorer = Restorer(settings, aligner, read_faces(table, aligner) if table else {})
