@@ -9,6 +9,7 @@ continuation of its surroundings.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -233,7 +234,7 @@ def _grain(photo: np.ndarray, known: np.ndarray, random: np.random.Generator) ->
 
 def _bands(picture: np.ndarray) -> list[np.ndarray]:
     smooth = [gaussian_filter(picture, (sigma, sigma, 0)) for sigma in GRAIN_SCALES]
-    return [fine - coarse for fine, coarse in zip(smooth, smooth[1:], strict=False)]
+    return [fine - coarse for fine, coarse in pairwise(smooth)]
 
 
 def _covariance(differences: np.ndarray) -> np.ndarray:
