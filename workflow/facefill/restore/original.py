@@ -56,7 +56,8 @@ MODES = {
 COLOURS = (b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT")
 OTHERS = (b"pHYs", b"tEXt", b"zTXt", b"iTXt")
 PNG_START = 8 + 25  # the signature, and IHDR, which comes first
-LEVEL = 4  # of compression
+# Packs photographs as tightly as zlib's default, in a quarter of the time.
+PACKING = {"level": 4, "strategy": imagecodecs.PNG.STRATEGY.FILTERED}
 # What a TIFF's tags say of the photo; the others are about the file.
 TIFF_TAGS = (
     ExifTags.Base.ImageDescription,
@@ -341,7 +342,7 @@ def _png(samples: np.ndarray, stored: Stored, metadata: Metadata) -> bytes:
             chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp))
     if metadata.exif:
         chunks.append((b"eXIf", metadata.exif))
-    png = imagecodecs.png_encode(samples[..., 0] if channels == 1 else samples, level=LEVEL)
+    png = imagecodecs.png_encode(samples[..., 0] if channels == 1 else samples, **PACKING)
     return png[:PNG_START] + b"".join(_chunk(*chunk) for chunk in chunks) + png[PNG_START:]
 
 
