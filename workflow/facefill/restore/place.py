@@ -7,9 +7,9 @@ another, the gradients are 0: what lies outside every face is a membrane, the sm
 continuation of its surroundings.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -83,7 +83,7 @@ def lay_back(
     if known.all():
         return pixels.copy(), source
     box = _box(~known, 1 + GRAIN_REACH)
-    seen = np.where(known[box][..., None], pixels[box], 0).astype(np.float64)
+    seen = np.where(known[box][..., None], pixels[box], 0).astype(np.float32)
     filled, source[box] = _fill(seen, known[box], [_moved(face, box) for face in placed])
     if grain is not None:
         filled += _grain(filled, known[box], np.random.default_rng(grain))
@@ -110,7 +110,7 @@ def _moved(face: Placed, box: tuple[slice, slice]) -> Placed:
 def _fill(
     photo: np.ndarray, known: np.ndarray, placed: Sequence[Placed]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fill the hole of float64 [height, width, 3]; returns the same, and `lay_back`'s sources."""
+    """Fill the hole of float32 [height, width, 3]; returns the same, and `lay_back`'s sources."""
     source = np.full(known.shape, -1)
     nearest = np.full(known.shape, np.inf, np.float32)
     samples = [_sample(face, known.shape) for face in placed]
@@ -119,7 +119,7 @@ def _fill(
             mine = face.inside & ~known[face.box] & (face.distance < nearest[face.box])
             source[face.box][mine] = number
             nearest[face.box][mine] = face.distance[mine]
-    fill = np.zeros(photo.shape)
+    fill = np.zeros_like(photo)
     for number, face in enumerate(samples):
         if face:
             mine = source[face.box] == number
@@ -142,7 +142,7 @@ def _sums(
     fill_q, so their differences to the fill are equal. Of another source, x_p - x_q is to be 0.
     With a known neighbour, it is the difference of the face at both, or 0 where it does not reach.
     """
-    sums = np.zeros(photo.shape)
+    sums = np.zeros_like(photo)
     for step in membrane.STEPS:
         here, there = _pairs(step)
         apart = ~known[here] & ~known[there] & (source[here] != source[there])
@@ -154,10 +154,10 @@ def _sums(
             mine = source[face.box] == number
             for step in membrane.STEPS:
                 here, there = _pairs(step)
-                rim = mine[here] & known[face.box][there] & face.inside[there]
+                rim = mine[here] & known[face.box][there]
                 slope = face.colours[here][rim] - face.colours[there][rim]
                 sums[face.box][here][rim] += slope
-    return sums[~known]
+    return sums[~known].astype(np.float64)
 
 
 def _pairs(step: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
@@ -172,14 +172,15 @@ def _sample(placed: Placed, shape: tuple[int, int]) -> Sampled | None:
 
     Cubic interpolation, held within the values of the face's pixels around, so that it does not
     ring. Where a face pixel is smaller than a photo pixel, the mean over the photo pixel is taken.
+    The face goes on a little beyond its crop, mirrored so that its slopes continue: what is known
+    there has gradients to the crop's outermost pixels, too.
     """
     size = len(placed.face)
     inverse = cv2.invertAffineTransform(placed.matrix)
     corners = np.array([(x, y, 1) for x in (-0.5, size - 0.5) for y in (-0.5, size - 0.5)])
     corners = corners @ inverse.T
-    # One more, so that known neighbours of the crop's outermost pixels are seen.
-    low = np.maximum(np.floor(corners.min(0)).astype(int), 0)
-    high = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, shape[::-1])
+    low = np.maximum(np.floor(corners.min(0)).astype(int) - 1, 0)
+    high = np.minimum(np.ceil(corners.max(0)).astype(int) + 2, shape[::-1])
     if (high <= low).any():
         return None
     width, height = (high - low).tolist()
@@ -191,17 +192,20 @@ def _sample(placed: Placed, shape: tuple[int, int]) -> Sampled | None:
     inside = ((place >= -0.5) & (place <= size - 0.5)).all(0).reshape(x.shape)
     distance = np.hypot(*(place - (size - 1) / 2)).reshape(x.shape) / size
 
-    fineness = max(1, math.ceil(np.linalg.svd(matrix[:, :2], compute_uv=False)[0] - 1e-6))
+    step = np.linalg.svd(matrix[:, :2], compute_uv=False)[0]  # face pixels from one to the next
+    fineness = max(1, math.ceil(step - 1e-6))
+    beyond = math.ceil(step) + 2  # and what cubic interpolation looks at
     finer = matrix.copy()
     finer[:, :2] /= fineness
-    finer[:, 2] -= finer[:, :2].sum(1) * (fineness - 1) / 2
+    finer[:, 2] += beyond - finer[:, :2].sum(1) * (fineness - 1) / 2
     fine = (width * fineness, height * fineness)
 
     def seen(face: np.ndarray, way: int) -> np.ndarray:
         flags = cv2.WARP_INVERSE_MAP | way
         return cv2.warpAffine(face, finer, fine, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
-    face = placed.face.astype(np.float32)
+    margins = [(beyond, beyond)] * 2 + [(0, 0)]
+    face = np.pad(placed.face.astype(np.float32), margins, "reflect", reflect_type="odd")
     around = np.ones((3, 3), np.uint8)
     least = seen(cv2.erode(face, around), cv2.INTER_NEAREST)
     most = seen(cv2.dilate(face, around), cv2.INTER_NEAREST)
@@ -212,17 +216,17 @@ def _sample(placed: Placed, shape: tuple[int, int]) -> Sampled | None:
 
 
 def _grain(photo: np.ndarray, known: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Draw noise for filled pixels of float64 [height, width, 3]; 0 where `known`.
+    """Draw noise for filled pixels of float32 [height, width, 3]; 0 where `known`.
 
     In each band of GRAIN_SCALES, the covariance of the colours is measured in the known pixels
     around the hole and in the filled ones, and noise of what these lack is added. The bands keep
     the noise as coarse as it is, the covariance keeps it grey where the photo's is.
     """
     around = known & (distance_transform_edt(known) <= GRAIN_REACH)
-    noise = np.zeros(photo.shape)
+    noise = np.zeros_like(photo)
     if not around.any():
         return noise
-    white = random.standard_normal(photo.shape)
+    white = random.standard_normal(photo.shape, np.float32)
     for photo_band, white_band in zip(_bands(photo), _bands(white), strict=True):
         lacking = _covariance(photo_band[around]) - _covariance(photo_band[~known])
         variances, axes = np.linalg.eigh(lacking)
@@ -234,7 +238,7 @@ def _grain(photo: np.ndarray, known: np.ndarray, random: np.random.Generator) ->
 
 def _bands(picture: np.ndarray) -> list[np.ndarray]:
     smooth = [gaussian_filter(picture, (sigma, sigma, 0)) for sigma in GRAIN_SCALES]
-    return [fine - coarse for fine, coarse in itertools.pairwise(smooth)]
+    return [fine - coarse for fine, coarse in pairwise(smooth)]
 
 
 def _covariance(differences: np.ndarray) -> np.ndarray:
