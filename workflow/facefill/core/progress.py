@@ -5,11 +5,14 @@ import sys
 from tqdm import tqdm
 
 
+UP = "\x1b[A"  # how tqdm goes back to the line of a bar around another
+
+
 class _Lines:
     """A stream that ends every redrawn bar with a newline, for logs and pipes."""
 
     def write(self, text: str) -> None:
-        text = text.replace("\r", "").strip()
+        text = text.replace("\r", "").replace(UP, "").strip()
         if text:
             sys.stderr.write(text + "\n")
 
