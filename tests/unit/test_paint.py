@@ -39,7 +39,7 @@ class Painter:
         self.driver.find_element(By.ID, field).send_keys("\n".join(map(str, paths)))
 
     def wait(self, condition):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 30
         while not condition():
             assert time.monotonic() < deadline, self.status()
             time.sleep(0.02)
@@ -131,6 +131,12 @@ def stroke(shape, points, diameter):
     return hidden
 
 
+def assert_stroke(hidden, points, diameter):
+    """Where the photo is on the screen, browsers tell in single precision."""
+    assert hidden[stroke(hidden.shape, points, diameter - 0.01)].all()
+    assert not hidden[~stroke(hidden.shape, points, diameter + 0.01)].any()
+
+
 def box(shape, first, last):
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     (left, right), (top, bottom) = (sorted(pair) for pair in zip(first, last, strict=True))
@@ -171,10 +177,12 @@ def test_a_stroke_while_zoomed(painter, zoom):
     painter.press("1", zoom)
     diameter = painter.size(15)
     scale = painter.photo()[2]
-    assert scale == pytest.approx({"+": 1.25**6, "-": 1.25**-3, "0": 0.96 * 1000 / 300}[zoom[0]], rel=0.01)
+    assert scale == pytest.approx(
+        {"+": 1.25**6, "-": 1.25**-3, "0": 0.96 * 1000 / 300}[zoom[0]], rel=0.01
+    )
     middle = [(120 + x / 4, 80 + y / 4) for x, y in PATH]
     met = painter.drag(*middle)
-    np.testing.assert_array_equal(painter.save()[0], stroke(SHAPE, met, diameter))
+    assert_stroke(painter.save()[0], met, diameter)
 
 
 def test_a_point_and_a_pen(painter):
@@ -241,17 +249,15 @@ def test_the_resolution_of_a_photo_changes_no_pixel(painter):
 
 
 def test_a_large_photo(painter):
-    shape = 4000, 5000
-    y, x = np.mgrid[:4000, :5000]
-    painter.open("large.jpg", np.stack([x // 20, y // 16, (x + y) // 36], 2).astype(np.uint8))
+    painter.open("large.jpg", random_photo(50, 10).repeat(100, axis=0).repeat(100, axis=1))
     diameter = painter.size(301)
-    assert diameter > 200
-    met = painter.drag((2000, 1500), (4000, 1600), (4980, 3000))
+    assert diameter > 290
+    met = painter.drag((1000, 500), (4000, 600), (4980, 900))
     painter.press("1")
     painter.size(9)
-    painter.drag((2500, 2000), (2600, 2100))
+    painter.drag((2500, 200), (2600, 250))
     painter.click("undo")
-    np.testing.assert_array_equal(painter.save()[0], stroke(shape, met, diameter))
+    assert_stroke(painter.save()[0], met, diameter)
 
 
 def test_fingers_paint_and_zoom(painter):
@@ -368,9 +374,12 @@ def test_everything_has_a_name_and_its_place(browser, tmp_path, width):  # noqa:
         "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
     )
     assert wide <= window
-    controls = browser.find_elements(By.CSS_SELECTOR, "header button, header input")
+    controls = browser.find_elements(By.CSS_SELECTOR, "button, header input")
+    controls = [each for each in controls if each.is_displayed() or each.tag_name == "input"]
     assert len(controls) == 14 and all(each.accessible_name for each in controls)
-    for each in browser.find_elements(By.CSS_SELECTOR, "header button, .tool > span"):
+    for each in browser.find_elements(
+        By.CSS_SELECTOR, "header button, #zooms button, .tool > span"
+    ):
         assert each.rect["x"] >= 0 and each.rect["x"] + each.rect["width"] <= width
         assert each.rect["width"] >= 38 and each.rect["height"] >= 38  # a finger meets it
     left, top, scale = painter.photo()
