@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,14 +13,28 @@ from facefill.masks.file.read import _grey
 if TYPE_CHECKING:
     from facefill.restore.original import Original
 
-# Lengths below are shares of the photo's shorter side, areas of all its pixels.
-AUTO = ("mask", "transparent", "white")
+AUTO = ("mask", "transparent", "white")  # not black: bars, night and studios are black as well
+
+# Of `_painted`. WIDTH is a share of the photo's shorter side, AREA of all its pixels.
 WIDTH = 0.02  # a brush is wider; gleams, letters and jewels are not
 AREA = 0.002
-PURE = 254  # of 255: the tone of paint, which a JPEG may miss by one level
-NEAR = 232  # soft edges of a brush and what a JPEG makes of a hard one
+TONE = 250  # of 255, in all three channels: paint, also in a JPEG
+BRIGHT = 240  # luma of what lies between paint and photo: soft edges, a JPEG's ringing
 RAMP = 8  # pixels; a JPEG's blocks spoil no more of the paint beside an edge
-GROWN = 2  # pixels by which a painted hole grows, over edges mixed with the photo
+DARKER = 210  # luma of what stands out against paint
+
+
+class Paint(NamedTuple):
+    """What tells paint from overexposed skies, windows and shirts, see `_painted`."""
+
+    exact: float  # more of it is exactly pure
+    ramp: float  # its edge has fewer bright pixels per pixel of its outline
+    darker: float  # more of what lies around is clearly darker
+    grown: int  # pixels beside it that are mixed with it
+
+
+LOSSLESS = Paint(exact=0.88, ramp=1.2, darker=0.3, grown=2)
+JPEG = Paint(exact=0, ramp=3, darker=0.8, grown=4)
 
 
 class NoHole(Exception):
@@ -35,7 +49,8 @@ def find_hole(original: "Original", mask: bytes | None, hole: str) -> tuple[np.n
     """Return what is known of the photo, bool [height, width], upright, and which hole it was.
 
     `hole` is mask (`mask` holds a PNG's bytes, None where there is none), transparent (opacity 0),
-    white or black (painted, see `_painted`), or auto: the first of AUTO that is there. Raises NoHole where there is none, and where the mask cannot be used.
+    white or black (painted, see `_painted`), or auto: the first of AUTO that is there. Raises
+    NoHole where there is none, and where the mask cannot be used.
     """
     kinds = {
         "mask": lambda: None if mask is None else _drawn(original, mask),
@@ -100,33 +115,52 @@ def _transparent(opacity: np.ndarray | None) -> np.ndarray | None:
     """Opacity 0, and the half transparent pixels beside it that an eraser leaves."""
     if opacity is None or not opacity.any():  # a lost opacity: the colours are the photo
         return None
-    return _grown(opacity == 0, opacity < 255, GROWN)
+    return _grown(opacity == 0, opacity < 255, 2)
 
 
 def _painted(pixels: np.ndarray) -> np.ndarray | None:
-    """Broad areas of pure white that somebody has painted, bool [height, width]."""
+    """Broad areas of pure white that somebody has painted, bool [height, width].
+
+    Broad is what a disc of WIDTH fits into, and AREA large. Overexposed areas are pure and broad,
+    too, but their edge is a ramp of bright tones, some of their pixels miss pure white, and what
+    lies around them is bright. So of an area are measured: which share of it is exactly pure, how
+    many bright pixels there are per pixel of its outline, and which share of the two pixels around
+    them is clearly darker. It is paint with the values of LOSSLESS, or, as a JPEG blurs and spoils
+    the edges of paint, with those of JPEG. The hole takes in the bright edge, and some pixels more
+    that are mixed with the paint.
+    """
     height, width = pixels.shape[:2]
-    tone = pixels.min(2)
+    luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     brush = max(5, round(WIDTH * min(height, width))) | 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (brush, brush))
-    pure = np.pad(tone >= PURE, brush, mode="edge").astype(np.uint8)  # paint runs off the photo
-    broad = cv2.morphologyEx(pure, cv2.MORPH_OPEN, disc)[brush:-brush, brush:-brush]
+    paint = (pixels.min(2) >= TONE).astype(np.uint8)
+    paint = np.pad(paint, brush, mode="edge")  # strokes run off the photo
+    broad = cv2.morphologyEx(paint, cv2.MORPH_OPEN, disc)[brush:-brush, brush:-brush]
     count, labels, stats, _ = cv2.connectedComponentsWithStats(broad, connectivity=8)
     hole = np.zeros((height, width), bool)
     for label in range(1, count):
         if stats[label, cv2.CC_STAT_AREA] < AREA * height * width:
             continue
         core = labels == label
-        if _is_abrupt(core, tone):
-            hole |= _grown(core, tone >= NEAR, RAMP)
-    return _grown(hole, np.ones_like(hole), GROWN) if hole.any() else None
+        area = _grown(core, luma >= BRIGHT, RAMP)
+        grown = _paint_edge(pixels, luma, core, area)
+        hole |= _grown(area, np.ones_like(area), grown) if grown else False
+    return hole
 
 
-def _is_abrupt(core: np.ndarray, tone: np.ndarray) -> bool:
-    """Whether the tone falls from pure to the photo's within a few pixels, as beside paint."""
-    ramp = _grown(core, tone >= NEAR, RAMP)
-    rim = _grown(ramp, np.ones_like(ramp), 3) & ~ramp
-    return bool(rim.any()) and (tone[rim] < 200).mean() > 0.7
+def _paint_edge(pixels, luma, core, area) -> int:
+    """By how many pixels a painted `area` is to grow; 0 where it is none."""
+    around = _grown(area, np.ones_like(area), 2) & ~area
+    if not around.any():
+        return 0
+    outline = area & _grown(~area, np.ones_like(area), 1)
+    exact = (pixels[core] == 255).all(-1).mean()
+    ramp = (area & (luma < 254)).sum() / outline.sum()
+    darker = (luma[around] < DARKER).mean()
+    for paint in (LOSSLESS, JPEG):
+        if exact > paint.exact and ramp < paint.ramp and darker > paint.darker:
+            return paint.grown
+    return 0
 
 
 def _grown(area: np.ndarray, within: np.ndarray, steps: int) -> np.ndarray:
