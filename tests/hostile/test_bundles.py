@@ -75,7 +75,7 @@ CASES = {
     ),
     "newer": Case(
         "a bundle of another version",
-        lambda members: zipped(with_contents(members, format=2, facefill="9.1", models=0)),
+        lambda members: zipped(with_contents(members, format=2, facefill="9.1") | {"new": b""}),
         ["made by facefill 9.1 with format 2, and this one reads format 1; update facefill"],
     ),
     "pickle": Case(
