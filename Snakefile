@@ -27,6 +27,7 @@ include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/publish.smk"
+include: "workflow/rules/bundle.smk"
 
 
 rule all:

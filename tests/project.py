@@ -19,7 +19,7 @@ from facefill.render import photo_name, plan_photos, render_photo
 from starts import starter
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ["Snakefile", "config.yaml", "workflow", "profiles", "envs"]
+PARTS = ["Snakefile", "config.yaml", "workflow", "profiles", "envs", "pyproject.toml", "LICENSE"]
 
 # Small enough for seconds, large enough that every stage has work to do.
 TINY = {

@@ -11,6 +11,7 @@ DOCUMENT = ROOT / "docs" / "hostile-input.md"
 PARTS = {
     "photos": "Photos",
     "archives": "Archives and servers",
+    "bundles": "Bundles",
     "configuration": "Configuration",
     "disk": "State on disk",
     "environment": "The user's environment",

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+import tomllib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -764,3 +765,71 @@ def publish_command(wildcards):
     options = f" --configfile {' '.join(map(shlex.quote, files))}" if files else ""
     options += f" --config {' '.join(map(shlex.quote, given))}" if given else ""
     return f"snakemake docs/results-{wildcards.dataset}.md{options}"
+
+
+# -- bundles -----------------------------------------------------------------------------------
+
+
+def bundled_methods():
+    """The compared methods and their targets, but for programs that a bundle cannot hold."""
+    names = [name for method in config["compare"]["methods"] for name in with_targets(method)]
+    outside = entries_of("methods", "external")
+    return [name for name in dict.fromkeys(names) if not {*with_targets(name)} & {*outside}]
+
+
+def bundled_models():
+    """The models behind the bundled methods, those that others name first."""
+    models = named_by("methods", bundled_methods(), "models", config)
+    return [*dict.fromkeys([*named_by("models", models, "models", config), *models])]
+
+
+def bundled_files(file):
+    """`file` of every bundled model."""
+    return [f"results/{{dataset}}/models/{model}/{file}" for model in bundled_models()]
+
+
+def bundled_pairs():
+    """The compared pairs of bundled methods whose masks suit validation faces, too."""
+    return [
+        [mask, method]
+        for mask, method in compared_pairs()
+        if method in bundled_methods() and not os.path.isdir(config["masks"][mask].get("path") or "")
+    ]
+
+
+def bundle_threads(wildcards):
+    """The threads that the bundled methods pay for, whatever --cores says."""
+    methods = [make("methods", config["methods"][name]) for name in bundled_methods()]
+    work = max((method.work(config) for method in methods), default=0)
+    return worthwhile_threads(work, usable_cores()) if work else 1
+
+
+def bundle_device():
+    """Where the bundled methods compute."""
+    methods = [kind_of("methods", config["methods"][name]) for name in bundled_methods()]
+    return config["device"] if any(map(computes_on_gpu, methods)) else "cpu"
+
+
+def bundle_code(wildcards):
+    """The code of the bundle, of its methods, models and masks, and the words of its table."""
+    modules = [kind_module("masks", mask) for mask, _ in bundled_pairs()]
+    modules += [kind_module("methods", method) for method in bundled_methods()]
+    modules += [kind_module("models", model) for model in bundled_models()]
+    modules += [f"metrics.{metric}" for metric in face_metrics()]
+    return code("bundle", *dict.fromkeys(modules), presentation=True)
+
+
+def bundle_facts(wildcards):
+    """What a bundle says of its origin. Paths of this machine are nobody else's business."""
+    data = config["datasets"][wildcards.dataset]
+    known = {key: data[key] for key in ("kind", "sha256", "faces", "people", "seed") if key in data}
+    urls = [url for url in data.get("urls", []) if not url.startswith("file://")]
+    alignment = alignment_settings()
+    project = tomllib.loads((WORKFLOW.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    return {
+        "facefill": project["project"]["version"],
+        "dataset": wildcards.dataset,
+        "data": known | ({"urls": urls} if urls else {}),
+        "align": {key: value for key, value in alignment.items() if key != "shards"},
+        "methods": {method: method_settings(method) for method in bundled_methods()},
+    }

@@ -186,7 +186,7 @@ def _contents(data: bytes) -> dict[str, Any]:
     try:
         contents = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise _Refused(f"{CONTENTS} is damaged ({error}); {AGAIN}") from error
+        raise _Refused(f"{CONTENTS} is damaged: no JSON; {AGAIN}") from error
     found = contents if isinstance(contents, dict) else {}
     number, version = found.get("format"), found.get("facefill")
     if type(number) is int and number > FORMAT and isinstance(version, str):
@@ -202,6 +202,12 @@ def _contents(data: bytes) -> dict[str, Any]:
             f"{CONTENTS} is not that of a bundle of facefill ({place}{error.message[:200]}); "
             "give another"
         )
+    for method, settings in contents["methods"].items():
+        if settings["kind"] == "external" or "command" in settings:
+            raise _Refused(
+                f"its method {method[:80]!r} starts a program, as nothing in a bundle may; do not "
+                "trust it, give another"
+            )
     return contents
 
 
