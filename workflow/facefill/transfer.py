@@ -15,15 +15,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy.spatial.distance import cdist
 
 from facefill.bundle import of_model
 from facefill.bundle.read import Bundle
 from facefill.core.descriptor import Describer
 from facefill.core.errors import FacefillError
-from facefill.core.files import csv_rows, read_table, sha256_bytes, write_array, write_table
-from facefill.core.files import write_bytes as write
+from facefill.core.files import (
+    atomic,
+    csv_rows,
+    read_table,
+    sha256_bytes,
+    write_array,
+    write_bytes,
+    write_table,
+)
 from facefill.core.progress import progress
 from facefill.near_duplicates import find_near_duplicates
 from facefill.split import COLUMNS, read_split
@@ -38,6 +45,7 @@ REASONS = ("same_bytes", "same_picture", "same_person")
 # there is one other photo, 64 % where there are five or more). 0.38 sets 0.9 % and 31 % aside,
 # 0.42 4.9 % and 51 %. So most photos of a person who is known by another photo alone are NOT found.
 SAME_PERSON = 0.39
+NO_SAMPLES = "The bundle has no samples of this model: they show people of the validation split."
 BLOCK = 512  # faces whose distances are in memory at a time
 
 log = logging.getLogger(__name__)
@@ -192,19 +200,23 @@ def _same_people(names: list[str], pixels: np.ndarray, seen: Seen, zoom: float) 
 def take_model(bundle: Bundle, model: str, outputs: Mapping[str, Path | str]) -> None:
     """Write a model's files as the bundle has them; `outputs` are paths by their names.
 
-    A bundle leaves out a large animation: then the last samples take its place.
+    A bundle has no samples that show people, and no large animation: a line of text, or the last
+    samples, take their place.
     """
+    there = bundle.contents["members"]
     for name, path in outputs.items():
         member = of_model(model, Path(path).name)
-        if name == "samples_gif" and member not in bundle.contents["members"]:
-            still, film = (
-                Image.open(io.BytesIO(bundle.read(of_model(model, "samples.png")))),
-                io.BytesIO(),
-            )
-            still.save(film, "gif")
-            write(path, film.getvalue())
+        if member in there or name not in ("samples", "samples_gif"):
+            write_bytes(path, bundle.read(member))
+            continue
+        still = of_model(model, "samples.png")
+        if still in there:
+            picture = Image.open(io.BytesIO(bundle.read(still)))
         else:
-            write(path, bundle.read(member))
+            picture = Image.new("RGB", (560, 28), "white")
+            ImageDraw.Draw(picture).text((8, 8), NO_SAMPLES, "black")
+        with atomic(path) as partial:
+            picture.save(partial)
 
 
 def take_training(bundle: Bundle, outputs: Mapping[str, Path | str]) -> None:

@@ -793,7 +793,8 @@ def bundled_pairs():
     return [
         [mask, method]
         for mask, method in compared_pairs()
-        if method in bundled_methods() and not os.path.isdir(config["masks"][mask].get("path") or "")
+        if method in bundled_methods()
+        and not os.path.isdir(config["masks"][mask].get("path") or "")
     ]
 
 
