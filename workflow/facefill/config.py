@@ -299,19 +299,19 @@ def _check_names(config: dict[str, Any]) -> None:
                 f"config: datasets.{name}: results/{name}/ is taken by the workflow; rename the "
                 "dataset"
             )
-    _check_known("dataset", config["dataset"], config["datasets"], "datasets")
+    check_known("dataset", config["dataset"], config["datasets"], "datasets")
     for table in ("masks", "methods"):
         for name in config["compare"][table]:
-            _check_known(f"compare.{table}", name, config[table], table)
+            check_known(f"compare.{table}", name, config[table], table)
     for name, entry in config["restore"].items():
         for method in entry["method"]:
-            _check_known(f"restore.{name}.method", method, config["methods"], "methods")
+            check_known(f"restore.{name}.method", method, config["methods"], "methods")
         holes = dict.fromkeys(HOLES) | config["masks"]
-        _check_known(f"restore.{name}.hole", entry["hole"], holes, f"{', '.join(HOLES)} or masks")
+        check_known(f"restore.{name}.hole", entry["hole"], holes, f"{', '.join(HOLES)} or masks")
     _check_pairs(config)
     for name, method in config["methods"].items():
         for mask in method["masks"] or ():
-            _check_known(f"methods.{name}.masks", mask, config["masks"], "masks")
+            check_known(f"methods.{name}.masks", mask, config["masks"], "masks")
     for table in ("models", "methods"):
         for name, entry in config[table].items():
             _check_references(f"{table}.{name}", table, entry, config)
@@ -324,7 +324,7 @@ def _check_references(key: str, table: str, entry: dict[str, Any], config: dict[
             if entry[name] is not None:
                 if provides and entry[name] in config[other]:
                     _check_provides(f"{key}.{name}", entry[name], config[other], provides)
-                _check_known(f"{key}.{name}", entry[name], config[other], other)
+                check_known(f"{key}.{name}", entry[name], config[other], other)
 
 
 def _check_provides(key: str, name: str, models: dict[str, Any], provides: str) -> None:
@@ -384,7 +384,8 @@ def _check_pairs(config: dict[str, Any]) -> None:
         )
 
 
-def _check_known(key: str, name: str, table: dict[str, Any], where: str) -> None:
+def check_known(key: str, name: str, table: dict[str, Any], where: str) -> None:
+    """Refuse a name that is none of `table`, which `where` says, with a suggestion."""
     if name not in table:
         hint = _suggested(name, table) or f"known: {', '.join(table) or 'none'}"
         raise FacefillError(

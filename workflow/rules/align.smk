@@ -17,6 +17,7 @@ rule align:
     benchmark:
         "results/benchmarks/{dataset}/align/shard-{shard}-of-{shards}.tsv"
     wildcard_constraints:
+        dataset=any_of(OTHERS),
         shards=config["align"]["shards"],
     conda:
         "../../envs/facefill.yaml"

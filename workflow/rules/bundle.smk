@@ -24,6 +24,8 @@ rule bundle:
         timing="results/logs/{dataset}/bundle.json",
     benchmark:
         "results/benchmarks/{dataset}/bundle.tsv"
+    wildcard_constraints:
+        dataset=any_of(OTHERS),  # a transfer has the models of another, whose bundle serves
     conda:
         "../../envs/facefill.yaml"
     threads: bundle_threads

@@ -146,6 +146,12 @@ def models_providing(what):
     return [k for k, model in config["models"].items() if kind_of("models", model).provides == what]
 
 
+# Data sets without photos of their own: their rules are in transfer.smk, those of others from raw to
+# train are not for them.
+TRANSFERS = entries_of("datasets", "transfer")
+OTHERS = [name for name in config["datasets"] if name not in TRANSFERS]
+
+
 wildcard_constraints:
     dataset=any_of(config["datasets"]),
     model=any_of(config["models"]),
@@ -292,6 +298,84 @@ def alignment_settings():
     return config["align"] | {"predictor": predictor and CHECKSUMS.sha256(predictor)}
 
 
+# -- transfers ---------------------------------------------------------------------------------
+
+
+def by_bundle(dataset):
+    """Whether a data set has the models of a bundle: no photos or descriptors of training faces."""
+    return dataset in TRANSFERS and bool(make("datasets", config["datasets"][dataset]).bundle)
+
+
+@cache
+def bundle_contents(dataset):
+    """What a transfer's bundle says of itself, if it fits; None where it is to be downloaded."""
+    transfer, key = make("datasets", config["datasets"][dataset]), f"datasets.{dataset}"
+    if transfer.bundle_file is None:
+        return None
+    must_exist(f"{key}.models_of", transfer.bundle_file)
+    from facefill.bundle.read import open_bundle
+
+    try:
+        contents = open_bundle(transfer.bundle_file).contents
+        transfer.check_bundle(key, contents, alignment_settings())
+    except FacefillError as error:
+        sys.exit(f"facefill: {error}")
+    return contents
+
+
+def taken(wildcards, folder, **files):
+    """Files of the data set that has a transfer's models, by name; or the bundle that has them."""
+    transfer = dataset_of(wildcards)
+    if not transfer.bundle:
+        return {
+            name: f"results/{transfer.models_of}/{folder}/{file}" for name, file in files.items()
+        }
+    contents = bundle_contents(wildcards.dataset)
+    if contents and "model" in wildcards.keys():
+        try:
+            transfer.check_model(
+                f"datasets.{wildcards.dataset}",
+                contents,
+                wildcards.model,
+                config["models"][wildcards.model]["kind"],
+            )
+        except FacefillError as error:
+            sys.exit(f"facefill: {error}")
+    return {"bundle": f"results/{wildcards.dataset}/models_of.zip"}
+
+
+def completed_dataset(wildcards):
+    """The data set whose faces a transfer completes."""
+    faces_of = dataset_of(wildcards).faces_of
+    if faces_of is None:
+        sys.exit(
+            f"facefill: config: datasets.{wildcards.dataset}.faces_of is null, so that there are "
+            "no test faces; name the data set whose faces are to be completed, or type "
+            "`snakemake restore`"
+        )
+    return faces_of
+
+
+def split_inputs(wildcards):
+    """What a transfer's test split is chosen by: the faces, and what the models were trained on."""
+    top = f"results/{wildcards.dataset}"
+    files = {"faces": f"{top}/faces", "manifest": f"{top}/manifest.csv"}
+    files["index"] = f"results/{completed_dataset(wildcards)}/index.csv"
+    described = {f"{name}_descriptors": f"{name}_descriptors.npy" for name in ("train", "val")}
+    found = taken(wildcards, "splits", **described)
+    if "bundle" not in found:
+        found["seen"] = f"results/{dataset_of(wildcards).models_of}/index.csv"
+        for name in ("train", "val"):
+            found |= {name: f"{top}/splits/{name}.npy", f"{name}_table": f"{top}/splits/{name}.csv"}
+    return files | found
+
+
+def origin(wildcards):
+    """What says where a transfer's models and faces come from; other data sets have none."""
+    transfer = wildcards.dataset in TRANSFERS
+    return f"results/{wildcards.dataset}/splits/origin.json" if transfer else []
+
+
 # -- cores and the GPU -------------------------------------------------------------------------
 
 
@@ -365,14 +449,16 @@ def makes_several(method):
     return config["methods"][method].get("samples", 1) > 1
 
 
-def calibrated(mask, method):
+def calibrated(dataset, mask, method):
     """Whether validation faces say how wide a method's bands are.
 
-    Not where masks or targets come as a folder of pictures, which are those of test faces.
+    Not where there are none, or masks or targets come as a folder of pictures, which are those of
+    test faces.
     """
     entries = [config["masks"][mask], *(config["methods"][name] for name in with_targets(method))]
     folders = [entry.get(key) or "" for entry in entries for key in ("path", "folder")]
-    return makes_several(method) and not any(map(os.path.isdir, folders))
+    folders = any(map(os.path.isdir, folders))
+    return makes_several(method) and not folders and not by_bundle(dataset)
 
 
 def targets_of(method):
@@ -409,7 +495,8 @@ def calibration_device(method):
 def calibration_file(wildcards):
     """What says how wide a method's bands are, if anything does."""
     folder = f"results/{wildcards.dataset}/completions/{wildcards.mask}/{wildcards.method}"
-    return f"{folder}/calibration.csv" if calibrated(wildcards.mask, wildcards.method) else []
+    exists = calibrated(wildcards.dataset, wildcards.mask, wildcards.method)
+    return f"{folder}/calibration.csv" if exists else []
 
 
 def declares(method, file):
@@ -565,9 +652,14 @@ def models_in_report(provides=None):
     return [name for name in models if provides is None or name in models_providing(provides)]
 
 
-def described_splits():
+def measured_models(dataset):
+    """The models behind the report whose samples are compared with validation faces."""
+    return [] if by_bundle(dataset) else models_in_report("generator")
+
+
+def described_splits(dataset):
     """The splits whose true faces are compared with something: completions, or samples."""
-    return ["test", "val"] if models_in_report("generator") else ["test"]
+    return ["test", "val"] if measured_models(dataset) else ["test"]
 
 
 def compared_files(file, declared=None):
@@ -596,11 +688,14 @@ def whole_build(dataset):
     """What belongs to a finished build: each stage's results, but for the raw photos."""
     top, shards = f"results/{dataset}", config["align"]["shards"]
     files = [f"{top}/report/index.html", f"{top}/manifest.csv", f"{top}/faces"]
-    files += [
-        f"{top}/aligned/shard-{shard}-of-{shards}.{suffix}"
-        for shard in range(shards)
-        for suffix in ("zip", "csv")
-    ]
+    if dataset in TRANSFERS:
+        files.append(f"{top}/splits/set_aside.csv")
+    else:
+        files += [
+            f"{top}/aligned/shard-{shard}-of-{shards}.{suffix}"
+            for shard in range(shards)
+            for suffix in ("zip", "csv")
+        ]
     files += [
         f"{top}/splits/{split}.{suffix}"
         for split in ("train", "val", "test")
@@ -608,17 +703,17 @@ def whole_build(dataset):
     ]
     files += [
         f"{top}/splits/{split}_{what}.npy"
-        for split in described_splits()
+        for split in described_splits(dataset)
         for what in ("descriptors", "landmarks")
     ]
     files += [file for model in models_in_report() for file in model_files(model, dataset)]
-    files += [f"{top}/models/{model}/set_metrics.csv" for model in models_in_report("generator")]
+    files += [f"{top}/models/{model}/set_metrics.csv" for model in measured_models(dataset)]
     files += [f"{top}/completions/{mask}/{method}/faces" for mask, method in pairs_to_complete()]
     files += [f"{top}/completions/{mask}/{name}/metrics.csv" for mask, name in pairs_to_measure()]
     files += [
         f"{top}/completions/{mask}/{method}/calibration.csv"
         for mask, method in pairs_to_measure()
-        if calibrated(mask, method)
+        if calibrated(dataset, mask, method)
     ]
     return files
 
@@ -627,7 +722,10 @@ def reported_config(wildcards):
     """The part of the configuration that made this report, for its provenance."""
     part = {key: config[key] for key in ("align", "split", "compare", "device", "seed")}
     part["dataset"] = wildcards.dataset
-    part["datasets"] = {wildcards.dataset: config["datasets"][wildcards.dataset]}
+    entry = config["datasets"][wildcards.dataset]
+    behind = [entry.get("models_of"), entry.get("faces_of")]
+    names = [wildcards.dataset, *(name for name in behind if name in config["datasets"])]
+    part["datasets"] = {name: config["datasets"][name] for name in names}
     part["masks"] = {mask: config["masks"][mask] for mask in config["compare"]["masks"]}
     part["methods"] = methods_in_report()
     part["models"] = {model: config["models"][model] for model in models_in_report()}
@@ -636,12 +734,17 @@ def reported_config(wildcards):
 
 def timing_logs(wildcards):
     """Where the jobs behind the report noted how long they took."""
-    shards = config["align"]["shards"]
-    jobs = [*filter(None, [dataset_of(wildcards).rule]), "index"]
-    jobs += [f"align/shard-{shard}-of-{shards}" for shard in range(shards)]
-    jobs += ["flatten", "split", *(f"describe/{split}" for split in described_splits())]
-    jobs += [f"train_{config['models'][model]['kind']}/{model}" for model in models_in_report()]
-    jobs += [f"measure_model/{model}" for model in models_in_report("generator")]
+    dataset, shards, models = wildcards.dataset, config["align"]["shards"], models_in_report()
+    if dataset in TRANSFERS:
+        jobs = [f"transfer_{what}" for what in ("bundle", "faces", "training", "split")]
+        jobs += [f"transfer_models/{model}" for model in models]
+    else:
+        jobs = [*filter(None, [dataset_of(wildcards).rule]), "index"]
+        jobs += [f"align/shard-{shard}-of-{shards}" for shard in range(shards)]
+        jobs += ["flatten", "split"]
+        jobs += [f"train_{config['models'][model]['kind']}/{model}" for model in models]
+    jobs += [f"describe/{split}" for split in described_splits(dataset)]
+    jobs += [f"measure_model/{model}" for model in measured_models(dataset)]
     jobs += [
         f"complete_{config['methods'][method]['kind']}/{mask}/{method}"
         for mask, method in pairs_to_complete()
@@ -649,10 +752,10 @@ def timing_logs(wildcards):
     jobs += [
         f"calibrate/{mask}/{method}"
         for mask, method in pairs_to_measure()
-        if calibrated(mask, method)
+        if calibrated(dataset, mask, method)
     ]
     jobs += [f"measure/{mask}/{method}" for mask, method in pairs_to_measure()]
-    return [f"results/logs/{wildcards.dataset}/{job}.json" for job in jobs]
+    return [f"results/logs/{dataset}/{job}.json" for job in jobs]
 
 
 def publish_command(wildcards):
@@ -690,7 +793,8 @@ def bundled_pairs():
     return [
         [mask, method]
         for mask, method in compared_pairs()
-        if method in bundled_methods() and not os.path.isdir(config["masks"][mask].get("path") or "")
+        if method in bundled_methods()
+        and not os.path.isdir(config["masks"][mask].get("path") or "")
     ]
 
 

@@ -2,6 +2,7 @@
 
 # At most: KID's kernels have as many rows and columns. Of the test split more where a method
 # completes more; most reports need fewer, so that another `compare.faces` describes nothing anew.
+# Of the training split all, for a transfer, which must know everybody who was in training.
 DESCRIBED = 2000
 
 
@@ -18,7 +19,7 @@ rule describe:
     benchmark:
         "results/benchmarks/{dataset}/describe/{split}.tsv"
     wildcard_constraints:
-        split="val|test",
+        split="train|val|test",
     conda:
         "../../envs/facefill.yaml"
     params:
@@ -26,10 +27,10 @@ rule describe:
         zoom=config["align"]["zoom"],
         # Another one changes the faces already.
         predictor=lambda wildcards, input: config["align"]["predictor"],
-        faces=lambda wildcards: (
-            DESCRIBED
-            if wildcards.split == "val"
-            else max(DESCRIBED, *map(faces_of, config["methods"]))
-        ),
+        faces=lambda wildcards: {
+            "train": sys.maxsize,
+            "val": DESCRIBED,
+            "test": max(DESCRIBED, *map(faces_of, config["methods"])),
+        }[wildcards.split],
     script:
         "../scripts/describe.py"

@@ -29,6 +29,8 @@ rule flatten:
         timing="results/logs/{dataset}/flatten.json",
     benchmark:
         "results/benchmarks/{dataset}/flatten.tsv"
+    wildcard_constraints:
+        dataset=any_of(OTHERS),
     conda:
         "../../envs/facefill.yaml"
     params:

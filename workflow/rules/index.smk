@@ -13,6 +13,8 @@ rule index:
         timing="results/logs/{dataset}/index.json",
     benchmark:
         "results/benchmarks/{dataset}/index.tsv"
+    wildcard_constraints:
+        dataset=any_of(OTHERS),
     priority: 1  # too few people are told before anything is aligned
     conda:
         "../../envs/facefill.yaml"

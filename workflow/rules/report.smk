@@ -17,7 +17,11 @@ rule report:
         samples_gif=reported_models("samples.gif"),
         settings=reported_models("settings.json"),
         weights=reported_models("weights.safetensors"),
-        model_metrics=reported_models("set_metrics.csv", "generator"),
+        model_metrics=lambda wildcards: [
+            f"results/{wildcards.dataset}/models/{model}/set_metrics.csv"
+            for model in measured_models(wildcards.dataset)
+        ],
+        origin=origin,
         manifest="results/{dataset}/manifest.csv",
         faces_sheet="results/{dataset}/faces.png",
         train_csv="results/{dataset}/splits/train.csv",
@@ -78,7 +82,7 @@ rule report:
             if kind_of("methods", config["methods"][method]).mean_first
         ],
         models=models_in_report(),
-        measured_models=models_in_report("generator"),
+        measured_models=lambda wildcards: measured_models(wildcards.dataset),
         searched_models={
             method: config["methods"][method]["model"] for _, method in pairs_declaring("search")
         },

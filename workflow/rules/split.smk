@@ -18,6 +18,8 @@ rule split:
         timing="results/logs/{dataset}/split.json",
     benchmark:
         "results/benchmarks/{dataset}/split.tsv"
+    wildcard_constraints:
+        dataset=any_of(OTHERS),
     conda:
         "../../envs/facefill.yaml"
     params:

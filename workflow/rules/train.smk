@@ -27,6 +27,7 @@ for kind, declared in kinds("models").items():
         benchmark:
             f"results/benchmarks/{{dataset}}/train_{kind}/{{model}}.tsv"
         wildcard_constraints:
+            dataset=any_of(OTHERS),
             model=any_of(entries_of("models", kind)),
         conda:
             "../../envs/facefill.yaml"

@@ -36,7 +36,7 @@ class Kept:
             for name, path in outputs.items():
                 _remove(path)
                 if note["sha256"][name] is not None:
-                    _link(self._folder / name, path)
+                    link(self._folder / name, path)
         except OSError:  # a full disk: the job itself says so
             for path in outputs.values():
                 _remove(path)
@@ -54,7 +54,7 @@ class Kept:
             sha256 = {name: _sha256(path) for name, path in outputs.items()}
             for name, path in outputs.items():
                 if sha256[name] is not None:
-                    _link(path, self._folder / name)
+                    link(path, self._folder / name)
             # The note last: without it nothing is kept.
             write_bytes(self._note, json.dumps({"key": key, "sha256": sha256}).encode())
         except OSError:
@@ -72,17 +72,19 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
     """Make `target` the same files as `source`, or copies where the disk has no hard links."""
+    _remove(target)  # never written into: it may be a link to a file in use
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, copy_function=link_file)
+        # Snakemake's own file gives a folder its date: each folder needs one of its own.
+        without = shutil.ignore_patterns(".snakemake_timestamp")
+        shutil.copytree(source, target, copy_function=_link_file, ignore=without)
     else:
-        link_file(source, target)
+        _link_file(source, target)
 
 
-def link_file(source: Path | str, target: Path | str) -> None:
-    """Make `target` the same file as `source`, or a copy where the disk has no hard links."""
+def _link_file(source: Path | str, target: Path | str) -> None:
     try:
         os.link(source, target)
     except OSError:

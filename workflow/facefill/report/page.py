@@ -289,10 +289,10 @@ def _setting(value: Any) -> str:
         width=10_000).strip().removesuffix("...").strip()  # fmt: skip
 
 
-def data_view(manifest: pd.DataFrame, splits: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def data_view(manifest: pd.DataFrame, sizes: Facts) -> dict[str, Any]:
     """Return what the page shows of the data: counts by status, rejected photos, split sizes.
 
-    `manifest` and the tables of the `splits`, by name, are those of flatten and split.
+    `manifest` is flatten's, `sizes` the numbers of "faces" and "people" by the names of splits.
     """
     counts = manifest["status"].value_counts()
     rejected = manifest[manifest["status"] != "aligned"]
@@ -306,9 +306,23 @@ def data_view(manifest: pd.DataFrame, splits: dict[str, pd.DataFrame]) -> dict[s
         "rejects": rejected[["source", "status", "detail"]].head(REJECTS).values.tolist(),
         "rejected": len(rejected),
         "splits": [
-            (name, number(len(table), 0), number(table["identity"].nunique(), 0))
-            for name, table in splits.items()
+            (name, number(faces, 0), number(sizes["people"][name], 0))
+            for name, faces in sizes["faces"].items()
         ],
+    }
+
+
+def origin_view(origin: Facts) -> Facts | None:
+    """Return what the page says of a transfer's origin.json, with the counts as text."""
+    if not origin:
+        return None
+    set_aside = origin["set_aside"]
+    return origin | {
+        "all_set_aside": number(sum(set_aside.values()), 0),
+        "set_aside": {reason: number(count, 0) for reason, count in set_aside.items()},
+        "trained_on": number(origin["faces"]["train"], 0),
+        "trained_on_people": number(origin["people"]["train"], 0),
+        "bundle": origin.get("bundle"),
     }
 
 

@@ -40,6 +40,7 @@ RELIABILITY_BINS = 12
 SINGLE = "Every method made one completion per face."
 REFERENCES = ("original", "masked")  # on the page without loss
 SPLIT = ["face", "identity", "source"]
+DAMAGED_ORIGIN = "does not say where models and faces come from; delete it and run again"
 MANIFEST = ["source", "identity", "status", "detail", "face"]
 
 
@@ -102,7 +103,8 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     completions (folders of {face}.png); of `trainings` training_metrics and
     training_set_metrics; of `iterative` progress and search; of `sampled`
     completion_samples (uint8 [N, K, size, size, 3]); of `models` histories, losses, samples,
-    samples_gif, settings and weights; of `measured_models` model_metrics.
+    samples_gif, settings and weights; of `measured_models` model_metrics. `origin` is there, as a
+    path, for a transfer alone.
 
     Raises FacefillError when an input is damaged, or when the methods of one mask were not
     measured on the same faces.
@@ -117,16 +119,20 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     manifest = read_table(inputs["manifest"], MANIFEST, text=MANIFEST)
     damaged = "not a model's settings; delete its folder and run again"
     settings = [read_json(file, damaged) for file in inputs["settings"]]
+    # Of a transfer, what its models were trained on lies elsewhere.
+    origin = read_json(inputs["origin"], DAMAGED_ORIGIN) if inputs.get("origin") else {}
     counts = {
         "photos": {str(k): int(v) for k, v in manifest["status"].value_counts().items()},
-        "faces": {name: len(table) for name, table in splits.items()},
-        "people": {name: table["identity"].nunique() for name, table in splits.items()},
+        "faces": {name: len(table) for name, table in splits.items()} | origin.get("faces", {}),
+        "people": {name: table["identity"].nunique() for name, table in splits.items()}
+        | origin.get("people", {}),
         "completions": len(numbers.metrics),
     }
     devices = [str(of_model.get("device", "unknown")) for of_model in settings]
     devices = dict(zip(choice.models, devices, strict=True))
     files = _checked_files(inputs, outputs, choice.masks)
     facts = provenance(choice.dataset, choice.config, files, devices, counts)
+    facts |= {"origin": origin} if origin else {}
     text = json.dumps(facts, indent=2, sort_keys=True, default=str) + "\n"
     write_bytes(outputs["provenance"], text.encode())
     lists = [inputs[key] for key in ("histories", "losses", "samples", "samples_gif")]
@@ -142,7 +148,8 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
         "white": pictures.WHITE,
         "iterative": list(choice.iterative),
         "models": models,
-        "data": page.data_view(manifest, splits),
+        "data": page.data_view(manifest, counts),
+        "origin": page.origin_view(origin),
         "faces_sheet": embed.photo(inputs["faces_sheet"]),
         "facts": facts,
         "config": yaml.safe_dump(choice.config, sort_keys=False, allow_unicode=True),

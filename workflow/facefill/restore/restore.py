@@ -10,7 +10,7 @@ from typing import Any
 
 from facefill.align import Aligner
 from facefill.core.files import atomic_folder, csv_rows, read_json, sha256_text
-from facefill.core.kept import link_file
+from facefill.core.kept import link
 from facefill.core.progress import progress
 from facefill.methods import BATCH
 from facefill.restore.finder import Found, read_faces
@@ -158,16 +158,11 @@ def _gather(
                 method, _, face = rest.partition(".")
                 name = photograph.name if len(methods) == 1 else f"{method}/{photograph.name}"
                 if what == "photo":
-                    _link(file, photos / f"{name}{facts['suffixes'][method]}")
+                    link(file, photos / f"{name}{facts['suffixes'][method]}")
                 elif what == "face":
-                    _link(file, faces / f"{name}--{face}")
+                    link(file, faces / f"{name}--{face}")
                 elif what == "page":
-                    _link(file, page / f"{shown}{rest}")
+                    link(file, page / f"{shown}{rest}")
             sides = facts["width"], facts["height"], facts["hidden"]
             restored.append(Restored(source, shown, rows, *sides))
     return restored, every
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    link_file(source, target)
