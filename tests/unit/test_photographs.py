@@ -25,8 +25,15 @@ def found(tmp_path):
 
 @pytest.mark.parametrize(
     "mask",
-    ["a/one.mask.png", "a/one.jpg.mask.png", "a/masks/one.mask.png", "a/masks/one.png"]
-    + ["masks/a/one.mask.png", "masks/a/one.jpg.png", "a/ONE.MASK.PNG"],
+    [
+        "a/one.mask.png",
+        "a/one.jpg.mask.png",
+        "a/masks/one.mask.png",
+        "a/masks/one.png",
+        "masks/a/one.mask.png",
+        "masks/a/one.jpg.png",
+        "a/ONE.MASK.PNG",
+    ],
 )
 def test_a_mask_lies_beside_its_photograph_or_in_a_folder_masks(found, mask):
     photographs = found("a/one.jpg", "a/two.jpg", mask)

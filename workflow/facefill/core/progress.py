@@ -4,7 +4,6 @@ import sys
 
 from tqdm import tqdm
 
-
 UP = "\x1b[A"  # how tqdm goes back to the line of a bar around another
 
 
