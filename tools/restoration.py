@@ -8,22 +8,37 @@ how many of the faces each detector finds and how far the alignment lies from th
 photo: the largest distance of the template's three points, mapped into the photo by both matrices.
 """
 
+import argparse
+import math
 import random
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import cv2
+import dlib
 import numpy as np
 
-from facefill.align import LANDMARK_COLUMNS, MATRIX_COLUMNS
+from facefill.align import LANDMARK_COLUMNS, MATRIX_COLUMNS, Aligner
 from facefill.core.files import read_table
 from facefill.core.images import decode_photo
+from facefill.core.progress import progress
+from facefill.restore.finder import Candidate, FaceFinder, overlap
 from facefill.restore.holes import NoHole, find_hole
 
 PARTS = ("eyes", "mouth", "half")
 MAX_PIXELS = 150_000_000
-NEAR = 4.0  # photo pixels
+NEAR = 4.0  # pixels
+DETECTORS = ("hog", "hog_filled", "cnn", "hog_low")
+ALIGN = {
+    "predictor": None,
+    "size": 64,
+    "landmarks": "innerEyesAndBottomLip",
+    "zoom": 1.0,
+    "several_faces": "largest",
+    "max_pixels": MAX_PIXELS,
+    "detector": "hog_then_cnn",
+}
 
 
 class Damaged(NamedTuple):
@@ -89,12 +104,13 @@ def strokes(part: str, landmarks: np.ndarray, shape: tuple, rng: np.random.Gener
     return hole == 0
 
 
-def distance(matrix: np.ndarray, true: np.ndarray, targets: np.ndarray) -> float:
-    """Largest distance of the template's points in the photo, mapped back by both matrices."""
-    one, other = (
-        cv2.transform(targets[None], cv2.invertAffineTransform(m))[0] for m in (matrix, true)
-    )
-    return float(np.hypot(*(one - other).T).max())
+def distances(matrix: np.ndarray, true: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """Largest and mean distance of the template's points in the photo, mapped by both matrices."""
+    places = [
+        cv2.transform(targets[None], cv2.invertAffineTransform(one))[0] for one in (matrix, true)
+    ]
+    apart = np.hypot(*(places[0] - places[1]).T)
+    return float(apart.max()), float(apart.mean())
 
 
 def hole_of(pixels: np.ndarray) -> np.ndarray | None:
@@ -104,3 +120,96 @@ def hole_of(pixels: np.ndarray) -> np.ndarray | None:
         return find_hole(original, None, "auto")[0]
     except NoHole:
         return None
+
+
+class Row(NamedTuple):
+    """What became of one damaged photo."""
+
+    part: str
+    holes: bool  # whether find_hole saw all that was painted
+    found: dict[str, bool]  # by which detector
+    detector: str  # whose box the cascade took, "" = none
+    certainty: float
+    largest: float  # distance of the template's points, in photo pixels
+    mean: float
+
+
+class Recording(FaceFinder):
+    """Keeps the candidates of the last photo."""
+
+    def candidates(self, *images: np.ndarray) -> list[Candidate]:
+        self.seen = super().candidates(*images)
+        return self.seen
+
+
+def detect(finder: Recording, photo: Damaged) -> Row:
+    """Find the face of one damaged photo, by each detector and by the cascade."""
+    known = hole_of(photo.pixels)
+    holes = known is not None and not (known & ~photo.known).any()
+    known = known if holes else photo.known
+    faces = finder(photo.pixels, known)
+    found = {  # LFW's photos are too small to be searched on copies
+        name: any(shows(one.box, photo.landmarks) for one in finder.seen if one.detector == name)
+        for name in DETECTORS
+    }
+    for face in faces:
+        if shows(bounds(face.landmarks), photo.landmarks):
+            apart = distances(face.matrix, photo.matrix, finder.aligner.targets)
+            return Row(photo.part, holes, found, face.detector, face.certainty, *apart)
+    return Row(photo.part, holes, found, "", 0, math.inf, math.inf)
+
+
+def bounds(landmarks: np.ndarray) -> dlib.rectangle:
+    return dlib.rectangle(*map(round, [*landmarks.min(0), *landmarks.max(0)]))
+
+
+def shows(box: dlib.rectangle, landmarks: np.ndarray) -> bool:
+    """Whether the box and the landmarks are of one face: half of the smaller box is common."""
+    return overlap(box, bounds(landmarks)) > 0.5
+
+
+def print_detection(rows: list[Row], scale: float) -> None:
+    """Print the tables; `scale` is how many photo pixels a face pixel has."""
+    parts = {part: [row for row in rows if row.part == part] for part in PARTS} | {"all": rows}
+    print("| painted over | photos | hole found |", *DETECTORS, "cascade |", sep=" | ")
+    print("|---" * (len(DETECTORS) + 4) + "|")
+    for part, chosen in parts.items():
+        counts = [len(chosen), sum(row.holes for row in chosen)]
+        counts += [sum(row.found[name] for row in chosen) for name in DETECTORS]
+        counts += [sum(row.detector != "" for row in chosen)]
+        print(f"| {part} | {' | '.join(map(str, counts))} |")
+    print(
+        f"\n| painted over | photos | within {NEAR:g} photo pixels | within {NEAR:g} face pixels "
+        f"({NEAR * scale:.1f} photo pixels) | median | mean of the three within {NEAR:g} |"
+        "\n|---|---|---|---|---|---|"
+    )
+    for part, chosen in parts.items():
+        largest = np.array([row.largest for row in chosen])
+        mean = np.array([row.mean for row in chosen])
+        print(
+            f"| {part} | {len(chosen)} | {(largest <= NEAR).sum()} | "
+            f"{(largest <= NEAR * scale).sum()} | {np.median(largest):.1f} | "
+            f"{(mean <= NEAR).sum()} |"
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build", type=Path, help="results/{dataset} of a finished build")
+    parser.add_argument("--detect", action="store_true", help="measure the finding of faces")
+    parser.add_argument("--split", default="test", choices=["test", "val"])
+    parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+
+    cv2.setNumThreads(1)
+    photos = damaged_photos(arguments.build, arguments.split, arguments.photos, arguments.seed)
+    if arguments.detect:
+        finder = Recording(Aligner(**ALIGN))
+        rows = []
+        with progress(len(photos), "detect", "photos") as bar:
+            for photo in photos:
+                rows.append(detect(finder, photo))
+                bar.update()
+        scales = [1 / math.sqrt(abs(np.linalg.det(photo.matrix[:, :2]))) for photo in photos]
+        print_detection(rows, float(np.median(scales)))
