@@ -1,8 +1,4 @@
-"""How visible the rim of a filled hole is, as a ratio to the undamaged photo's.
-
-from tools.seam import rim_gradient
-rim_gradient(restored, known) / rim_gradient(undamaged, known)
-"""
+"""How visible the rim of a filled hole is: its gradient, to set beside the undamaged photo's."""
 
 import numpy as np
 

@@ -18,8 +18,9 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from facefill.restore import membrane
 
-GRAIN_REACH = 12  # pixels around a hole whose grain the filled ones get
 GRAIN_SCALES = (0, 1, 2)  # standard deviations in pixels; grain lies in the bands between
+# Known pixels so far from a hole show the grain: nearer ones, their bands have the fill in them.
+GRAIN_FROM, GRAIN_TO = 4, 16
 OUTLIERS = 4  # times the median length of the differences; larger ones are edges, not grain
 
 
@@ -46,13 +47,17 @@ def face_known(known: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     of the face is known if all photo pixels that `facefill.align.warp` takes it from are; outside
     the photo, where it sees black, counts as known.
     """
-    shrink = 1 / np.linalg.svd(matrix[:, :2], compute_uv=False)[1]
-    fineness = max(1, math.ceil(shrink - 1e-6))
+    fineness = _fineness(1 / np.linalg.svd(matrix[:, :2], compute_uv=False)[1])
     finer = matrix * fineness
     finer[:, 2] += (fineness - 1) / 2
     side = size * fineness
     hidden = cv2.warpAffine((~known).astype(np.float32), finer, (side, side))
     return hidden.reshape(size, fineness, size, fineness).max((1, 3)) == 0
+
+
+def _fineness(step: float) -> int:
+    """How many samples lie on a pixel's side, for `step` pixels of what is sampled, at least."""
+    return max(1, math.ceil(step - 1e-6))
 
 
 def photo_known(shape: tuple[int, int], matrix: np.ndarray, face_known: np.ndarray) -> np.ndarray:
@@ -82,7 +87,7 @@ def lay_back(
     source = np.full(known.shape, -1)
     if known.all():
         return pixels.copy(), source
-    box = _box(~known, 1 + GRAIN_REACH)
+    box = _box(~known, GRAIN_TO + 1)
     seen = np.where(known[box][..., None], pixels[box], 0).astype(np.float32)
     filled, source[box] = _fill(seen, known[box], [_moved(face, box) for face in placed])
     if grain is not None:
@@ -170,10 +175,11 @@ def _pairs(step: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, sli
 def _sample(placed: Placed, shape: tuple[int, int]) -> Sampled | None:
     """See a completed face at the photo's pixels; None where its crop lies outside of the photo.
 
-    Cubic interpolation, held within the values of the face's pixels around, so that it does not
+    Lanczos interpolation, held within the values of the face's pixels around, so that it does not
     ring. Where a face pixel is smaller than a photo pixel, the mean over the photo pixel is taken.
     The face goes on a little beyond its crop, mirrored so that its slopes continue: what is known
-    there has gradients to the crop's outermost pixels, too.
+    there has gradients to the crop's outermost pixels, too. Alignment has blurred the face; a
+    blur of variance v is undone by subtracting v / 2 of the Laplacian, to the second order.
     """
     size = len(placed.face)
     inverse = cv2.invertAffineTransform(placed.matrix)
@@ -192,9 +198,11 @@ def _sample(placed: Placed, shape: tuple[int, int]) -> Sampled | None:
     inside = ((place >= -0.5) & (place <= size - 0.5)).all(0).reshape(x.shape)
     distance = np.hypot(*(place - (size - 1) / 2)).reshape(x.shape) / size
 
-    step = np.linalg.svd(matrix[:, :2], compute_uv=False)[0]  # face pixels from one to the next
-    fineness = max(1, math.ceil(step - 1e-6))
-    beyond = math.ceil(step) + 2  # and what cubic interpolation looks at
+    steps = np.linalg.svd(matrix[:, :2], compute_uv=False)  # face pixels per photo pixel
+    step, fineness = steps[0], _fineness(steps[0])
+    # Of the mean over a face pixel, and of bilinear sampling between photo pixels.
+    blur = (1 - _fineness(1 / steps[1]) ** -2) / 12 + min(1, steps[1]) ** 2 / 6
+    beyond = math.ceil(step) + 4  # and what the interpolation looks at
     finer = matrix.copy()
     finer[:, :2] /= fineness
     finer[:, 2] += beyond - finer[:, :2].sum(1) * (fineness - 1) / 2
@@ -206,10 +214,11 @@ def _sample(placed: Placed, shape: tuple[int, int]) -> Sampled | None:
 
     margins = [(beyond, beyond)] * 2 + [(0, 0)]
     face = np.pad(placed.face.astype(np.float32), margins, "reflect", reflect_type="odd")
+    face -= blur / 2 * cv2.Laplacian(face, cv2.CV_32F, borderType=cv2.BORDER_REPLICATE)
     around = np.ones((3, 3), np.uint8)
     least = seen(cv2.erode(face, around), cv2.INTER_NEAREST)
     most = seen(cv2.dilate(face, around), cv2.INTER_NEAREST)
-    colours = seen(face, cv2.INTER_CUBIC).clip(least, most)
+    colours = seen(face, cv2.INTER_LANCZOS4).clip(least, most)
     if fineness > 1:
         colours = cv2.resize(colours, (width, height), interpolation=cv2.INTER_AREA)
     return Sampled(box, colours, inside, distance.astype(np.float32))
@@ -222,7 +231,8 @@ def _grain(photo: np.ndarray, known: np.ndarray, random: np.random.Generator) ->
     around the hole and in the filled ones, and noise of what these lack is added. The bands keep
     the noise as coarse as it is, the covariance keeps it grey where the photo's is.
     """
-    around = known & (distance_transform_edt(known) <= GRAIN_REACH)
+    distance = distance_transform_edt(known)
+    around = (distance > GRAIN_FROM) & (distance <= GRAIN_TO)
     noise = np.zeros_like(photo)
     if not around.any():
         return noise
