@@ -145,7 +145,7 @@ CASES = {
     ),
     "exchanged": Case(
         "another card than the bundle was made with",
-        lambda members: zipped(members | {"CARD.md": b"# Other\n"}),
+        lambda members: zipped(members | {"CARD.md": b"# abc\n"}),
         ["'CARD.md' is damaged: not the bytes that bundle.json says"],
     ),
     "strangers": Case(
