@@ -94,7 +94,7 @@ def test_a_full_disk_gives_nothing_back(kept, outputs, monkeypatch):
     def refuse(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("facefill.core.kept._link", refuse)
+    monkeypatch.setattr("facefill.core.kept.link", refuse)
     assert not kept.restore("key", outputs)
     assert not outputs["0"].exists() and not outputs["1"].exists()
 
