@@ -120,7 +120,7 @@ def halve(models: Mapping[str, tuple[Path, Path]], trial: Trial) -> tuple[Files,
     Halving goes model by model, and each is tried together with those that are halved already.
     Return the files by model, and what was found: `split`, `faces`, `masks`, `limit`, and in
     `models` of each its `precision` and the largest `change` that halving it makes, in grey
-    levels; None where it could not be tried.
+    levels: beyond LIMIT that of the first pair that is, None where it could not be tried.
     """
     whole = {
         name: (weights.read_bytes(), load_settings(settings, ["kind"]))
@@ -129,21 +129,16 @@ def halve(models: Mapping[str, tuple[Path, Path]], trial: Trial) -> tuple[Files,
     halved: set[str] = set()
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        before = {
-            pair: trial.complete(pair, _write(whole, Path(temporary, "whole")))
-            for pair in trial.pairs
-            if models_of(pair[1], trial.methods)
-        }
+        untouched = _write(whole, Path(temporary, "whole"))
+        before: dict[Pair, np.ndarray] = {}
         for model in models:
-            affected = [pair for pair in before if model in models_of(pair[1], trial.methods)]
+            pairs = [pair for pair in trial.pairs if model in models_of(pair[1], trial.methods)]
             change = None
-            if affected and _can_be_halved(whole[model][0]):
+            if pairs and _can_be_halved(whole[model][0]):
                 folder = _write(halve_some(whole, {*halved, model}), Path(temporary, "halved"))
-                change = max(
-                    _largest_change(before[pair], trial.complete(pair, folder)) for pair in affected
-                )
-                if change <= LIMIT:
-                    halved.add(model)
+                change = _change(trial, pairs, before, untouched, folder)
+            if change is not None and change <= LIMIT:
+                halved.add(model)
             log.info("%s: halved weights change completions by %s grey levels", model, change)
             precision = "float16" if model in halved else "float32"
             found[model] = {"precision": precision, "change": change}
@@ -155,6 +150,24 @@ def halve(models: Mapping[str, tuple[Path, Path]], trial: Trial) -> tuple[Files,
         "models": found,
     }
     return halve_some(whole, halved), facts
+
+
+def _change(
+    trial: Trial, pairs: list[Pair], before: dict[Pair, np.ndarray], untouched: Path, folder: Path
+) -> int:
+    """The largest change that the models in `folder` make, or the first one beyond LIMIT.
+
+    `before` keeps the completions by the models `untouched`, which are made when needed.
+    """
+    largest = 0
+    for pair in pairs:
+        if pair not in before:
+            before[pair] = trial.complete(pair, untouched)
+        after = trial.complete(pair, folder).astype(np.int16)
+        largest = max(largest, int(np.abs(before[pair] - after).max()))
+        if largest > LIMIT:
+            break  # one is enough, and a search takes its time
+    return largest
 
 
 def halve_some(whole: Files, halved: set[str]) -> Files:
@@ -199,8 +212,3 @@ def _write(files: Files, folder: Path) -> Path:
         write_bytes(folder / model / WEIGHTS, weights)
         write_bytes(folder / model / SETTINGS, as_text(settings).encode())
     return folder
-
-
-def _largest_change(before: np.ndarray, after: np.ndarray) -> int:
-    """The largest difference of two arrays of uint8."""
-    return int(np.abs(before.astype(np.int16) - after).max())

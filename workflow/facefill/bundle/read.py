@@ -3,7 +3,7 @@
 import json
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,8 @@ class Bundle:
         facts = self.contents["members"].get(member)
         if facts is None:
             raise _Refused(f"{member!r} is missing; {AGAIN}")
-        with _opened(self.path) as zipped:
-            data = zipped.read(member)
+        with _opened(self.path) as zipped, zipped.open(member) as file:
+            data = file.read(facts["bytes"] + 1)  # it may have become any size since it was opened
         if len(data) != facts["bytes"] or sha256_bytes(data) != facts["sha256"]:
             raise _Refused(f"{member!r} is damaged: not the bytes that bundle.json says; {AGAIN}")
         return data
@@ -99,12 +99,13 @@ def open_bundle(path: Path | str) -> Bundle:
     path = Path(path)
     with _refusing(path):
         with _opened(path) as zipped:
+            members = {info.orig_filename: info for info in zipped.infolist()}
+            if CONTENTS not in members:
+                raise _foreign(members)
+            # Its version first: a newer one may have members that this one does not know.
+            _check_member(members[CONTENTS])
+            contents = _contents(zipped.read(members[CONTENTS]))
             names = _members(zipped, path.stat().st_size)
-            contents = _contents(zipped.read(CONTENTS)) if CONTENTS in names else None
-        if contents is None:
-            other = next((name for name in names if largest(name) is None), None)
-            has = f" (it has {other[:60]!r})" if other else ""
-            raise _Refused(f"a ZIP without {CONTENTS}, so no bundle of facefill{has}; give another")
         _same_members(names, contents)
         bundle = Bundle(path, contents)
         for member in contents["members"]:
@@ -147,38 +148,46 @@ def _opened(path: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
+def _foreign(members: Iterable[str]) -> _Refused:
+    other = next((name for name in members if largest(name) is None), None)
+    has = f" (it has {other[:60]!r})" if other else ""
+    return _Refused(f"a ZIP without {CONTENTS}, so no bundle of facefill{has}; give another")
+
+
 def _members(zipped: zipfile.ZipFile, size: int) -> list[str]:
-    """The names of the members, all of them plain, stored, and of allowed sizes."""
+    """The names of the members, each once, all of them plain, stored, and of allowed sizes."""
     members = zipped.infolist()
     names = [info.orig_filename for info in members]
-    known = CONTENTS in names
     for info, name in zip(members, names, strict=True):
-        limit = largest(name)
-        if limit is None and not known:
-            continue  # foreign: the caller says so
-        shown = repr(name if len(name) <= 80 else name[:40] + "..." + name[-30:])
-        if limit is None:
-            raise _Refused(f"holds {shown}, which no bundle has; do not trust it, give another")
-        if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-            raise _Refused(f"{shown} is no plain file, as all in a bundle are; give another")
+        _check_member(info)
         if names.count(name) > 1:
-            raise _Refused(f"holds {shown} more than once; {AGAIN}")
-        if info.file_size > limit:
-            raise _Refused(
-                f"{shown} says that it has {info.file_size:,} bytes, and may have {limit:,}; "
-                "give another"
-            )
-        if info.flag_bits & 1 or info.compress_type != zipfile.ZIP_STORED:
-            raise _Refused(
-                f"{shown} is compressed or encrypted, as nothing in a bundle is; give the file as "
-                "facefill wrote it"
-            )
-        if info.file_size != info.compress_size:
-            raise _Refused(f"{shown} is damaged: its two sizes differ; {AGAIN}")
+            raise _Refused(f"holds {name!r} more than once; {AGAIN}")
     # What is stored cannot be larger than the file, unless members share their bytes.
-    if known and sum(info.file_size for info in members) > size:
+    if sum(info.file_size for info in members) > size:
         raise _Refused(f"its members have more bytes than the file; {AGAIN}")
     return names
+
+
+def _check_member(info: zipfile.ZipInfo) -> None:
+    """Refuse a member whose name or size no bundle has, or that is more than stored bytes."""
+    name = info.orig_filename
+    limit, shown = largest(name), repr(name if len(name) <= 80 else name[:40] + "..." + name[-30:])
+    if limit is None:
+        raise _Refused(f"holds {shown}, which no bundle has; do not trust it, give another")
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+        raise _Refused(f"{shown} is no plain file, as all in a bundle are; give another")
+    if info.file_size > limit:
+        raise _Refused(
+            f"{shown} says that it has {info.file_size:,} bytes, and may have {limit:,}; "
+            "give another"
+        )
+    if info.flag_bits & 1 or info.compress_type != zipfile.ZIP_STORED:
+        raise _Refused(
+            f"{shown} is compressed or encrypted, as nothing in a bundle is; give the file as "
+            "facefill wrote it"
+        )
+    if info.file_size != info.compress_size:
+        raise _Refused(f"{shown} is damaged: its two sizes differ; {AGAIN}")
 
 
 def _contents(data: bytes) -> dict[str, Any]:
