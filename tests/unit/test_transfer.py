@@ -69,9 +69,11 @@ def test_another_alignment_is_refused():
     mine = example("datasets", "transfer", models_of="a.zip")
     align = CONTENTS["align"] | {"shards": 3}
     mine.check_bundle("datasets.t", CONTENTS, align)
-    with pytest.raises(FacefillError, match=r"align.size is 64, and .* with 32; set align.size to"):
+    with pytest.raises(
+        FacefillError, match=r"align.size is 64, but .* size 32; set align.size to that"
+    ):
         mine.check_bundle("datasets.t", CONTENTS, align | {"size": 64})
-    with pytest.raises(FacefillError, match=r"align.predictor is 0a, and .* with null; set"):
+    with pytest.raises(FacefillError, match=r"align.predictor is 0a, but .* predictor null; set"):
         mine.check_bundle("datasets.t", CONTENTS, align | {"predictor": "0a"})
 
 
