@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from facefill.core.kept import Kept
+from facefill.core.kept import Kept, link
 
 
 @pytest.fixture
@@ -77,6 +77,20 @@ def test_an_output_that_a_job_did_not_write_stays_away(tmp_path, outputs):
     assert kept.restore("key", optional) and not optional["2"].exists()
 
 
+def test_a_link_takes_a_links_place(tmp_path):
+    """What the former link led to stays as it is, and a folder's date is its own."""
+    source, other, target = (tmp_path / name for name in ("source", "other", "target"))
+    for folder in (source, other):
+        folder.mkdir()
+        for name in ("a.png", ".snakemake_timestamp"):
+            (folder / name).write_text(folder.name)
+    link(other, target)
+    link(source, target)
+    link(source / "a.png", target / "a.png")
+    assert os.path.samefile(target / "a.png", source / "a.png")
+    assert os.listdir(target) == ["a.png"] and (other / "a.png").read_text() == "other"
+
+
 def test_a_disk_without_hard_links(tmp_path, outputs, monkeypatch):
     def refuse(*_):
         raise OSError("not on this disk")
@@ -94,7 +108,7 @@ def test_a_full_disk_gives_nothing_back(kept, outputs, monkeypatch):
     def refuse(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("facefill.core.kept._link", refuse)
+    monkeypatch.setattr("facefill.core.kept.link", refuse)
     assert not kept.restore("key", outputs)
     assert not outputs["0"].exists() and not outputs["1"].exists()
 

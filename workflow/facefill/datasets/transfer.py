@@ -90,11 +90,11 @@ class Transfer(Dataset):
         """
         for name, theirs in contents["align"].items():
             if name in align and align[name] != theirs:
+                this = "the file with that SHA-256" if name == "predictor" and theirs else "that"
                 raise FacefillError(
-                    f"config: align.{name} is {_said(align[name])}, and {key}.models_of "
-                    f"({self.models_of}) was trained on faces with {_said(theirs)}; set "
-                    f"align.{name} to that"
-                    + (", the file with this SHA-256" if name == "predictor" and theirs else "")
+                    f"config: align.{name} is {_said(align[name])}, but {key}.models_of "
+                    f"({self.models_of}) was trained with {name} {_said(theirs)}; set align.{name} "
+                    f"to {this}"
                 )
 
     def check_model(self, key: str, contents: Config, model: str, kind: str) -> None:
