@@ -281,6 +281,26 @@ def test_fingers_paint_and_zoom(painter):
     np.testing.assert_array_equal(painter.save()[0], stroke(SHAPE, met, diameter))
 
 
+def test_a_hand_beside_a_pen_paints_nothing(painter):
+    painter.open("face.png", random_photo())
+    painter.press("1")
+    diameter = painter.size(25)
+    left, top, _ = painter.photo()
+    pen = {"button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen"}
+    screen = [(round(left) + x, round(top) + y) for x, y in ((50, 50), (90, 60), (120, 90))]
+    for kind, (x, y) in zip(["mousePressed", "mouseMoved", "mouseMoved"], screen, strict=True):
+        painter.driver.execute_cdp_cmd(
+            "Input.dispatchMouseEvent", pen | {"type": kind, "x": x, "y": y}
+        )
+        painter.touch([(left + 200, top + 150)], [(left + 220, top + 160)])
+    x, y = screen[-1]
+    painter.driver.execute_cdp_cmd(
+        "Input.dispatchMouseEvent", pen | {"type": "mouseReleased", "x": x, "y": y}
+    )
+    met = [(x - left, y - top) for x, y in screen]
+    np.testing.assert_array_equal(painter.save()[0], stroke(SHAPE, met, diameter))
+
+
 def test_the_wheel_zooms_where_the_pointer_is(painter):
     painter.open("face.png", random_photo())
     painter.press("1")
