@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from chromium import browser  # noqa: F401 (a fixture)
 from facefill.render import photo_name, plan_photos, render_photo
 from project import SYNTHETIC, TINY, Project
 from told import Told

@@ -1,33 +1,18 @@
 """The report's page in a browser, at a desk's and at a telephone's width."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from chromium import WIDTHS, needs_chromium, set_width
 from facefill.metrics import face_metrics, set_metrics
 from report_tree import Tree
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,  # a browser has to start
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER),
-        reason="needs chromium and chromedriver (Debian: chromium-driver)",
-    ),
-]
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-dev-shm-usage",
-)  # fmt: skip
-WIDTHS = (1280, 390)
+pytestmark = needs_chromium
 MASKS = {
     "center": {"kind": "center", "scale": 0.25},
     "random80": {"kind": "random", "hidden": 0.8, "seed": 0},
@@ -60,18 +45,6 @@ def outputs(tmp_path_factory):
     return tree.report(tmp_path_factory.mktemp("report"))
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture(params=WIDTHS)
 def opened(request, browser, outputs):
     """The page at one width, all its details open."""
@@ -82,8 +55,7 @@ def opened(request, browser, outputs):
 
 
 def show(browser, outputs, width):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    set_width(browser, width)
     browser.get(Path(outputs.index).as_uri())
 
 
