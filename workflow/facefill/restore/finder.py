@@ -39,7 +39,6 @@ BOX_MIDDLE, BOX_SIDE = (0.027, -0.017), 1.032
 CHANGES = (
     (0, 0, 1), (-0.04, 0, 1), (0.04, 0, 1), (0, -0.04, 1), (0, 0.04, 1), (0, 0, 0.94), (0, 0, 1.06),
 )  # fmt: skip
-ROUNDS = 1
 FEWEST = 8  # landmarks that must be seen, of 68; fewer say too little about the others
 
 
@@ -148,12 +147,10 @@ class FaceFinder:
 
         Without a hidden landmark it is as the aligner places it. Else a hidden landmark is where
         the others make it likely, as the predictor is led astray by what fills the hole. It is
-        asked again from boxes around the likely shape, moved and resized a little.
+        asked again before, from boxes around the likely shape, moved and resized a little.
         """
-        for _ in range(ROUNDS):
-            seen = _seen(landmarks, known)
-            if seen.all():
-                break
+        seen = _seen(landmarks, known)
+        if not seen.all():
             likely = complete(landmarks, seen) if seen.sum() >= FEWEST else landmarks
             boxes = [_box(likely, *change) for change in CHANGES]
             landmarks = np.median([self._predict(photo, box) for box in boxes], axis=0)

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from facefill.restore.original import Original
 
 AUTO = ("mask", "transparent", "white")  # not black: bars, night and studios are black as well
+MISSING = {
+    "mask": "no mask of it, beside it or in masks/",
+    "transparent": "no pixel is wholly transparent",
+    "white": "nothing was painted over it in pure white, or too little to be told; draw a mask",
+    "black": "nothing was painted over it in pure black, or too little to be told; draw a mask",
+    "auto": "no mask, no transparent pixels, nothing painted over it in pure white; draw a mask",
+}
 
 # Of `_painted`. WIDTH is a share of the photo's shorter side, AREA of all its pixels.
 WIDTH = 0.02  # a brush is wider; gleams, letters and jewels are not
@@ -60,21 +67,9 @@ def find_hole(original: "Original", mask: bytes | None, hole: str) -> tuple[np.n
     }
     for kind in AUTO if hole == "auto" else [hole]:
         hidden = kinds[kind]()
-        if hidden is None or not hidden.any():
-            continue
-        if hidden.all():
-            raise NoHole("bad_mask", f"all of the photo is a hole ({kind}), nothing is known")
-        return ~hidden, kind
+        if hidden is not None and hidden.any():
+            return ~hidden, kind
     raise NoHole("no_hole", MISSING[hole])
-
-
-MISSING = {
-    "mask": "no mask beside the photo or in masks/",
-    "transparent": "no pixel is wholly transparent",
-    "white": "no broad area was painted pure white",
-    "black": "no broad area was painted pure black",
-    "auto": "no mask, no transparent pixels, no broad area painted pure white",
-}
 
 
 def _drawn(original: "Original", mask: bytes) -> np.ndarray:
@@ -108,6 +103,8 @@ def _drawn(original: "Original", mask: bytes) -> np.ndarray:
         raise NoHole("bad_mask", size)
     if not hidden.any():
         raise NoHole("no_hole", "the mask hides nothing; paint the hole black on white")
+    if hidden.all():
+        raise NoHole("bad_mask", "the mask hides all of the photo; paint what is known white")
     return hidden
 
 
