@@ -175,6 +175,7 @@ HOLES = {
     "specks": lambda random: random.random((150, 150)) < 0.4,
     "pixels": lambda random: random.random((200, 200)) < 0.9,
     "a line": lambda random: box((7000, 3), slice(0, 7000), slice(1, 2)),
+    "all but one": lambda random: ~box((70, 70), 69, 0),
     "small": lambda random: box((9, 9), slice(3, 5), slice(0, 9)),
 }
 
@@ -186,7 +187,7 @@ def test_the_solution_is_exact(hole):
     sums = random.normal(0, 50, (np.count_nonzero(~known), 3))
     sums[:, 2] = 0
     solved, expected = membrane.solve(known, sums), direct(known, sums)
-    assert np.abs(solved - expected).max() <= 1e-6 * np.abs(expected).max()
+    assert np.abs(solved - expected).max() <= 1e-5 * np.abs(expected).max()
     assert (solved[:, 2] == 0).all()
 
 
