@@ -47,9 +47,15 @@ JOBS = {
     **{f"complete_{kind}": {"method": kind} for kind in kinds("methods")},
     "complete_latent": {"method": "ours"},
     "complete_feedforward": {"method": "glcic"},
+    "transfer_bundle": {"dataset": "by_bundle"},
+    **{
+        f"transfer_{what}": {"dataset": "lent"} for what in ("faces", "models", "training", "split")
+    },
 }
 COMPLETE = {f"complete_{kind}" for kind in kinds("methods")}
 ARCHIVE = {"kind": "archive", "urls": ["https://example.org/a.tgz"], "sha256": 64 * "a"}
+LENT = {"kind": "transfer", "models_of": "some", "faces_of": "mine"}
+BY_BUNDLE = {"kind": "transfer", "models_of": "https://example.org/b.zip", "sha256": 64 * "d"}
 EXTRA = {"name": "people.txt", "urls": ["https://example.org/p.txt"], "sha256": 64 * "b"}
 
 
@@ -81,7 +87,11 @@ def whole(tmp_path_factory) -> tuple[Project, dict]:
     draw(project, 10)
     project.configure(
         dataset="mine",
-        datasets={"some": ARCHIVE | {"extras": [EXTRA]}},
+        datasets={
+            "some": ARCHIVE | {"extras": [EXTRA]},
+            "lent": LENT,
+            "by_bundle": BY_BUNDLE,
+        },
         align={"shards": 1},
         masks={"drawn": {"kind": "file", "path": "drawn.png"}},
         compare={"masks": ["drawn"], "methods": ["ours", "telea"]},
@@ -127,7 +137,7 @@ def test_validation_faces_calibrate(whole):
 def test_another_content_of_a_drawn_mask_is_noticed(changed):
     project, noticing = changed
     draw(project, 20)
-    assert noticing() == {*COMPLETE, "calibrate", "measure", "report"}
+    assert noticing() == {*COMPLETE, "bundle", "calibrate", "measure", "report"}
 
 
 def test_another_content_of_a_photo_is_noticed(changed):
@@ -140,7 +150,13 @@ def test_another_value_and_another_archive_are_noticed(changed):
     project, noticing = changed
     extra = EXTRA | {"sha256": 64 * "c"}
     project.configure(methods={"ours": {"steps": 5}}, datasets={"some": {"extras": [extra]}})
-    assert noticing() == {"complete_latent", "calibrate", "download", "report"}
+    assert noticing() == {"bundle", "complete_latent", "calibrate", "download", "report"}
+
+
+def test_another_bundle_is_noticed(changed):
+    project, noticing = changed
+    project.configure(datasets={"by_bundle": {"sha256": 64 * "e"}})
+    assert noticing() == {"transfer_bundle"}
 
 
 def test_what_changes_no_result_is_for_the_report_alone(changed):
@@ -176,7 +192,7 @@ def test_finished_faces_are_noticed_by_content(changed):
 # A statement more in a module of a kind: what notices is what uses that kind. The mask of this
 # project is drawn; its models learn under others.
 KINDS = {
-    "masks/file/__init__.py": {*COMPLETE, "calibrate", "measure", "report"},
+    "masks/file/__init__.py": {*COMPLETE, "bundle", "calibrate", "measure", "report"},
     "masks/lowres.py": {"train_encoder", "train_glcic"},
     "models/glcic/trained.py": {"train_glcic", "complete_feedforward"},
 }
