@@ -39,7 +39,7 @@ with SnakemakeApi(OutputSettings()) as api:
 print(json.dumps(told))
 """
 JOB = {"dataset": "mine", "shard": "0", "shards": "1", "split": "test", "mask": "drawn"}
-JOB |= {"model": "dcgan", "method": "ours"}
+JOB |= {"model": "dcgan", "method": "ours", "set": "family"}
 JOBS = {
     "download": {"dataset": "some"},
     "train_encoder": {"model": "encoder"},
@@ -53,6 +53,7 @@ JOBS = {
     },
 }
 COMPLETE = {f"complete_{kind}" for kind in kinds("methods")}
+MEASURED = {"bundle", "calibrate", "measure", "report", "restore_set"}
 ARCHIVE = {"kind": "archive", "urls": ["https://example.org/a.tgz"], "sha256": 64 * "a"}
 LENT = {"kind": "transfer", "models_of": "some", "faces_of": "mine"}
 BY_BUNDLE = {"kind": "transfer", "models_of": "https://example.org/b.zip", "sha256": 64 * "d"}
@@ -95,6 +96,7 @@ def whole(tmp_path_factory) -> tuple[Project, dict]:
         align={"shards": 1},
         masks={"drawn": {"kind": "file", "path": "drawn.png"}},
         compare={"masks": ["drawn"], "methods": ["ours", "telea"]},
+        restore={"family": {"path": "photos", "hole": "drawn", "method": "ours"}},
     )
     return project, told(project)
 
@@ -137,20 +139,21 @@ def test_validation_faces_calibrate(whole):
 def test_another_content_of_a_drawn_mask_is_noticed(changed):
     project, noticing = changed
     draw(project, 20)
-    assert noticing() == {*COMPLETE, "bundle", "calibrate", "measure", "report"}
+    assert noticing() == {*COMPLETE, *MEASURED}
 
 
 def test_another_content_of_a_photo_is_noticed(changed):
     project, noticing = changed
     (project.folder / "photos" / "a.jpg").write_bytes(b"b")
-    assert noticing() == {"index", "align"}
+    assert noticing() == {"index", "align", "restore_set"}
 
 
 def test_another_value_and_another_archive_are_noticed(changed):
     project, noticing = changed
     extra = EXTRA | {"sha256": 64 * "c"}
     project.configure(methods={"ours": {"steps": 5}}, datasets={"some": {"extras": [extra]}})
-    assert noticing() == {"bundle", "complete_latent", "calibrate", "download", "report"}
+    searched = {"complete_latent", "calibrate", "report", "bundle", "restore_set"}
+    assert noticing() == searched | {"download"}
 
 
 def test_another_bundle_is_noticed(changed):
@@ -192,7 +195,7 @@ def test_finished_faces_are_noticed_by_content(changed):
 # A statement more in a module of a kind: what notices is what uses that kind. The mask of this
 # project is drawn; its models learn under others.
 KINDS = {
-    "masks/file/__init__.py": {*COMPLETE, "bundle", "calibrate", "measure", "report"},
+    "masks/file/__init__.py": {*COMPLETE, *MEASURED},
     "masks/lowres.py": {"train_encoder", "train_glcic"},
     "models/glcic/trained.py": {"train_glcic", "complete_feedforward"},
 }
