@@ -12,6 +12,7 @@ PARTS = {
     "photos": "Photos",
     "archives": "Archives and servers",
     "bundles": "Bundles",
+    "photographs": "Photographs with holes",
     "configuration": "Configuration",
     "disk": "State on disk",
     "environment": "The user's environment",

@@ -57,6 +57,13 @@ def test_names_without_endings_unless_two_would_be_one(found):
     assert names == {"a/one.jpg": "a/one", "b/two.jpg": "b/two.jpg", "b/two.png": "b/two.png"}
 
 
+def test_a_long_name_leaves_room_for_an_ending(found):
+    names = {
+        each.name for each in found("a/" + "é" * 120 + ".jpg", "a/" + "é" * 120 + "x.jpg").values()
+    }
+    assert len(names) == 2 and all(len(name.encode()) <= 202 for name in names)
+
+
 def test_a_folder_without_photographs_stops_the_run(found):
     with pytest.raises(FacefillError, match="holds no photograph"):
         found("masks/one.png")

@@ -1,15 +1,18 @@
 """The photographs of a set, and the masks that belong to them."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from facefill.core.errors import FacefillError
+from facefill.core.files import sha256_text
 from facefill.core.photos import UNREAD, Photo, digest, find_photos, read_digests
 
 MASK = ".mask.png"
+LONGEST = 200  # bytes of a name; systems allow 255
 MASKS = "masks"  # a folder of masks, beside the photographs or at the top
 
 log = logging.getLogger(__name__)
@@ -21,7 +24,7 @@ class Photograph:
 
     photo: Photo
     sha256: str  # "" where it cannot be read
-    name: str  # under which its restored picture is kept: its source without the ending
+    name: str  # under which it is restored: its source without the ending
     mask: Photo | None
     mask_sha256: str
 
@@ -46,14 +49,14 @@ def find_photographs(root: Path, content: str) -> list[Photograph]:
     photos = [photo for photo in found if photo.source.casefold() not in masks]
     if not photos:
         raise FacefillError(f"{root}: holds no photograph; put those to be restored there")
-    names = Counter(_stem(photo.source).casefold() for photo in photos)
+    stems = Counter(_stem(photo.source).casefold() for photo in photos)
     photographs, used = [], set()
     for photo in photos:
         sources = map(str.casefold, _masks_of(photo.source))
         mask = next((masks[source] for source in sources if source in masks), None)
         used.add(mask and mask.source.casefold())
         stem = _stem(photo.source)
-        name = stem if names[stem.casefold()] == 1 else photo.source
+        name = _short(stem if stems[stem.casefold()] == 1 else photo.source)
         sums = sha256[photo.source], sha256[mask.source] if mask else ""
         sums = ("" if each in UNREAD else each for each in sums)
         photographs.append(Photograph(photo, next(sums), name, mask, next(sums)))
@@ -69,6 +72,15 @@ def _is_mask(source: str) -> bool:
 
 def _stem(source: str) -> str:
     return str(PurePosixPath(source).with_suffix(""))
+
+
+def _short(source: str) -> str:
+    """The source with a last part of at most LONGEST bytes, so that an ending can be added."""
+    path = PurePosixPath(source)
+    if len(os.fsencode(path.name)) <= LONGEST:
+        return source
+    kept = os.fsencode(path.name)[: LONGEST - 9].decode("utf-8", "ignore")
+    return str(path.with_name(f"{kept}-{sha256_text(source)[:8]}"))
 
 
 def _masks_of(source: str) -> Iterator[str]:
