@@ -166,6 +166,7 @@ def _change(
         after = trial.complete(pair, folder).astype(np.int16)
         largest = max(largest, int(np.abs(before[pair] - after).max()))
         if largest > LIMIT:
+            log.info("%s under %s changes by %d grey levels", pair[1], pair[0], largest)
             break  # one is enough, and a search takes its time
     return largest
 
