@@ -27,9 +27,8 @@ from facefill.core.files import read_table
 from facefill.core.images import write_png
 from facefill.core.likeness import psnr
 from facefill.core.photos import cached_digests, digest
-from facefill.kinds import make
 from facefill.methods.patchmatch import Patchmatch
-from facefill.parts import Part
+from facefill.parts import make_part
 from facefill.restore.restore import restore_set
 from facefill.restore.restorer import Settings
 
@@ -55,26 +54,18 @@ def restored(
         write_png(folder / f"damaged/{number:03}.mask.png", mask)
     config = load(yaml.safe_load((ROOT / "config.yaml").read_text()))
 
-    def part(name: str) -> Part:
-        method = make("methods", config["methods"][name])
-        models = {key: getattr(method, key) for key in method.references("models")}
-        files = {
-            key: (
-                build / f"models/{model}/weights.safetensors",
-                build / f"models/{model}/settings.json",
-            )
-            for key, model in models.items()
-            if model
-        }
-        targets = {key: getattr(method, key) for key in method.references("methods")}
-        return Part(method, files, {key: part(each) for key, each in targets.items() if each})
+    def files(model: str) -> tuple[Path, Path]:
+        return (
+            build / f"models/{model}/weights.safetensors",
+            build / f"models/{model}/settings.json",
+        )
 
     settings = Settings(
         hole="mask",
         mask=None,
         format="png",
         grain=grain,
-        methods={name: part(name) for name in methods},
+        methods={name: make_part(name, config["methods"], files) for name in methods},
         zoom=config["align"]["zoom"],
         seed=config["seed"],
         device="cpu",

@@ -3,7 +3,9 @@
 
 rule calibrate:
     input:
-        unpack(calibration_inputs),
+        unpack(
+            lambda wildcards: inputs_of_methods(with_targets(wildcards.method), wildcards.dataset)
+        ),
         npy="results/{dataset}/splits/val.npy",
         csv="results/{dataset}/splits/val.csv",
     output:
@@ -17,9 +19,9 @@ rule calibrate:
         method=any_of(filter(makes_several, config["methods"])),
     conda:
         "../../envs/facefill.yaml"
-    threads: completion_threads
+    threads: lambda wildcards: threads_of_methods(with_targets(wildcards.method))
     resources:
-        gpu=lambda wildcards: GPU_SLOTS if calibration_device(wildcards.method) != "cpu" else 0,
+        gpu=lambda wildcards: slots_of_methods(with_targets(wildcards.method)),
     params:
         mask_content=lambda wildcards: mask_content(wildcards.mask),
         # What decides is the content. Params that take `input` trigger nothing.
@@ -28,18 +30,18 @@ rule calibrate:
         method_contents=lambda wildcards: {
             method: method_content(method) for method in with_targets(wildcards.method)
         },
-        method=lambda wildcards, input: method_settings(wildcards.method),
-        targets=lambda wildcards, input: {
-            setting: method_settings(target)
-            for setting, target in targets_of(wildcards.method).items()
+        methods=lambda wildcards, input: {
+            method: method_settings(method) for method in with_targets(wildcards.method)
         },
         faces=lambda wildcards: faces_of(wildcards.method),
         seed=config["seed"],
-        device=lambda wildcards: calibration_device(wildcards.method),
-        code=calibration_code,
+        device=lambda wildcards: device_of_methods(with_targets(wildcards.method)),
+        code=lambda wildcards: code_of_methods(
+            "calibrate", with_targets(wildcards.method), [wildcards.mask]
+        ),
         # Takes `threads`, so that another machine is no reason to run again.
         threads=lambda wildcards, threads: asked_threads(
-            "calibrate", threads, completion_threads(wildcards)
+            "calibrate", threads, threads_of_methods(with_targets(wildcards.method))
         ),
     script:
         "../scripts/calibrate.py"

@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import time
-import tomllib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -197,14 +196,14 @@ def completion_code(wildcards):
     )
 
 
-def calibration_code(wildcards):
-    """The code of a method and its targets, their models, and its mask."""
-    methods = with_targets(wildcards.method)
+def code_of_methods(script, methods, masks):
+    """The code of a script that completes by methods under masks, and of their models."""
+    models = named_by("methods", methods, "models", config)
     return code(
-        "calibrate",
-        kind_module("masks", wildcards.mask),
+        script,
+        *(kind_module("masks", mask) for mask in masks),
         *(kind_module("methods", method) for method in methods),
-        *(kind_module("models", name) for name in named_by("methods", methods, "models", config)),
+        *(kind_module("models", model) for model in models),
     )
 
 
@@ -398,10 +397,15 @@ def training_threads(wildcards):
     return worthwhile_threads(model.work(config), usable_cores())
 
 
+def threads_of_methods(methods):
+    """The same of completions by methods; 1 of those without networks."""
+    work = [make("methods", config["methods"][method]).work(config) for method in methods]
+    most = max(work, default=0)
+    return worthwhile_threads(most, usable_cores()) if most else 1
+
+
 def completion_threads(wildcards):
-    """The same of a completion by networks; 1 of others."""
-    work = make("methods", config["methods"][wildcards.method]).work(config)
-    return worthwhile_threads(work, usable_cores()) if work else 1
+    return threads_of_methods([wildcards.method])
 
 
 def asked_threads(rule, threads, worthwhile):
@@ -473,23 +477,30 @@ def with_targets(method):
     return [method, *targets_of(method).values()]
 
 
-def calibration_inputs(wildcards):
-    """The models of a method and of its targets, by the names of settings, and training faces."""
-    files = referenced_models("methods", wildcards.method, wildcards.dataset)
-    for setting, target in targets_of(wildcards.method).items():
-        models = referenced_models("methods", target, wildcards.dataset)
-        files |= {f"{setting}_{name}": of for name, of in models.items()}
-    methods = with_targets(wildcards.method)
-    if any(kind_of("methods", config["methods"][name]).needs_train for name in methods):
-        top = f"results/{wildcards.dataset}/splits"
+def each_with_targets(methods):
+    """Methods and their targets, each once."""
+    return [*dict.fromkeys(each for method in methods for each in with_targets(method))]
+
+
+def inputs_of_methods(methods, dataset):
+    """The models behind methods, by `model_` and their names, and training faces where needed."""
+    models = named_by("methods", methods, "models", config)
+    files = {f"model_{model}": model_files(model, dataset) for model in models}
+    if any(kind_of("methods", config["methods"][method]).needs_train for method in methods):
+        top = f"results/{dataset}/splits"
         files["train"] = [f"{top}/train.npy", f"{top}/train.csv"]
     return files
 
 
-def calibration_device(method):
-    """Where a method and its targets compute."""
-    kinds_of = [kind_of("methods", config["methods"][name]) for name in with_targets(method)]
-    return config["device"] if any(map(computes_on_gpu, kinds_of)) else "cpu"
+def device_of_methods(methods):
+    """Where methods compute."""
+    of_methods = [kind_of("methods", config["methods"][method]) for method in methods]
+    return config["device"] if any(map(computes_on_gpu, of_methods)) else "cpu"
+
+
+def slots_of_methods(methods):
+    """How much of the GPU a job has that completes by methods."""
+    return GPU_SLOTS if device_of_methods(methods) != "cpu" else 0
 
 
 def calibration_file(wildcards):
@@ -765,72 +776,3 @@ def publish_command(wildcards):
     options = f" --configfile {' '.join(map(shlex.quote, files))}" if files else ""
     options += f" --config {' '.join(map(shlex.quote, given))}" if given else ""
     return f"snakemake docs/results-{wildcards.dataset}.md{options}"
-
-
-# -- bundles -----------------------------------------------------------------------------------
-
-
-def bundled_methods():
-    """The compared methods and their targets, but for programs that a bundle cannot hold."""
-    names = [name for method in config["compare"]["methods"] for name in with_targets(method)]
-    outside = entries_of("methods", "external")
-    return [name for name in dict.fromkeys(names) if not {*with_targets(name)} & {*outside}]
-
-
-def bundled_models():
-    """The models behind the bundled methods, those that others name first."""
-    models = named_by("methods", bundled_methods(), "models", config)
-    return [*dict.fromkeys([*named_by("models", models, "models", config), *models])]
-
-
-def bundled_files(file):
-    """`file` of every bundled model."""
-    return [f"results/{{dataset}}/models/{model}/{file}" for model in bundled_models()]
-
-
-def bundled_pairs():
-    """The compared pairs of bundled methods whose masks suit validation faces, too."""
-    return [
-        [mask, method]
-        for mask, method in compared_pairs()
-        if method in bundled_methods()
-        and not os.path.isdir(config["masks"][mask].get("path") or "")
-    ]
-
-
-def bundle_threads(wildcards):
-    """The threads that the bundled methods pay for, whatever --cores says."""
-    methods = [make("methods", config["methods"][name]) for name in bundled_methods()]
-    work = max((method.work(config) for method in methods), default=0)
-    return worthwhile_threads(work, usable_cores()) if work else 1
-
-
-def bundle_device():
-    """Where the bundled methods compute."""
-    methods = [kind_of("methods", config["methods"][name]) for name in bundled_methods()]
-    return config["device"] if any(map(computes_on_gpu, methods)) else "cpu"
-
-
-def bundle_code(wildcards):
-    """The code of the bundle, of its methods, models and masks, and the words of its table."""
-    modules = [kind_module("masks", mask) for mask, _ in bundled_pairs()]
-    modules += [kind_module("methods", method) for method in bundled_methods()]
-    modules += [kind_module("models", model) for model in bundled_models()]
-    modules += [f"metrics.{metric}" for metric in face_metrics()]
-    return code("bundle", *dict.fromkeys(modules), presentation=True)
-
-
-def bundle_facts(wildcards):
-    """What a bundle says of its origin. Paths of this machine are nobody else's business."""
-    data = config["datasets"][wildcards.dataset]
-    known = {key: data[key] for key in ("kind", "sha256", "faces", "people", "seed") if key in data}
-    urls = [url for url in data.get("urls", []) if not url.startswith("file://")]
-    alignment = alignment_settings()
-    project = tomllib.loads((WORKFLOW.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    return {
-        "facefill": project["project"]["version"],
-        "dataset": wildcards.dataset,
-        "data": known | ({"urls": urls} if urls else {}),
-        "align": {key: value for key, value in alignment.items() if key != "shards"},
-        "methods": {method: method_settings(method) for method in bundled_methods()},
-    }

@@ -1,46 +1,16 @@
 """restore: fill the holes of photographs, in the photographs themselves."""
 
 
-def restored_methods(name):
-    """The methods of a set of photographs, each with its targets, each once."""
-    methods = config["restore"][name]["method"]
-    return [*dict.fromkeys(part for method in methods for part in with_targets(method))]
-
-
-def restoring_inputs(wildcards):
-    """Training faces where a method needs them, and all models, by a method's number and setting."""
-    files = {}
-    for number, method in enumerate(restored_methods(wildcards.set)):
-        models = referenced_models("methods", method, wildcards.dataset)
-        files |= {f"method{number}_{setting}": of for setting, of in models.items()}
-        if kind_of("methods", config["methods"][method]).needs_train:
-            top = f"results/{wildcards.dataset}/splits"
-            files["train"] = [f"{top}/train.npy", f"{top}/train.csv"]
-    return files
-
-
-def restoring_device(name):
-    """Where the methods of a set compute."""
-    of_methods = [kind_of("methods", config["methods"][each]) for each in restored_methods(name)]
-    return config["device"] if any(map(computes_on_gpu, of_methods)) else "cpu"
-
-
-def restoring_work(name):
-    """The threads that pay for the most demanding of a set's methods."""
-    methods = [make("methods", config["methods"][each]) for each in restored_methods(name)]
-    work = max(method.work(config) for method in methods)
-    return worthwhile_threads(work, usable_cores()) if work else 1
+def restored_methods(wildcards):
+    """The methods of a set of photographs, with their targets."""
+    return each_with_targets(config["restore"][wildcards.set]["method"])
 
 
 def restoring_code(wildcards):
-    """The code of a set's methods, their models, and its mask."""
-    methods, hole = restored_methods(wildcards.set), config["restore"][wildcards.set]["hole"]
-    return code(
-        "restore",
-        *([kind_module("masks", hole)] if hole in config["masks"] else []),
-        *(kind_module("methods", method) for method in methods),
-        *(kind_module("models", name) for name in named_by("methods", methods, "models", config)),
-    )
+    """The code of a set's methods, their models, and the mask that is laid on its faces."""
+    hole = config["restore"][wildcards.set]["hole"]
+    masks = [hole] if hole in config["masks"] else []
+    return code_of_methods("restore", restored_methods(wildcards), masks)
 
 
 @cache
@@ -91,7 +61,9 @@ rule restore:
 
 rule restore_set:
     input:
-        unpack(restoring_inputs),
+        unpack(
+            lambda wildcards: inputs_of_methods(restored_methods(wildcards), wildcards.dataset)
+        ),
     output:
         photos=directory("results/{dataset}/restored/{set}/photos"),
         faces=directory("results/{dataset}/restored/{set}/faces"),
@@ -109,19 +81,19 @@ rule restore_set:
         set=any_of(config["restore"]),
     conda:
         "../../envs/facefill.yaml"
-    threads: lambda wildcards: restoring_work(wildcards.set)
+    threads: lambda wildcards: threads_of_methods(restored_methods(wildcards))
     resources:
-        gpu=lambda wildcards: GPU_SLOTS if restoring_device(wildcards.set) != "cpu" else 0,
+        gpu=lambda wildcards: slots_of_methods(restored_methods(wildcards)),
     params:
         code=restoring_code,
         digest=lambda wildcards: photograph_digest(wildcards.set),
         content=lambda wildcards: restoring_content(wildcards.set),
         align=alignment_settings(),
         method_contents=lambda wildcards: {
-            method: method_content(method) for method in restored_methods(wildcards.set)
+            method: method_content(method) for method in restored_methods(wildcards)
         },
         seed=config["seed"],
-        device=lambda wildcards: restoring_device(wildcards.set),
+        device=lambda wildcards: device_of_methods(restored_methods(wildcards)),
         texts=checksums_of("restored.html.j2", "paint.html"),
         # What decides is the content. Params that take `input` or `threads` trigger nothing.
         root=lambda wildcards, input: config["restore"][wildcards.set]["path"],
@@ -129,14 +101,11 @@ rule restore_set:
         predictor=lambda wildcards, input: config["align"]["predictor"],
         mask=lambda wildcards, input: config["masks"].get(config["restore"][wildcards.set]["hole"]),
         methods=lambda wildcards, input: {
-            method: method_settings(method) for method in restored_methods(wildcards.set)
-        },
-        targets=lambda wildcards, input: {
-            method: targets_of(method) for method in config["restore"][wildcards.set]["method"]
+            method: method_settings(method) for method in restored_methods(wildcards)
         },
         templates=lambda wildcards, input: str(WORKFLOW / "report"),
         threads=lambda wildcards, threads: asked_threads(
-            "restore_set", threads, restoring_work(wildcards.set)
+            "restore_set", threads, threads_of_methods(restored_methods(wildcards))
         ),
         # Unknown to Snakemake, so that what is already restored is not restored again.
         kept="results/{dataset}/restored/.kept/{set}",

@@ -6,22 +6,15 @@ with stage(snakemake, keep=True) as work:
     from pathlib import Path
 
     from facefill.calibrate import calibrate
-    from facefill.kinds import make
-    from facefill.parts import Part
+    from facefill.parts import make_part
 
     source, params = snakemake.input, snakemake.params
-
-    def part(settings, targets, prefix=""):
-        """A method with its models, whose inputs are called `prefix` and a setting."""
-        # How many faces and which masks a method completes does not concern a job.
-        method = make("methods", {"faces": None, "masks": None} | settings)
-        files = {name: source[prefix + name] for name in method.references("models")}
-        models = {name: tuple(map(Path, of)) for name, of in files.items() if of}
-        return Part(method, models, targets)
-
-    targets = {name: part(settings, {}, f"{name}_") for name, settings in params.targets.items()}
-    method = part(params.method, targets)
-    if method.has_models:
+    part = make_part(
+        snakemake.wildcards.method,
+        params.methods,
+        lambda model: tuple(map(Path, source[f"model_{model}"])),
+    )
+    if part.has_models:
         from facefill.core.device import use_threads
 
         use_threads(params.threads)
@@ -31,7 +24,7 @@ with stage(snakemake, keep=True) as work:
         faces=params.faces,
         mask=params.mask,
         zoom=params.zoom,
-        part=method,
+        part=part,
         train=tuple(source.train) if source.get("train") else None,
         seed=params.seed,
         device=params.device,

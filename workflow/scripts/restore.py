@@ -7,28 +7,23 @@ with stage(snakemake) as work:
 
     from facefill.align import Aligner
     from facefill.core.files import sha256_text
-    from facefill.kinds import make
-    from facefill.parts import Part
+    from facefill.parts import make_part
     from facefill.restore.restore import restore_set
     from facefill.restore.restorer import Settings
     from facefill.split import read_split
 
     source, params = snakemake.input, snakemake.params
-    numbers = {method: number for number, method in enumerate(params.methods)}
-
-    def part(name, targets):
-        """A method with its models, whose inputs are called by its number and a setting."""
-        method = make("methods", {"faces": None, "masks": None} | params.methods[name])
-        files = {key: source[f"method{numbers[name]}_{key}"] for key in method.references("models")}
-        models = {key: tuple(map(Path, of)) for key, of in files.items() if of}
-        return Part(method, models, {key: part(target, {}) for key, target in targets.items()})
-
-    methods = {name: part(name, targets) for name, targets in params.targets.items()}
+    content = params.content
+    methods = {
+        method: make_part(
+            method, params.methods, lambda model: tuple(map(Path, source[f"model_{model}"]))
+        )
+        for method in content["method"]
+    }
     if any(each.has_models for each in methods.values()):
         from facefill.core.device import use_threads
 
         use_threads(params.threads)
-    content = params.content
     settings = Settings(
         hole=content["hole"],
         mask=params.mask,

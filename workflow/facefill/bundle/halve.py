@@ -14,10 +14,11 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 
 from facefill.bundle import SETTINGS, WEIGHTS
-from facefill.complete import Task, lay_in
+from facefill.complete import lay_in
 from facefill.core.files import sha256_bytes, write_bytes
 from facefill.core.masking import Masks, make_masks, observe
-from facefill.kinds import kind_of, make
+from facefill.kinds import kind_of
+from facefill.parts import Faces, complete, make_part
 from facefill.split import choose_faces, read_split
 from facefill.train.weights import load_settings
 
@@ -75,30 +76,18 @@ class Trial:
     def complete(self, pair: Pair, folder: Path) -> np.ndarray:
         """Complete by the models in `folder`: uint8 [N, K, size, size, 3], K samples of each."""
         mask, method = pair
-        made = make("methods", {"faces": None, "masks": None, **self.methods[method]})
         masks = self.masks[mask]
         observed = observe(self.faces, masks)
-        named = {name: getattr(made, name) for name in made.references("models")}
-        targets = {name: getattr(made, name) for name in made.references("methods")}
-        result = made.complete(
-            Task(
-                names=self.names,
-                observed=observed,
-                masks=masks,
-                models={
-                    name: (folder / model / WEIGHTS, folder / model / SETTINGS)
-                    for name, model in named.items()
-                    if model
-                },
-                targets={
-                    name: self.complete((mask, target), folder)[:, 0]
-                    for name, target in targets.items()
-                    if target
-                },
-                train=self.train,
-                seed=self.seed,
-                device=self.device,
-            )
+        result = complete(
+            make_part(
+                method,
+                self.methods,
+                lambda model: (folder / model / WEIGHTS, folder / model / SETTINGS),
+            ),
+            Faces(self.names, observed, masks),
+            train=self.train,
+            seed=self.seed,
+            device=self.device,
         )
         samples = result.faces[:, None] if result.samples is None else result.samples
         return lay_in(observed[:, None], masks.known[:, None], samples)
