@@ -61,9 +61,7 @@ rule restore:
 
 rule restore_set:
     input:
-        unpack(
-            lambda wildcards: inputs_of_methods(restored_methods(wildcards), wildcards.dataset)
-        ),
+        unpack(lambda wildcards: inputs_of_methods(restored_methods(wildcards), wildcards.dataset)),
     output:
         photos=directory("results/{dataset}/restored/{set}/photos"),
         faces=directory("results/{dataset}/restored/{set}/faces"),
