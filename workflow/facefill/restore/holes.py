@@ -94,13 +94,11 @@ def _drawn(original: "Original", mask: bytes) -> np.ndarray:
     except Exception as error:  # Pillow's decoders raise nearly every type on damaged data
         reason = f"the mask is not readable as PNG ({type(error).__name__})"
         raise NoHole("bad_mask", reason) from error
-    if sides == (width, height):
-        pass
-    elif sides == original.stored[::-1]:
-        hidden = original.turn(hidden)
-    else:
+    if sides not in ((width, height), original.stored[::-1]):
         size = f"the mask has {sides[0]}x{sides[1]} pixels, the photo {width}x{height}"
         raise NoHole("bad_mask", size)
+    if sides != (width, height):
+        hidden = original.turn(hidden)
     if not hidden.any():
         raise NoHole("no_hole", "the mask hides nothing; paint the hole black on white")
     if hidden.all():
