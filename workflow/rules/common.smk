@@ -185,17 +185,6 @@ def training_code(wildcards):
     return code("train", kind_module("models", wildcards.model), *masks)
 
 
-def completion_code(wildcards):
-    """The code of a method, its models and its mask."""
-    models = named_by("methods", [wildcards.method], "models", config)
-    return code(
-        "complete",
-        kind_module("methods", wildcards.method),
-        kind_module("masks", wildcards.mask),
-        *(kind_module("models", model) for model in models),
-    )
-
-
 def code_of_methods(script, methods, masks):
     """The code of a script that completes by methods under masks, and of their models."""
     models = named_by("methods", methods, "models", config)
@@ -205,6 +194,11 @@ def code_of_methods(script, methods, masks):
         *(kind_module("methods", method) for method in methods),
         *(kind_module("models", model) for model in models),
     )
+
+
+def completion_code(wildcards):
+    """The code of a method, its models and its mask."""
+    return code_of_methods("complete", [wildcards.method], [wildcards.mask])
 
 
 def measuring_code(wildcards):
