@@ -127,6 +127,13 @@ def test_the_true_face_gives_the_photo(scale):
     assert rim_gradient(filled, known) == pytest.approx(rim_gradient(photo, known), rel=0.1)
 
 
+def test_of_a_face_finer_than_the_photo_the_mean_is_seen():
+    face = np.indices((SIZE, SIZE)).sum(0) % 2 * np.uint8(255)
+    placed = Placed(turned(10.25, 10.25, 0, 2.0), np.dstack([face] * 3))
+    filled, _ = lay_back(noise(20, 20), np.zeros((20, 20), bool), [placed])
+    assert np.abs(filled[5:15, 5:15].astype(int) - 127).max() < 30
+
+
 def test_each_pixel_belongs_to_the_nearest_face():
     """In sides of the crop: the smaller one ends nearer to its middle."""
     photo, known = smooth(), box((120, 150), slice(40, 80), slice(10, 145))
@@ -204,11 +211,11 @@ def test_grain_is_that_of_the_surroundings():
         return np.abs(np.diff(picture[60:100, 50:110].astype(int), axis=1)).mean()
 
     assert steps(plain) < 0.2 * steps(photo)
-    assert steps(grainy) == pytest.approx(steps(photo), rel=0.15)
+    assert steps(grainy) == pytest.approx(steps(photo), rel=0.25)
     assert np.ptp(grainy[~known], axis=1).max() == 0  # still grey
     np.testing.assert_array_equal(grainy, lay_back(photo, known, [], grain=3)[0])
     assert (grainy != lay_back(photo, known, [], grain=4)[0]).any()
-    assert rim_gradient(grainy, known) == pytest.approx(rim_gradient(photo, known), rel=0.2)
+    assert rim_gradient(grainy, known) == pytest.approx(rim_gradient(photo, known), rel=0.25)
 
 
 def test_the_rim_gradient():

@@ -21,7 +21,7 @@ from facefill.restore import membrane
 GRAIN_SCALES = (0, 1, 2)  # standard deviations in pixels; grain lies in the bands between
 # Known pixels so far from a hole show the grain: nearer ones, their bands have the fill in them.
 GRAIN_FROM, GRAIN_TO = 4, 16
-OUTLIERS = 4  # times the median length of the differences; larger ones are edges, not grain
+SMOOTHEST = 0.25  # share of them that shows nothing but grain
 
 
 class Placed(NamedTuple):
@@ -88,8 +88,8 @@ def lay_back(
     if known.all():
         return pixels.copy(), source
     box = _box(~known, GRAIN_TO + 1)
-    seen = np.where(known[box][..., None], pixels[box], 0).astype(np.float32)
-    filled, source[box] = _fill(seen, known[box], [_moved(face, box) for face in placed])
+    moved = [_moved(face, box) for face in placed]
+    filled, source[box] = _fill(pixels[box].astype(np.float32), known[box], moved)
     if grain is not None:
         filled += _grain(filled, known[box], np.random.default_rng(grain))
     # Rounded first, so that the last bits do not decide how a half is rounded.
@@ -227,9 +227,9 @@ def _sample(placed: Placed, shape: tuple[int, int]) -> Sampled | None:
 def _grain(photo: np.ndarray, known: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Draw noise for filled pixels of float32 [height, width, 3]; 0 where `known`.
 
-    In each band of GRAIN_SCALES, the covariance of the colours is measured in the known pixels
-    around the hole and in the filled ones, and noise of what these lack is added. The bands keep
-    the noise as coarse as it is, the covariance keeps it grey where the photo's is.
+    In each band of GRAIN_SCALES, the covariance of the colours is measured where the known pixels
+    around the hole are smoothest, and where the filled ones are; noise of what these lack is added.
+    The bands keep the noise as coarse as it is, the covariance keeps it grey where the photo's is.
     """
     distance = distance_transform_edt(known)
     around = (distance > GRAIN_FROM) & (distance <= GRAIN_TO)
@@ -238,7 +238,9 @@ def _grain(photo: np.ndarray, known: np.ndarray, random: np.random.Generator) ->
         return noise
     white = random.standard_normal(photo.shape, np.float32)
     for photo_band, white_band in zip(_bands(photo), _bands(white), strict=True):
-        lacking = _covariance(photo_band[around]) - _covariance(photo_band[~known])
+        energy = gaussian_filter(np.square(photo_band).sum(-1), GRAIN_SCALES[-1])
+        lacking = _covariance(photo_band, energy, around)
+        lacking -= _covariance(photo_band, energy, ~known)
         variances, axes = np.linalg.eigh(lacking)
         spread = axes * np.sqrt(variances.clip(0)) / white_band.std()
         noise += white_band @ spread.T
@@ -251,8 +253,7 @@ def _bands(picture: np.ndarray) -> list[np.ndarray]:
     return [fine - coarse for fine, coarse in pairwise(smooth)]
 
 
-def _covariance(differences: np.ndarray) -> np.ndarray:
-    """The covariance [3, 3] of [N, 3] with mean 0, without those larger than grain is."""
-    length = np.linalg.norm(differences, axis=1)
-    usual = differences[length <= OUTLIERS * np.median(length)]
-    return usual.T @ usual / len(usual)
+def _covariance(band: np.ndarray, energy: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The covariance [3, 3] of a band, whose mean is 0, in the smoothest of the pixels `where`."""
+    grain = band[where & (energy <= np.quantile(energy[where], SMOOTHEST))]
+    return grain.T @ grain / len(grain)
