@@ -115,9 +115,12 @@ class FaceFinder:
                 ]
             if upsample == 0:
                 candidates += self._search_cnn(filled)
+            candidates = [
+                one for one in candidates if one.detector != "hog_low" or _covers(hole, one)
+            ]
             if candidates or 2 * max(height, width) > MAX_SIDE:
                 break
-        return [one for one in candidates if one.detector != "hog_low" or _covers(hole, one)]
+        return candidates
 
     def _search_cnn(self, filled: np.ndarray) -> list[Candidate]:
         height, width = filled.shape[:2]
