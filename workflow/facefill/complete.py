@@ -10,7 +10,7 @@ from PIL import Image
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import atomic_folder, write_array, write_table
-from facefill.core.images import contact_sheet, png_bytes, write_gif, write_png
+from facefill.core.images import contact_sheet, enlargement, png_bytes, write_gif, write_png
 from facefill.core.masking import Masks
 from facefill.split import choose
 
@@ -182,7 +182,7 @@ def write_grid(
 def _triples(
     faces: np.ndarray, shown: np.ndarray, completed: np.ndarray, columns: int
 ) -> np.ndarray:
-    """`columns` times original, masked, completed side by side in every row, doubled."""
-    triples = zip(faces, shown, completed, strict=True)
-    rows = [contact_sheet(np.stack(triple), 3, scale=2) for triple in triples]
+    """`columns` times original, masked, completed side by side in every row."""
+    triples, scale = zip(faces, shown, completed, strict=True), enlargement(faces.shape[1])
+    rows = [contact_sheet(np.stack(triple), 3, scale) for triple in triples]
     return contact_sheet(np.stack(rows), columns, gap=8)

@@ -191,3 +191,8 @@ def contact_sheet(
         top, left = (number // columns) * (height + gap), (number % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = image
     return sheet
+
+
+def enlargement(size: int) -> int:
+    """The scale at which faces of `size` pixels are drawn to be looked at: small ones doubled."""
+    return 2 if size < 128 else 1

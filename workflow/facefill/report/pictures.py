@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageSequence
 from facefill.complete import masked, read_face
 from facefill.core.errors import FacefillError
 from facefill.core.figures import FONT
-from facefill.core.images import contact_sheet, write_gif, write_png
+from facefill.core.images import contact_sheet, enlargement, write_gif, write_png
 from facefill.core.masking import Masks, observe
 
 GAP = 2
@@ -111,13 +111,13 @@ def _titled(title: str, picture: np.ndarray, height: int = 28, size: int = 15) -
 
 
 def labelled_rows(title: str, rows: dict[str, np.ndarray], margin: int) -> np.ndarray:
-    """Draw `rows` of faces, uint8 [N, size, size, 3] each, doubled, their names at the left.
+    """Draw `rows` of faces, uint8 [N, size, size, 3] each, their names at the left.
 
     `margin` is the width of the names in pixels.
     """
     lines = []
     for name, faces in rows.items():
-        strip = contact_sheet(faces, len(faces), 2, GAP)
+        strip = contact_sheet(faces, len(faces), enlargement(faces.shape[1]), GAP)
         lines.append(np.hstack([text_image(name, margin, len(strip)), strip]))
     return _titled(title, stack(lines, gap=GAP))
 
@@ -187,9 +187,8 @@ def write_samples(path: Path | str, item: Completions, samples: dict[str, np.nda
         shown = every[places, :SAMPLES]
         spreads = [item.spreads[method][places]] if method in item.spreads else []
         columns = [*references, *shown.swapaxes(0, 1), *spreads]
-        sheet = contact_sheet(
-            np.stack(columns, 1).reshape(-1, *item.originals.shape[1:]), len(columns), 2, GAP
-        )
+        faces = np.stack(columns, 1).reshape(-1, *item.originals.shape[1:])
+        sheet = contact_sheet(faces, len(columns), enlargement(item.size), GAP)
         title = f"mask {item.mask}, {method}: original, masked, {shown.shape[1]} samples"
         title += f" of {every.shape[1]}" * (every.shape[1] > shown.shape[1])
         title += f", spread: black 0, white {WHITE} grey levels or more" * bool(spreads)

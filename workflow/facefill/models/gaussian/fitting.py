@@ -16,7 +16,7 @@ from facefill.core.progress import progress
 from facefill.core.tensors import random_stream
 from facefill.kinds import make
 from facefill.models.gaussian import Gaussian
-from facefill.models.gaussian.normal import Normal, Posterior, depth_of
+from facefill.models.gaussian.normal import Normal, Posterior, depth_of, parts
 from facefill.train.loop import Trained
 from facefill.train.task import Training
 
@@ -42,19 +42,18 @@ def fit(training: Training, settings: Gaussian) -> Trained:
     """Fit on the faces of `training`; choose the noise by completing its validation faces."""
     faces, size = training.faces, training.faces.shape[1]
     mean = mean_face(faces, settings.flips)
-    found = [
-        principal_components(half, settings, training.seed)
-        for half in halves(faces, mean, settings.flips)
-    ]
-    variances = torch.cat([variance for _, variance in found])
-    order = variances.argsort(descending=True, stable=True)[: settings.rank]
-    components = unfolded([vectors for vectors, _ in found], size, settings.flips)[:, order]
-    normal = Normal(size, len(order))
+    components, variances = components_of(faces, mean, settings, training.seed)
+    normal = Normal(size, len(variances))
     normal.mean.copy_(torch.from_numpy(mean.ravel()))
-    normal.components.copy_(components)
-    normal.deviations.copy_(variances[order].clamp(min=0).sqrt())
+    normal.components = components
+    normal.deviations.copy_(variances.clamp(min=0).sqrt())
     total = total_variance(faces, mean, settings.flips)
-    explained = components.double().square() @ normal.deviations.square()
+    explained = torch.cat(
+        [
+            normal.components[part].double().square() @ normal.deviations.square()
+            for part in parts(len(normal.mean))
+        ]
+    )
     normal.residual.copy_((torch.from_numpy(total.ravel()) - explained).clamp(min=0))
     history = choose_noise(normal, training, settings, max(1.0, float(total.mean())))
     sheets = pictures(normal, training.seed)
@@ -73,7 +72,7 @@ def fit(training: Training, settings: Gaussian) -> Trained:
         images=len(faces),
         events=folder,
         facts={
-            "components": len(order),
+            "components": len(variances),
             "explained": float(normal.deviations.square().sum() / total.sum()),
             "noise_scale": scale,
             "noise_exponent": exponent,
@@ -133,13 +132,30 @@ def unfolded(found: list[Tensor], size: int, flips: bool) -> Tensor:
     """Components of `halves`, [values, n] each, as components of faces: float32 [3 size^2, n]."""
     if not flips:
         return found[0].float()
-    middle, parts = size // 2, []
+    middle, pieces = size // 2, []
     for sign, vectors in zip((1, -1), found, strict=True):
         half = vectors.view(size, -1, 3, vectors.shape[1])
-        left = half[:, :middle] / 2**0.5
-        column = half[:, middle:] if sign > 0 else left.new_zeros(size, size % 2, *left.shape[2:])
-        parts.append(torch.cat([left, column, sign * left.flip(1)], 1).flatten(0, 2))
-    return torch.cat(parts, 1).float()
+        left = (half[:, :middle] / 2**0.5).float()
+        column = (
+            half[:, middle:].float()
+            if sign > 0
+            else left.new_zeros(size, size % 2, *left.shape[2:])
+        )
+        pieces.append(torch.cat([left, column, sign * left.flip(1)], 1).flatten(0, 2))
+    return torch.cat(pieces, 1)
+
+
+def components_of(
+    faces: np.ndarray, mean: np.ndarray, settings: Gaussian, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Components of faces, float32 [3 size^2, n], and the variances along them, falling."""
+    found = [
+        principal_components(half, settings, seed) for half in halves(faces, mean, settings.flips)
+    ]
+    variances = torch.cat([variance for _, variance in found])
+    order = variances.argsort(descending=True, stable=True)[: settings.rank]
+    components = unfolded([vectors for vectors, _ in found], faces.shape[1], settings.flips)
+    return components[:, order], variances[order]
 
 
 def principal_components(rows: Batches, settings: Gaussian, seed: int) -> tuple[Tensor, Tensor]:
@@ -231,15 +247,18 @@ def psnr_by_noise(
     masks = Masks(known[None].repeat(len(faces), 0), block)
     projected = normal.project(observe(faces, masks), masks.known, block)
     gram = normal.gram(known, block)
-    hidden = torch.from_numpy(~known.ravel().repeat(3))
-    basis, mean = normal.basis[hidden], normal.mean[hidden]
+    every_z = [Posterior(gram, noise).mean(projected) for noise in NOISES * variance]
+    hidden = torch.from_numpy(np.flatnonzero(~known.ravel().repeat(3)))
+    filled = np.empty((len(NOISES), len(faces), len(hidden)), np.uint8)
+    for part in parts(len(hidden)):
+        basis, mean = normal.basis(hidden[part]), normal.mean[hidden[part]]
+        for by_noise, z in zip(filled, every_z, strict=True):
+            by_noise[:, part] = (mean + z @ basis.T).round().clamp(0, 255).numpy()
     true = faces.reshape(len(faces), -1)[:, hidden.numpy()]
-    scores = []
-    for noise in NOISES * variance:
-        z = Posterior(gram, noise).mean(projected)
-        filled = (mean + z @ basis.T).round().clamp(0, 255).numpy()
-        scores.append(np.mean([psnr(*pair) for pair in zip(true, filled, strict=True)]))
-    return scores
+    return [
+        float(np.mean([psnr(*pair) for pair in zip(true, by_noise, strict=True)]))
+        for by_noise in filled
+    ]
 
 
 # -- pictures ----------------------------------------------------------------------------------
@@ -270,7 +289,7 @@ def draw_pair(axis, normal: Normal, faces: np.ndarray) -> None:
     )
     pair = [known, hidden]
     points = np.stack([faces[row].ravel()[pair] for row in chosen])
-    rows = normal.basis[pair]
+    rows = normal.basis(pair)
     covariance = (rows @ rows.T + normal.residual[pair].diag()).numpy() + 1e-9 * np.eye(2)
     mean = normal.mean[pair].numpy()
     axis.plot(*points.T, ".", color="grey", alpha=0.4, markersize=3)

@@ -8,7 +8,7 @@ A = (H W)' (H W) + noise I: by Woodbury's identity the matrix to be factorised h
 and is the same for all faces that have one mask.
 """
 
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,10 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
 from facefill.train.weights import load, load_settings
+
+# Values of a face whose components are taken in double precision at a time: all of 64 pixels; of
+# 256 pixels all at once would take gigabytes.
+PART = 16_384
 
 
 class Normal(nn.Module):
@@ -35,10 +39,9 @@ class Normal(nn.Module):
         # Of what is known: its variance is scale * depth^exponent, with the depth of `depth_of`.
         self.register_buffer("noise", torch.zeros(2, dtype=double))  # scale, exponent
 
-    @cached_property
-    def basis(self) -> Tensor:
-        """W: float64 [3 size^2, rank]."""
-        return self.components.double() * self.deviations
+    def basis(self, values: slice | list[int] | Tensor) -> Tensor:
+        """Rows of W, those of some values of a face: float64 [values, rank]."""
+        return self.components[values].double() * self.deviations
 
     def noise_of(self, known: np.ndarray, block: int) -> float:
         """The noise that suits a mask, in squared grey levels; `known` is bool [size, size]."""
@@ -61,7 +64,9 @@ class Normal(nn.Module):
             means = means - mean.reshape(blocks).mean((2, 4))
             means *= ~known.reshape(count, side, block, side, block).all((2, 4))[..., None]
             centred += means.repeat(block, axis=1).repeat(block, axis=2)
-        return torch.from_numpy(centred.reshape(len(observed), -1)) @ self.basis
+        rows = torch.from_numpy(centred.reshape(len(observed), -1))
+        first, *others = (rows[:, part] @ self.basis(part) for part in parts(len(self.mean)))
+        return sum(others, start=first)
 
     def gram(self, known: np.ndarray, block: int) -> Tensor:
         """Lower triangle of (H W)' (H W) for a mask, bool [size, size]: float64 [rank, rank]."""
@@ -80,8 +85,14 @@ class Normal(nn.Module):
 
     def faces(self, z: Tensor) -> Tensor:
         """mean + W z: float64 [N, size, size, 3] from z, [N, rank]."""
-        values = self.mean + z @ self.basis.T
-        return values.view(-1, self.size, self.size, 3)
+        values = [self.mean[part] + z @ self.basis(part).T for part in parts(len(self.mean))]
+        return torch.cat(values, 1).view(-1, self.size, self.size, 3)
+
+
+def parts(values: int) -> Iterator[slice]:
+    """So many values, PART at a time."""
+    for start in range(0, values, PART):
+        yield slice(start, start + PART)
 
 
 def _products(rows: Tensor) -> Tensor:
