@@ -3,6 +3,8 @@
 from facefill_stage import contents, stage
 
 with stage(snakemake) as work:
+    import os
+    import shutil
     from pathlib import Path
 
     from facefill.align import Aligner
@@ -46,6 +48,8 @@ with stage(snakemake) as work:
         [params.seed, params.device, params.threads],
         [(name, contents(files)) for name, files in source.items()],
     ]
+    if "FACEFILL_FORCED" in os.environ:  # what is kept does not count
+        shutil.rmtree(params.kept, ignore_errors=True)
     work.items = restore_set(
         Path(params.root),
         params.digest,

@@ -16,7 +16,15 @@ from facefill.methods import BATCH
 from facefill.restore.finder import Found, read_faces
 from facefill.restore.page import Restored, safe, write_page
 from facefill.restore.photographs import Photograph, find_photographs
-from facefill.restore.restorer import FACTS, RESTORED, Damage, Restorer, SetAside, Settings
+from facefill.restore.restorer import (
+    FACTS,
+    ODD,
+    RESTORED,
+    Damage,
+    Restorer,
+    SetAside,
+    Settings,
+)
 
 COLUMNS = ["photo", "face", "method", "status", "detail", "detector", "scale", "share"]
 PIXELS = 30_000_000  # of photographs in memory at a time
@@ -59,10 +67,13 @@ def restore_set(
             damages = [damage for _, damage in batch if isinstance(damage, Damage)]
             completed = iter(restorer.complete(damages) if damages else [])
             for photograph, damage in batch:
-                if isinstance(damage, Damage):
+                try:
+                    if isinstance(damage, SetAside):
+                        raise damage
                     files = restorer.fill(photograph, damage, next(completed))
-                else:
-                    files = {FACTS: json.dumps({"rows": [damage.row]}).encode()}
+                except (SetAside, *ODD) as error:
+                    reason = error if isinstance(error, SetAside) else SetAside.by(error)
+                    files = {FACTS: json.dumps({"rows": [reason.row]}).encode()}
                 _keep(folders[photograph], files)
                 bar.update()
     _forget(kept, folders.values())

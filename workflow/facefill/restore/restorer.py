@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facefill.align import Aligner, warp
+from facefill.align import MIN_SIDE, Aligner, warp
 from facefill.complete import lay_in
 from facefill.core.errors import FacefillError
 from facefill.core.files import sha256_bytes
@@ -25,6 +25,7 @@ from facefill.restore.place import Placed, face_known, lay_back, photo_known
 
 RESTORED = "restored"
 FACTS = "facts.json"  # of a photograph: its rows of the manifest, and what the page says
+ODD = (cv2.error, MemoryError, ValueError, OSError)  # what one odd photo can cause
 LEAST_KNOWN = 0.05  # of a face; with less, a method has nothing to go by
 
 
@@ -61,6 +62,11 @@ class SetAside(Exception):
         super().__init__(reason)
         self.row = {"status": status, "detail": reason}  # of the manifest
 
+    @classmethod
+    def by(cls, error: Exception) -> "SetAside":
+        """What stands in the manifest for one of ODD."""
+        return cls("unreadable", f"{type(error).__name__}: {error}")
+
 
 class Restorer:
     """Restores photographs, each by itself: nothing depends on what else is in the set."""
@@ -79,6 +85,9 @@ class Restorer:
             raise SetAside(photo.status, photo.detail)
         try:
             original = open_original(_read(photo, photograph.sha256), self.aligner.max_pixels)
+            height, width = original.pixels.shape[:2]
+            if min(height, width) < MIN_SIDE:
+                raise SetAside("too_small", f"{width}x{height} pixels")
             mask = photograph.mask and _read(photograph.mask, photograph.mask_sha256)
             if settings.mask is not None:
                 return self._laid_on(photograph, original)
@@ -91,8 +100,8 @@ class Restorer:
             raise SetAside("unreadable", str(error)) from error
         except NoHole as error:
             raise SetAside(error.status, str(error)) from error
-        except (cv2.error, MemoryError) as error:  # what one odd photo can cause
-            raise SetAside("unreadable", f"{type(error).__name__}: {error}") from error
+        except ODD as error:
+            raise SetAside.by(error) from error
 
     def _find(self, photograph: Photograph, original: Original, known: np.ndarray) -> list[Found]:
         named = self.by_hand.get(photograph.photo.source)
@@ -172,7 +181,10 @@ class Restorer:
     def fill(
         self, photograph: Photograph, damage: Damage, completed: Mapping[str, np.ndarray]
     ) -> dict[str, bytes]:
-        """Lay completed faces, by method, into their photograph; return the files kept of it."""
+        """Lay completed faces, by method, into their photograph; return the files kept of it.
+
+        Raises one of ODD.
+        """
         original, known = damage.original, damage.known
         grain = int(photograph.sha256[:8], 16) if self.settings.grain else None
         detail = "; ".join(filter(None, [f"hole: {damage.how}", original.note]))
