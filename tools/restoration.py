@@ -171,7 +171,7 @@ def shows(box: dlib.rectangle, landmarks: np.ndarray) -> bool:
 def print_detection(rows: list[Row], scale: float) -> None:
     """Print the tables; `scale` is how many photo pixels a face pixel has."""
     parts = {part: [row for row in rows if row.part == part] for part in PARTS} | {"all": rows}
-    print("| painted over | photos | hole found |", *DETECTORS, "cascade |", sep=" | ")
+    print("| painted over | photos | hole found", *DETECTORS, "cascade |", sep=" | ")
     print("|---" * (len(DETECTORS) + 4) + "|")
     for part, chosen in parts.items():
         counts = [len(chosen), sum(row.holes for row in chosen)]
