@@ -76,8 +76,8 @@ class Restore(Settings):
     hole: str = setting(
         "auto",
         "what marks the hole: mask (black in {name}.mask.png beside the photo or in masks/), "
-        "transparent, white or black (broad areas painted over), auto (the first of these that is "
-        "there), or the name of an entry of `masks`, laid on every face",
+        "transparent, white or black (broad areas painted over), auto (mask, transparent or white, "
+        "the first that is there), or the name of an entry of `masks`, laid on every face",
     )
     method: tuple[str, ...] = setting(
         ("ours",),

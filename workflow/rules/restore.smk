@@ -90,6 +90,7 @@ rule restore_set:
         method_contents=lambda wildcards: {
             method: method_content(method) for method in restored_methods(wildcards)
         },
+        shape=CHECKSUMS.sha256(WORKFLOW / "facefill" / "restore" / "shape.csv"),
         seed=config["seed"],
         device=lambda wildcards: device_of_methods(restored_methods(wildcards)),
         texts=checksums_of("restored.html.j2", "paint.html"),

@@ -45,6 +45,7 @@ with stage(snakemake) as work:
         {key: value for key, value in content.items() if key != "faces"},
         params.align,
         params.method_contents,
+        params.shape,
         [params.seed, params.device, params.threads],
         [(name, contents(files)) for name, files in source.items()],
     ]
