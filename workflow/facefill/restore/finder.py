@@ -42,6 +42,9 @@ CHANGES = (
 FEWEST = 8  # landmarks that must be seen, of 68; fewer say too little about the others
 
 
+BY_HAND = "faces.csv"  # the detector of a face that the user has placed
+
+
 class Found(NamedTuple):
     """A face in a photo.
 
@@ -249,7 +252,7 @@ def read_faces(path: Path, aligner: Aligner) -> dict[str, list[Found]]:
                 matrix = to_face(aligner, landmarks)
                 if matrix is None:
                     raise FacefillError(f"{where}: both eyes and the mouth lie on one line")
-                face = Found("faces.csv", 1.0, landmarks, matrix)
+                face = Found(BY_HAND, 1.0, landmarks, matrix)
                 faces.setdefault(row["photo"], []).append(face)
     except OSError as error:
         raise FacefillError(f"{path}: cannot be read ({error.strerror})") from error

@@ -64,16 +64,7 @@ def restore_set(
     log.info("%d photographs, %d of them to be restored", len(photographs), len(missing))
     with progress(len(missing), "restore", "photos") as bar:
         for batch in _batches(restorer, missing):
-            damages = [damage for _, damage in batch if isinstance(damage, Damage)]
-            completed = iter(restorer.complete(damages) if damages else [])
-            for photograph, damage in batch:
-                try:
-                    if isinstance(damage, SetAside):
-                        raise damage
-                    files = restorer.fill(photograph, damage, next(completed))
-                except (SetAside, *ODD) as error:
-                    reason = error if isinstance(error, SetAside) else SetAside.by(error)
-                    files = {FACTS: json.dumps({"rows": [reason.row]}).encode()}
+            for photograph, files in _restored(restorer, batch).items():
                 _keep(folders[photograph], files)
                 bar.update()
     _forget(kept, folders.values())
@@ -97,27 +88,45 @@ def restore_set(
     return len(photographs)
 
 
-def _batches(
-    restorer: Restorer, photographs: Iterable[Photograph]
-) -> Iterator[list[tuple[Photograph, Damage | SetAside]]]:
-    """Photographs with what is found in them, together as many as networks take at a time.
+Batch = dict[Photograph, Damage | SetAside]  # photographs with what is found in them
+
+
+def _batches(restorer: Restorer, photographs: Iterable[Photograph]) -> Iterator[Batch]:
+    """As many photographs as have the faces that networks take at a time.
 
     Fewer where their pixels would fill the memory.
     """
-    batch, faces, pixels = [], 0, 0
+    batch, faces, pixels = {}, 0, 0
     for photograph in photographs:
         try:
-            damage = restorer.examine(photograph)
+            batch[photograph] = damage = restorer.examine(photograph)
             faces += len(damage.found)
             pixels += damage.known.size
         except SetAside as reason:
-            damage = reason
-        batch.append((photograph, damage))
+            batch[photograph] = reason
         if faces >= BATCH or pixels >= PIXELS:
             yield batch
-            batch, faces, pixels = [], 0, 0
+            batch, faces, pixels = {}, 0, 0
     if batch:
         yield batch
+
+
+def _restored(restorer: Restorer, batch: Batch) -> dict[Photograph, dict[str, bytes]]:
+    """Restore the photographs of a batch; return the files that are kept of each."""
+    damages = [damage for damage in batch.values() if isinstance(damage, Damage)]
+    files: dict[Photograph, dict[str, bytes]] = {}
+    if damages:
+        damages = restorer.refine(damages)
+        completed = restorer.complete(damages, restorer.settings.methods)
+        for damage, faces in zip(damages, completed, strict=True):
+            try:
+                files[damage.photograph] = restorer.fill(damage, faces)
+            except ODD as error:
+                batch[damage.photograph] = SetAside.by(error)
+    for photograph, reason in batch.items():
+        if isinstance(reason, SetAside):
+            files[photograph] = {FACTS: json.dumps({"rows": [reason.row]}).encode()}
+    return files
 
 
 def _digest(key: str, photograph: Photograph, by_hand: list[Found] | None) -> str:

@@ -1,7 +1,7 @@
 """Restoring one photograph: its hole, its faces, and the completed faces back in their place."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from facefill.core.images import TooLargeImage, UnreadableImage, png_bytes
 from facefill.core.masking import Masks, make_masks, observe
 from facefill.core.photos import UNREACHABLE, Photo, open_photo
 from facefill.parts import Faces, Part, complete
-from facefill.restore.finder import FaceFinder, Found
+from facefill.restore.finder import BY_HAND, FaceFinder, Found
 from facefill.restore.holes import NoHole, find_hole
 from facefill.restore.original import Original, open_original
 from facefill.restore.page import picture_files
@@ -27,6 +27,10 @@ RESTORED = "restored"
 FACTS = "facts.json"  # of a photograph: its rows of the manifest, and what the page says
 ODD = (cv2.error, MemoryError, ValueError, OSError)  # what one odd photo can cause
 LEAST_KNOWN = 0.05  # of a face; with less, a method has nothing to go by
+# A completed face tells better than Telea's fill where the landmarks in the hole are. On 60 photos of
+# LFW's validation people under strokes, by gaussian, PSNR in the hole rose from 20.10 to 20.49 and
+# 20.59 dB, faces aligned within 4 of their pixels from 43 to 48 and 49.
+ROUNDS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,7 @@ class Settings:
 class Damage:
     """A photograph, its hole, and those of its faces that the hole touches."""
 
+    photograph: Photograph
     original: Original
     known: np.ndarray  # bool [height, width]
     how: str  # what marks the hole
@@ -123,7 +128,7 @@ class Restorer:
         for face, of_face in zip(found, masks.known, strict=True):
             known = known & photo_known(known.shape, face.matrix, of_face)
         faces = Faces(names, observe(crops, masks), masks)
-        return Damage(original, known, self.settings.hole, found, faces)
+        return Damage(photograph, original, known, self.settings.hole, found, faces)
 
     def _touched(
         self,
@@ -151,9 +156,42 @@ class Restorer:
         masks = Masks(np.stack(seen))
         crops = np.stack([warp(original.pixels, face.matrix, size) for face in found])
         faces = Faces(_names(photograph, found), observe(crops, masks), masks)
-        return Damage(original, known, how, found, faces)
+        return Damage(photograph, original, known, how, found, faces)
 
-    def complete(self, damages: list[Damage]) -> list[dict[str, np.ndarray]]:
+    def refine(self, damages: list[Damage]) -> list[Damage]:
+        """Align faces anew in photographs that are filled by the first method.
+
+        Not those that the user has placed, nor where a mask hides what was seen when they were
+        found.
+        """
+        if self.settings.mask is not None:
+            return damages
+        method = next(iter(self.settings.methods))
+        for _ in range(ROUNDS):
+            completed = self.complete(damages, [method])
+            damages = [
+                self._aligned_anew(damage, of_photo[method])
+                for damage, of_photo in zip(damages, completed, strict=True)
+            ]
+        return damages
+
+    def _aligned_anew(self, damage: Damage, faces: np.ndarray) -> Damage:
+        placed = _placed(damage, faces)
+        filled, _ = lay_back(damage.original.pixels, damage.known, placed)
+        found = [
+            face if face.detector == BY_HAND else self.finder.again(filled, damage.known, face)
+            for face in damage.found
+        ]
+        try:
+            return self._touched(
+                damage.photograph, damage.original, damage.known, damage.how, found
+            )
+        except SetAside:  # the hole touches none of them any more
+            return damage
+
+    def complete(
+        self, damages: list[Damage], methods: Iterable[str]
+    ) -> list[dict[str, np.ndarray]]:
         """Complete the faces of several photographs at once.
 
         Returns for each of them, by method, uint8 [N, size, size, 3].
@@ -169,28 +207,30 @@ class Restorer:
         )
         ends = np.cumsum([len(damage.found) for damage in damages])[:-1]
         completed: list[dict[str, np.ndarray]] = [{} for _ in damages]
-        for method, part in settings.methods.items():
+        for method in methods:
             result = complete(
-                part, faces, train=settings.train, seed=settings.seed, device=settings.device
+                settings.methods[method],
+                faces,
+                train=settings.train,
+                seed=settings.seed,
+                device=settings.device,
             )
             filled = lay_in(faces.observed, faces.masks.known, result.faces)
             for of_photo, each in zip(completed, np.split(filled, ends), strict=True):
                 of_photo[method] = each
         return completed
 
-    def fill(
-        self, photograph: Photograph, damage: Damage, completed: Mapping[str, np.ndarray]
-    ) -> dict[str, bytes]:
+    def fill(self, damage: Damage, completed: Mapping[str, np.ndarray]) -> dict[str, bytes]:
         """Lay completed faces, by method, into their photograph; return the files kept of it.
 
         Raises one of ODD.
         """
         original, known = damage.original, damage.known
-        grain = int(photograph.sha256[:8], 16) if self.settings.grain else None
+        grain = int(damage.photograph.sha256[:8], 16) if self.settings.grain else None
         detail = "; ".join(filter(None, [f"hole: {damage.how}", original.note]))
         files, rows, suffixes, after = {}, [], {}, {}
         for method, faces in completed.items():
-            placed = [Placed(f.matrix, face) for f, face in zip(damage.found, faces, strict=True)]
+            placed = _placed(damage, faces)
             after[method], filled_by = lay_back(original.pixels, known, placed, grain)
             files[f"photo.{method}"], suffixes[method] = original.encode(
                 after[method], known, self.settings.format
@@ -208,6 +248,11 @@ class Restorer:
         facts["hidden"] = float((~known).mean())
         files |= {f"page.{name}": data for name, data in shown.items()}
         return files | {FACTS: json.dumps(facts).encode()}
+
+
+def _placed(damage: Damage, faces: np.ndarray) -> list[Placed]:
+    """Completed faces, uint8 [N, size, size, 3], with the way into their photograph."""
+    return [Placed(found.matrix, face) for found, face in zip(damage.found, faces, strict=True)]
 
 
 def _names(photograph: Photograph, found: list[Found]) -> list[str]:
