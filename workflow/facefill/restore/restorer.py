@@ -27,9 +27,9 @@ RESTORED = "restored"
 FACTS = "facts.json"  # of a photograph: its rows of the manifest, and what the page says
 ODD = (cv2.error, MemoryError, ValueError, OSError)  # what one odd photo can cause
 LEAST_KNOWN = 0.05  # of a face; with less, a method has nothing to go by
-# A completed face tells better than Telea's fill where the landmarks in the hole are. On 60 photos of
-# LFW's validation people under strokes, by gaussian, PSNR in the hole rose from 20.10 to 20.49 and
-# 20.59 dB, faces aligned within 4 of their pixels from 43 to 48 and 49.
+# A completed face tells better than Telea's fill where the landmarks in the hole are. On 60 photos
+# of LFW's validation people under strokes, by gaussian, PSNR in the hole rose from 20.10 to 20.49
+# and 20.59 dB, faces aligned within 4 of their pixels from 43 to 48 and 49.
 ROUNDS = 2
 
 
