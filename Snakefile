@@ -14,6 +14,8 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/common_bundle.smk"
+include: "workflow/rules/common_restore.smk"
 include: "workflow/rules/raw.smk"
 include: "workflow/rules/index.smk"
 include: "workflow/rules/align.smk"
