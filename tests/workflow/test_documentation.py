@@ -14,6 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from PIL import Image
 
+from bundles import good, members_of, with_contents, zipped
 from facefill.settings import schema
 from project import ROOT, Project
 
@@ -166,18 +167,24 @@ def test_every_command_and_configuration_can_be_planned(page, tmp_path):
     """As it stands; somebody's folder of photos and mask lie in the project."""
     project = Project.new(tmp_path / "project")
     shutil.copytree(ROOT / "docs", project.folder / "docs")
-    (project.folder / "photos").mkdir()
+    for folder in ("photos", "damaged"):
+        (project.folder / folder).mkdir()
     Image.fromarray(np.tri(64, dtype=np.uint8) * 255).save(project.folder / "my-mask.png")
+    align = project.config()["align"]
+    members = members_of(good(tmp_path / "bundle"))
+    align = {key: align[key] for key in ("size", "landmarks", "zoom", "predictor")}
+    members = with_contents(members, align=align)
+    (project.folder / "bundle.zip").write_bytes(zipped(members))
     planned = []
     for language, code in FENCE.findall(read(page)):
         if language == "yaml":
-            (project.folder / "mine.yaml").write_text(code)
+            (project.folder / "mine.yaml").write_text(code.replace("/home/me/", ""))
             planned.append(["--configfile", "mine.yaml"])
         elif language == "sh":
             lines = [line for line in code.splitlines() if line.startswith("snakemake")]
             planned += [shlex.split(line, comments=True)[1:] for line in lines]
         while planned:
-            words = [word.replace("/home/me/photos", "photos") for word in planned.pop()]
+            words = [word.replace("/home/me/", "") for word in planned.pop()]
             assert "Job stats" in project.build("--dry-run", *words), words
 
 
