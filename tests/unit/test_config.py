@@ -389,7 +389,7 @@ def test_what_is_no_configuration_is_refused(config):
 
 def tables(table: dict, path: tuple = ()):
     """The paths of all tables in the configuration but those whose keys are names."""
-    if path not in [("datasets",), ("models",), ("methods",), ("masks",)]:
+    if path not in [("datasets",), ("models",), ("methods",), ("masks",), ("restore",)]:
         yield path
     for key, value in table.items():
         if isinstance(value, dict):
