@@ -22,8 +22,8 @@ GRAIN_SCALES = (0, 1, 2)  # standard deviations in pixels; grain lies in the ban
 # Known pixels so far from a hole show the grain: nearer ones, their bands have the fill in them.
 GRAIN_FROM, GRAIN_TO = 4, 16
 # Share of them whose differences are taken for grain. With more of them the seam is nearer to the
-# photo's (59 photos of LFW's validation people, gaussian: 0.84 without grain, 0.87 by a quarter, 0.92
-# by 0.6, 0.98 by 0.75), until the filled part looks dirty: from 0.75 on.
+# photo's (59 photos of LFW's validation people, gaussian: 0.84 without grain, 0.87 by a quarter,
+# 0.92 by 0.6, 0.98 by 0.75), until the filled part looks dirty: from 0.75 on.
 SMOOTHEST = 0.6
 
 
