@@ -57,6 +57,20 @@ def test_names_without_endings_unless_two_would_be_one(found):
     assert names == {"a/one.jpg": "a/one", "b/two.jpg": "b/two.jpg", "b/two.png": "b/two.png"}
 
 
+def test_no_two_photographs_have_one_name(found):
+    photographs = found("c.png", "c.webp", "c.png.png", "C.PNG.bmp")
+    names = {each.name.casefold() for each in photographs.values()}
+    assert len(names) == 4
+
+
+def test_names_that_differ_in_case_have_their_own_masks(found):
+    photographs = found("A.png", "A.mask.png", "a.png", "a.mask.png")
+    assert {s: each.mask.source for s, each in photographs.items()} == {
+        "A.png": "A.mask.png",
+        "a.png": "a.mask.png",
+    }
+
+
 def test_a_long_name_leaves_room_for_an_ending(found):
     names = {
         each.name for each in found("a/" + "é" * 120 + ".jpg", "a/" + "é" * 120 + "x.jpg").values()

@@ -103,6 +103,12 @@ def test_photographs_are_restored_once(project):
     assert manifest(project)["clear.png"]["detail"] == "hole: transparent"
     assert {file: file.read_bytes() for file in first} == first
 
+    # What is kept was edited where it is shown: it is restored again.
+    (top / "photos/painted.png").write_bytes(b"edited")
+    (project.folder / "damaged" / "clear.png").unlink()
+    project.build("restore")
+    assert {file: file.read_bytes() for file in first} == first
+
 
 def test_what_restores_again(project):
     """Nothing is built here: a set that was never restored is planned with all its reasons."""

@@ -45,7 +45,7 @@ def restoring_content(name):
 
 
 def restored_sets():
-    """The manifests of all sets of photographs."""
+    """The pages of all sets of photographs."""
     if not config["restore"]:
         sys.exit(
             "facefill: config: restore names no photographs; add a set, as in --config "

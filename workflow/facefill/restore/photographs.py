@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -45,18 +45,23 @@ def find_photographs(root: Path, content: str) -> list[Photograph]:
             f"{root}: a photo was added, changed or removed after the workflow had started; "
             "run again"
         )
-    masks = {photo.source.casefold(): photo for photo in found if _is_mask(photo.source)}
-    photos = [photo for photo in found if photo.source.casefold() not in masks]
+    masks = {photo.source: photo for photo in found if _is_mask(photo.source)}
+    photos = [photo for photo in found if photo.source not in masks]
     if not photos:
         raise FacefillError(f"{root}: holds no photograph; put those to be restored there")
     stems = Counter(_stem(photo.source).casefold() for photo in photos)
-    photographs, used = [], set()
+    folded: dict[str, list[Photo]] = {}
+    for source, mask in masks.items():
+        folded.setdefault(source.casefold(), []).append(mask)
+    photographs, used, taken = [], set(), set()
     for photo in photos:
-        sources = map(str.casefold, _masks_of(photo.source))
-        mask = next((masks[source] for source in sources if source in masks), None)
-        used.add(mask and mask.source.casefold())
+        mask = _mask_of(photo.source, masks, folded)
+        used.add(mask and mask.source)
         stem = _stem(photo.source)
         name = _short(stem if stems[stem.casefold()] == 1 else photo.source)
+        if name.casefold() in taken:  # of one that is called as another would be
+            name = _distinct(photo.source)
+        taken.add(name.casefold())
         sums = sha256[photo.source], sha256[mask.source] if mask else ""
         sums = ("" if each in UNREAD else each for each in sums)
         photographs.append(Photograph(photo, next(sums), name, mask, next(sums)))
@@ -76,11 +81,28 @@ def _stem(source: str) -> str:
 
 def _short(source: str) -> str:
     """The source with a last part of at most LONGEST bytes, so that an ending can be added."""
+    fits = len(os.fsencode(PurePosixPath(source).name)) <= LONGEST
+    return source if fits else _distinct(source)
+
+
+def _distinct(source: str) -> str:
+    """The source with a part of its checksum, as long as `_short` has it at most."""
     path = PurePosixPath(source)
-    if len(os.fsencode(path.name)) <= LONGEST:
-        return source
     kept = os.fsencode(path.name)[: LONGEST - 9].decode("utf-8", "ignore")
     return str(path.with_name(f"{kept}-{sha256_text(source)[:8]}"))
+
+
+def _mask_of(
+    source: str, masks: Mapping[str, Photo], folded: Mapping[str, list[Photo]]
+) -> Photo | None:
+    """The mask of a photograph: by its exact name, else by one that differs in case alone."""
+    for candidate in _masks_of(source):
+        if candidate in masks:
+            return masks[candidate]
+    for candidate in _masks_of(source):
+        if len(alike := folded.get(candidate.casefold(), [])) == 1:
+            return alike[0]
+    return None
 
 
 def _masks_of(source: str) -> Iterator[str]:

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from facefill.align import Aligner
-from facefill.core.files import atomic_folder, csv_rows, read_json, sha256_text
+from facefill.core.files import (
+    atomic_folder,
+    csv_rows,
+    read_json,
+    sha256_bytes,
+    sha256_file,
+    sha256_text,
+)
 from facefill.core.kept import link
 from facefill.core.progress import progress
 from facefill.methods import BATCH
@@ -27,6 +34,7 @@ from facefill.restore.restorer import (
 )
 
 COLUMNS = ["photo", "face", "method", "status", "detail", "detector", "scale", "share"]
+SUMS = "sha256.json"  # the checksums of what is kept of a photograph
 PIXELS = 30_000_000  # of photographs in memory at a time
 
 log = logging.getLogger(__name__)
@@ -60,7 +68,9 @@ def restore_set(
     for photograph in photographs:
         found = restorer.by_hand.get(photograph.photo.source)
         folders[photograph] = kept / _digest(key, photograph, found)
-    missing = [photograph for photograph in photographs if not folders[photograph].exists()]
+    for source in sorted(restorer.by_hand.keys() - {each.photo.source for each in photographs}):
+        log.warning("%s: names %r, which is no photograph of the set", table, source)
+    missing = [photograph for photograph in photographs if not _is_whole(folders[photograph])]
     log.info("%d photographs, %d of them to be restored", len(photographs), len(missing))
     with progress(len(missing), "restore", "photos") as bar:
         for batch in _batches(restorer, missing):
@@ -136,7 +146,19 @@ def _digest(key: str, photograph: Photograph, by_hand: list[Found] | None) -> st
     return sha256_text("\n".join([key, *own]))
 
 
+def _is_whole(folder: Path) -> bool:
+    """Whether all that was kept of a photograph is there, as it was: it may have been edited."""
+    try:
+        sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
+        return all(sha256_file(folder / name) == sha256 for name, sha256 in sums.items())
+    except (OSError, ValueError):
+        return False
+
+
 def _keep(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Keep the files of a photograph with their checksums."""
+    sums = {name: sha256_bytes(data) for name, data in files.items()}
+    files = {**files, SUMS: json.dumps(sums).encode()}
     with atomic_folder(folder) as partial:
         for name, data in files.items():
             file = partial / name

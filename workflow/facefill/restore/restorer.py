@@ -127,6 +127,9 @@ class Restorer:
         known = everything
         for face, of_face in zip(found, masks.known, strict=True):
             known = known & photo_known(known.shape, face.matrix, of_face)
+        if known.all():
+            hole = self.settings.hole
+            raise SetAside("no_hole", f"the mask {hole} hides no pixel of the photograph")
         faces = Faces(names, observe(crops, masks), masks)
         return Damage(photograph, original, known, self.settings.hole, found, faces)
 
@@ -202,7 +205,7 @@ class Restorer:
             np.concatenate([damage.faces.observed for damage in damages]),
             Masks(
                 np.concatenate([damage.faces.masks.known for damage in damages]),
-                damages[0].faces.masks.block,
+                damages[0].faces.masks.block,  # that of the set's mask: all have the same
             ),
         )
         ends = np.cumsum([len(damage.found) for damage in damages])[:-1]
