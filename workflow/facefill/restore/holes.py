@@ -19,7 +19,8 @@ MISSING = {
     "transparent": "no pixel is wholly transparent",
     "white": "nothing was painted over it in pure white, or too little to be told; draw a mask",
     "black": "nothing was painted over it in pure black, or too little to be told; draw a mask",
-    "auto": "no mask, no transparent pixels, nothing painted over it in pure white; draw a mask, or set hole: black",
+    "auto": "no mask, no transparent pixels, nothing painted over it in pure white; draw a mask, "
+    "or set hole: black",
 }
 
 # Of `_painted`. WIDTH is a share of the photo's shorter side, AREA of all its pixels.
