@@ -136,8 +136,6 @@ def rows(tmp_path_factory) -> dict[str, list[dict[str, str]]]:
         (folder / "set" / f"{name}{suffix}").write_bytes(photo())
         if mask:
             (folder / "set" / f"{name}.mask.png").write_bytes(mask())
-    parts = {"photos": "photos", "faces": "faces", "page": "page", "manifest": "manifest.csv"}
-    parts |= {"index": "index.html", "paint": "paint.html"}
     settings = Settings(
         hole="auto", mask=None, format="png", grain=False, methods={"telea": telea()},
         zoom=1.0, seed=0, device="cpu",
@@ -149,7 +147,7 @@ def rows(tmp_path_factory) -> dict[str, list[dict[str, str]]]:
         settings,
         Aligner(**ALIGN),
         title="hostile",
-        outputs={name: folder / "out" / file for name, file in parts.items()},
+        folder=folder / "out",
         templates=ROOT / "workflow" / "report",
         kept=folder / "kept",
         key="",

@@ -71,13 +71,6 @@ def restored(
         device="cpu",
     )
     align = {key: value for key, value in config["align"].items() if key != "shards"}
-    names = ("photos", "faces", "page")
-    outputs = {name: folder / "restored" / name for name in names}
-    outputs |= {
-        "manifest": folder / "restored/manifest.csv",
-        "index": folder / "restored/index.html",
-        "paint": folder / "restored/paint.html",
-    }
     restore_set(
         folder / "damaged",
         digest(cached_digests(folder / "damaged", folder / "digests.json").items()),
@@ -85,17 +78,17 @@ def restored(
         settings,
         Aligner(**align),
         title="Restored photographs of the test split",
-        outputs=outputs,
+        folder=folder / "restored",
         templates=ROOT / "workflow/report",
         kept=folder / "kept",
         key=str(grain),
     )
-    rows = read_table(outputs["manifest"], ["photo", "status", "detail"], ["photo"])
+    rows = read_table(folder / "restored/manifest.csv", ["photo", "status", "detail"], ["photo"])
     for row in rows[rows["status"] != "restored"].to_dict("records"):
         print(f"{row['photo']} {row['status']}: {row['detail']}", file=sys.stderr)
     found: dict[str, dict[int, np.ndarray]] = {}
     for method in methods:
-        top = outputs["photos"] / (method if len(methods) > 1 else ".")
+        top = folder / "restored/photos" / (method if len(methods) > 1 else ".")
         found[method] = {
             int(file.stem): cv2.imread(str(file))[..., ::-1] for file in sorted(top.glob("*.png"))
         }

@@ -58,7 +58,7 @@ with stage(snakemake) as work:
         settings,
         Aligner(**{key: align[key] for key in align if key != "shards"}),
         title=f"Restored photographs: {snakemake.wildcards.set}",
-        outputs={name: Path(file) for name, file in snakemake.output.items()},
+        folder=Path(snakemake.output.index).parent,
         templates=Path(params.templates),
         kept=Path(params.kept),
         key=sha256_text(repr(decisive)),

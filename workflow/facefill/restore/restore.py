@@ -48,7 +48,7 @@ def restore_set(
     aligner: Aligner,
     *,
     title: str,
-    outputs: Mapping[str, Path],
+    folder: Path,
     templates: Path,
     kept: Path,
     key: str,
@@ -56,11 +56,11 @@ def restore_set(
     """Restore the photographs below `root`; return their number.
 
     `content` is the digest of the files there (`find_photographs`), `table` the user's table of
-    faces, `title` the page's. `outputs` has a path for photos, faces and page (folders), manifest,
-    overview, index and paint; `templates` is the folder of their templates. What became of a
-    photograph stays in the folder `kept` until another `key`, photograph or mask asks for something
-    else, so that only what changed is restored again. Raises FacefillError when there are no
-    photographs, one changes meanwhile, or the table of faces or a model is damaged.
+    faces, `title` the page's. `folder` receives photos/, faces/, page/, manifest.csv, overview.png,
+    index.html and paint.html; `templates` is the folder of the last two's templates. What became of
+    a photograph stays in the folder `kept` until another `key`, photograph or mask asks for
+    something else, so that only what changed is restored again. Raises FacefillError when there are
+    no photographs, one changes meanwhile, or the table of faces or a model is damaged.
     """
     photographs = find_photographs(root, content)
     restorer = Restorer(settings, aligner, read_faces(table, aligner) if table else {})
@@ -78,14 +78,15 @@ def restore_set(
                 _keep(folders[photograph], files)
                 bar.update()
     _forget(kept, folders.values())
-    restored, rows = _gather(folders, settings.methods, outputs)
-    with csv_rows(outputs["manifest"]) as lines:
+    restored, rows = _gather(folders, settings.methods, folder)
+    manifest = folder / "manifest.csv"
+    with csv_rows(manifest) as lines:
         lines.writerow(COLUMNS)
         lines.writerows([row.get(column, "") for column in COLUMNS] for row in rows)
     set_aside = [row for row in rows if row["status"] != RESTORED]
     page = templates / "restored.html.j2"
-    write_page(outputs["index"].parent, title, restored, set_aside, page, aligner.size)
-    shutil.copyfile(templates / "paint.html", outputs["paint"])
+    write_page(folder, title, restored, set_aside, page, aligner.size)
+    shutil.copyfile(templates / "paint.html", folder / "paint.html")
     for row in set_aside:
         log.info("%s: %s (%s)", row["photo"], row["status"], row["detail"])
     if set_aside:
@@ -93,7 +94,7 @@ def restore_set(
         listed = ", ".join(f"{status} {count}" for status, count in sorted(counts.items()))
         log.warning(
             "%d of %d photographs are set aside (%s); %s says why",
-            *(len(set_aside), len(photographs), listed, outputs["manifest"]),
+            *(len(set_aside), len(photographs), listed, manifest),
         )
     return len(photographs)
 
@@ -175,7 +176,7 @@ def _forget(kept: Path, wanted: Iterable[Path]) -> None:
 
 
 def _gather(
-    folders: Mapping[Photograph, Path], methods: Sequence[str], outputs: Mapping[str, Path]
+    folders: Mapping[Photograph, Path], methods: Sequence[str], target: Path
 ) -> tuple[list[Restored], list[dict[str, Any]]]:
     """Link the pictures of all photographs to their names; return what page and manifest show.
 
@@ -183,9 +184,9 @@ def _gather(
     """
     restored, every = [], []
     with (
-        atomic_folder(outputs["photos"]) as photos,
-        atomic_folder(outputs["faces"]) as faces,
-        atomic_folder(outputs["page"]) as page,
+        atomic_folder(target / "photos") as photos,
+        atomic_folder(target / "faces") as faces,
+        atomic_folder(target / "page") as page,
     ):
         for number, (photograph, folder) in enumerate(folders.items(), 1):
             source = photograph.photo.source
@@ -195,16 +196,17 @@ def _gather(
             if rows[0]["status"] != RESTORED:
                 continue
             shown = f"{number:04}-{safe(source)}."
-            for file in sorted(folder.iterdir()):
-                what, _, rest = file.name.partition(".")
-                method, _, face = rest.partition(".")
-                name = photograph.name if len(methods) == 1 else f"{method}/{photograph.name}"
-                if what == "photo":
-                    link(file, photos / f"{name}{facts['suffixes'][method]}")
-                elif what == "face":
-                    link(file, faces / f"{name}--{face}")
-                elif what == "page":
-                    link(file, page / f"{shown}{rest}")
+            names = {
+                method: photograph.name if len(methods) == 1 else f"{method}/{photograph.name}"
+                for method in methods
+            }
+            for method, suffix in facts["suffixes"].items():
+                link(folder / "photo" / method, photos / f"{names[method]}{suffix}")
+            for row in rows:
+                method, end = row["method"], f"--{row['face']}.png"
+                link(folder / "face" / f"{method}{end}", faces / f"{names[method]}{end}")
+            for file in sorted((folder / "page").iterdir()):
+                link(file, page / f"{shown}{file.name}")
             sides = facts["width"], facts["height"], facts["hidden"]
             restored.append(Restored(source, shown, rows, *sides))
     return restored, every

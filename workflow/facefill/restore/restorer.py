@@ -235,11 +235,11 @@ class Restorer:
         for method, faces in completed.items():
             placed = _placed(damage, faces)
             after[method], filled_by = lay_back(original.pixels, known, placed, grain)
-            files[f"photo.{method}"], suffixes[method] = original.encode(
+            files[f"photo/{method}"], suffixes[method] = original.encode(
                 after[method], known, self.settings.format
             )
             for number, (found, face) in enumerate(zip(damage.found, faces, strict=True), 1):
-                files[f"face.{method}.{number}.png"] = png_bytes(face)
+                files[f"face/{method}--{number}.png"] = png_bytes(face)
                 scale = abs(np.linalg.det(found.matrix[:, :2])) ** -0.5
                 share = (filled_by == number - 1).sum() / (~known).sum()
                 row = {"face": number, "method": method, "status": RESTORED, "detail": detail}
@@ -249,7 +249,7 @@ class Restorer:
         height, width = known.shape
         facts = {"rows": rows, "suffixes": suffixes, "width": width, "height": height}
         facts["hidden"] = float((~known).mean())
-        files |= {f"page.{name}": data for name, data in shown.items()}
+        files |= {f"page/{name}": data for name, data in shown.items()}
         return files | {FACTS: json.dumps(facts).encode()}
 
 
