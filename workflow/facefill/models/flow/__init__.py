@@ -1,0 +1,89 @@
+"""A flow that starts at what a normal says of hidden pixels: posterior means, and samples."""
+
+from typing import Any, ClassVar, Literal
+
+from facefill.core.errors import FacefillError
+from facefill.kinds import Config, declare, reference, setting
+from facefill.models import FORWARD_AND_BACKWARD, Model, Plot
+from facefill.models._masks import EXAMPLE, check_masks, masks_setting
+
+SIDES = 3  # maps of the network: of side size / patch, and a half and a quarter of it
+HEAD = 4.5  # convolutions of the first and the last layers, in units of width^2
+
+
+@declare
+class Flow(Model):
+    """A U-Net that mends a normal's guess: in one pass the mean, in several passes a sample."""
+
+    guess: str = reference(
+        "models", "normal", "gaussian", doc="which model, of kind gaussian, makes the first guess"
+    )
+    rank: int = setting(
+        512, "components of it that are used, at most; a new mask's time grows with the cube",
+        minimum=1,
+    )  # fmt: skip
+    epochs: int = setting(12, "passes over the training split", minimum=1)
+    batch: int = setting(32, "faces per step", minimum=2)
+    width: int = setting(
+        48, "channels of the first layer; doubled towards the smallest map", minimum=4
+    )
+    blocks: int = setting(1, "residual blocks on each map, down and up again", minimum=1)
+    patch: int = setting(
+        2, "side of the blocks of pixels that become channels; 4 suits 128 pixels", minimum=1
+    )
+    mean_share: float = setting(
+        0.6, "share of a batch that learns the mean; the rest learns the way to samples",
+        above=0, below=1,
+    )  # fmt: skip
+    lr: float = setting(0.002, "Adam's rate, decayed along a cosine", above=0)
+    flips: bool = setting(True, "mirror half of the training faces")
+    ema: float = setting(
+        0.999, "decay of the weight average that completes, per step; 0 = none", minimum=0, below=1
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto", "auto = bfloat16 where the device computes in it natively"
+    )
+    masks: tuple[dict[str, Any], ...] = masks_setting("of each face by")
+
+    provides: ClassVar[str] = "flow"
+    validation_faces: ClassVar[int] = 64
+    captions: ClassVar[dict[str, str]] = {
+        "losses": "Squared errors in the hole, in units of the guess's: below 1 the network knows "
+        "more than the normal. Of the mean, of samples on their way, and of the U-Net alone, "
+        "without the guess; then the PSNR of validation faces' holes, and how often their samples "
+        "are told from true faces by their texture.",
+        "samples": "Validation faces in fives: true, what is known, the guess, the mean, and a "
+        "sample; one row of them per mask of the training.",
+        "gif": "The same over the training.",
+    }
+    plots: ClassVar[tuple[Plot, ...]] = (
+        Plot("error, 1 = the guess's", {"mean": "mean", "way": "samples"}, level=1),
+        Plot("error of the U-Net alone", {"own": ""}, level=1),
+        Plot("PSNR of the hole [dB], validation", {"val_hole_psnr": "mean", "val_guess_psnr": "guess"}),
+        Plot("detectability of samples", {"val_detectability": ""}, (0.45, 1.02), level=0.5),
+    )
+    example: ClassVar[Config] = dict(
+        guess="gaussian", rank=8, epochs=2, batch=8, width=4, masks=EXAMPLE
+    )
+
+    def check_used(self, key: str, config: Config) -> None:
+        check_masks(key, self.masks, config)
+        size, least = config["align"]["size"], self.patch << (SIDES - 1)
+        if size % least:
+            raise FacefillError(
+                f"config: {key}.patch is {self.patch}, expected a number whose {1 << (SIDES - 1)}"
+                f"-fold divides align.size, {size}; set it to 2, or 4 for larger faces"
+            )
+
+    def work(self, config: Config) -> float:
+        return FORWARD_AND_BACKWARD * self.batch * self.pass_work(config["align"]["size"])
+
+    def pass_work(self, size: int) -> float:
+        """Multiply-accumulates of one pass for one face of `size` pixels."""
+        convolutions = SIDES * 2 * 2 * self.blocks + HEAD  # each map has as much work as the next
+        return convolutions * 9 * self.width**2 * (size / self.patch) ** 2
+
+    def train(self, training):
+        from facefill.models.flow.training import train
+
+        return train(training, self)

@@ -1,0 +1,73 @@
+"""Normals that have not seen the faces that they guess: a fold of the training split each.
+
+A normal fits its own training faces better than strangers, so that a network which learnt to mend
+such guesses would mend too little.
+"""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from facefill.models.flow.guess import Guess
+from facefill.models.gaussian import Gaussian
+from facefill.models.gaussian.fitting import (
+    choose_noise,
+    components_of,
+    mean_face,
+    parts,
+    total_variance,
+)
+from facefill.models.gaussian.normal import Normal
+from facefill.train.task import Training
+
+log = logging.getLogger("facefill.train")
+
+FOLDS = 4
+
+
+def fold_of(count: int) -> torch.Tensor:
+    """Each training face's fold, long [count]: runs of the table, where people lie together."""
+    return torch.arange(count) * FOLDS // count
+
+
+def shortened(normal: Normal, rank: int, settings: Gaussian, training: Training) -> Normal:
+    """The first `rank` components of `normal`, the others as noise, which is chosen anew."""
+    rank = min(rank, len(normal.deviations))
+    short = Normal(normal.size, rank)
+    short.mean.copy_(normal.mean)
+    short.components = normal.components[:, :rank].contiguous()
+    short.deviations.copy_(normal.deviations[:rank])
+    dropped = torch.cat(
+        [normal.components[part, rank:].double().square() @ normal.deviations[rank:].square()
+         for part in parts(len(normal.mean))]
+    )  # fmt: skip
+    short.residual.copy_(normal.residual + dropped)
+    variance = (normal.residual.sum() + normal.deviations.square().sum()) / len(normal.mean)
+    choose_noise(short, training, settings, max(1.0, float(variance)))
+    return short
+
+
+def without_fold(faces: np.ndarray, fold: int, rank: int, like: Normal, seed: int,
+                 settings: Gaussian) -> Guess:  # fmt: skip
+    """Fit to all faces but those of a fold, with the noise of the normal `like`."""
+    others = faces[(fold_of(len(faces)) != fold).numpy()]
+    mean = mean_face(others, settings.flips)
+    components, variances = components_of(others, mean, replace(settings, rank=rank), seed)
+    normal = Normal(like.size, len(variances))
+    normal.mean.copy_(torch.from_numpy(mean.ravel()))
+    normal.components = components
+    normal.deviations.copy_(variances.clamp(min=0).sqrt())
+    total = torch.from_numpy(total_variance(others, mean, settings.flips).ravel())
+    explained = components.double().square() @ normal.deviations.square()
+    normal.residual.copy_((total - explained).clamp(min=0))
+    normal.noise.copy_(like.noise)
+    log.info("a normal fitted to all faces but those of fold %d", fold)
+    return Guess.of(normal)
+
+
+def settings_of(saved: dict[str, Any]) -> Gaussian:
+    """The settings of a fitted normal, from its settings.json."""
+    return Gaussian(rank=saved["rank"], flips=saved["flips"], masks=tuple(saved["masks"]))

@@ -1,0 +1,157 @@
+"""The first guess of a flow: what a normal over faces says of hidden pixels, a batch at a time.
+
+The normal is that of facefill.models.gaussian.normal, with fewer components, so that each face of a
+batch may have a mask of its own, and rounded, so that it takes a quarter of the room. Faces are
+[N, 3, size, size] in [-1, 1] here, and as vectors in the order [3, size, size].
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facefill.models.gaussian.normal import Normal, depth_of
+
+LEVELS = 127  # of the components' whole numbers, on either side of 0
+UNIT = 127.5  # grey levels
+
+
+class Seen(NamedTuple):
+    """What is known of some faces, as of facefill.core.observed."""
+
+    observed: Tensor  # float32 [N, 3, size, size] in [-1, 1]
+    known: Tensor  # bool [N, 1, size, size]
+    blocks: Tensor  # long [N] on the CPU, the sides of blocks whose means are known; 0 = none
+
+
+class Guess(nn.Module):
+    """Mean, rounded principal components times their deviations, and the noise left over."""
+
+    def __init__(self, size: int, rank: int):
+        super().__init__()
+        self.size = size
+        self.register_buffer("mean", torch.zeros(3, size, size))
+        self.register_buffer("components", torch.zeros(3 * size**2, rank, dtype=torch.int8))
+        self.register_buffer("scales", torch.zeros(rank))  # of a component's whole numbers
+        self.register_buffer("grain", torch.zeros(3, size, size))  # deviation that is left
+        self.register_buffer("noise", torch.zeros(2, dtype=torch.float64))  # as Normal's, in units
+
+    @classmethod
+    def of(cls, normal: Normal) -> "Guess":
+        """Round the components of `normal` to whole numbers.
+
+        The step of each is 1/127 of its largest value, in photos below one grey level.
+        """
+        size, rank = normal.size, len(normal.deviations)
+        guess = cls(size, rank)
+
+        def planes(values: Tensor) -> Tensor:
+            return values.view(size, size, 3, -1).permute(2, 0, 1, 3).squeeze(3).contiguous()
+
+        basis = (normal.components * normal.deviations / UNIT).float()
+        scales = basis.abs().amax(0).clamp(min=1e-12) / LEVELS
+        guess.scales.copy_(scales)
+        guess.components.copy_(planes((basis / scales).round()).view(-1, rank))
+        guess.mean.copy_(planes(normal.mean) / UNIT - 1)
+        guess.grain.copy_(planes(normal.residual).sqrt() / UNIT)
+        guess.noise.copy_(normal.noise)
+        guess.noise[0] /= UNIT**2
+        return guess
+
+    def basis(self) -> Tensor:
+        """W: float32 [3 size^2, rank]; a face is mean + W z + noise, with z standard normal."""
+        return self.components.float() * self.scales
+
+    def noise_of(self, known: np.ndarray, block: int) -> float:
+        """The noise that suits a mask, bool [size, size], as of `Normal.noise_of`."""
+        scale, exponent = self.noise.tolist()
+        return scale * depth_of(known, block) ** exponent
+
+
+class Posterior(nn.Module):
+    """What a `Guess` says of z under each of some masks: a covariance for each."""
+
+    def __init__(self, guess: Guess, masks: list[tuple[np.ndarray, int]], device: torch.device):
+        """`masks` are pairs of known, bool [size, size], and the side of blocks, 0 = none."""
+        super().__init__()
+        self.mean = guess.mean.to(device)
+        self.grain = guess.grain.to(device)
+        self.basis = guess.basis().to(device)
+        noises = [guess.noise_of(*mask) for mask in masks]
+        self.noise = torch.tensor(noises, dtype=torch.float32, device=device)
+        every = self.basis.T @ self.basis
+        inverses = [
+            _inverse(self.basis, every, *mask, noise)
+            for mask, noise in zip(masks, noises, strict=True)
+        ]
+        self.inverse = torch.stack(inverses)  # of (H W)' (H W) + noise I: [masks, rank, rank]
+
+    def guess(self, seen: Seen, masks: Tensor) -> Tensor:
+        """The conditional means of faces; `masks`, long [N], says which mask each has."""
+        right = self._centred(seen).flatten(1) @ self.basis
+        return self.mean + self._pictures(self._times_inverse(right, masks))
+
+    def deviations(self, seen: Seen, masks: Tensor, z: Tensor, white: Tensor) -> Tensor:
+        """Draws of faces, minus their conditional means, from standard normal numbers.
+
+        A draw from the prior, minus the conditional mean of what is seen of that draw, has the
+        conditional covariance (Matheron's rule), so that nothing is factorised. `z` are [N, rank],
+        `white` [N, 2, 3, size, size]: the noise of what is seen, and the grain of the result.
+        """
+        on_seen, grain = white.unbind(1)
+        noise = self.noise[masks][:, None]
+        right = noise * z - noise.sqrt() * (_on_seen(on_seen, seen).flatten(1) @ self.basis)
+        return self._pictures(self._times_inverse(right, masks)) + self.grain * grain
+
+    def _centred(self, seen: Seen) -> Tensor:
+        """What is seen minus what the mean shows of it; 0 where nothing is seen."""
+        centred = torch.where(seen.known, seen.observed - self.mean, 0.0)
+        for block, rows in _with_blocks(seen.blocks):
+            centred[rows] = seen.observed[rows] - _means(self.mean[None], block)
+        return centred
+
+    def _times_inverse(self, right: Tensor, masks: Tensor) -> Tensor:
+        return torch.bmm(self.inverse[masks], right[:, :, None])[:, :, 0]
+
+    def _pictures(self, z: Tensor) -> Tensor:
+        return (z @ self.basis.T).view(-1, *self.mean.shape)
+
+
+def _with_blocks(blocks: Tensor) -> list[tuple[int, Tensor]]:
+    """The sides of blocks that some faces have, with the numbers of these faces."""
+    sides = [side for side in blocks.unique().tolist() if side]
+    return [(side, (blocks == side).nonzero()[:, 0]) for side in sides]
+
+
+def _means(faces: Tensor, block: int) -> Tensor:
+    """Each block's mean in the place of its pixels."""
+    means = F.avg_pool2d(faces, block)
+    return means.repeat_interleave(block, 2).repeat_interleave(block, 3)
+
+
+def _on_seen(white: Tensor, seen: Seen) -> Tensor:
+    """`white` noise where something is seen: on pixels, or in the means of blocks."""
+    noise = torch.where(seen.known, white, 0.0)
+    for block, rows in _with_blocks(seen.blocks):
+        noise[rows] = _means(white[rows], block)
+    return noise
+
+
+def _inverse(
+    basis: Tensor, every: Tensor, known: np.ndarray, block: int, noise: float
+) -> Tensor:
+    """(H W)' (H W) + noise I, inverted: float32 [rank, rank]."""
+    if block:  # a mean has the noise of a pixel divided by the block's side
+        pictures = basis.T.view(-1, 3, *known.shape)
+        means = F.avg_pool2d(pictures, block).flatten(1) * block
+        gram = means @ means.T
+    else:
+        rows = torch.from_numpy(known).to(basis.device).flatten().repeat(3)
+        fewer = basis[rows] if known.mean() <= 0.5 else basis[~rows]
+        gram = fewer.T @ fewer if known.mean() <= 0.5 else every - fewer.T @ fewer
+    # In double precision on the CPU: variances lie five orders of magnitude apart.
+    matrix = gram.double().cpu()
+    matrix = (matrix + matrix.T) / 2 + noise * torch.eye(len(matrix), dtype=torch.float64)
+    return torch.linalg.inv(matrix).float().to(basis.device)

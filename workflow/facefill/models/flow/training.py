@@ -1,0 +1,325 @@
+"""Training a flow: means and ways to samples, on guesses of normals that have not seen the face."""
+
+import copy
+import logging
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from facefill.core import device
+from facefill.core.device import Compute
+from facefill.core.files import sha256_file
+from facefill.core.images import contact_sheet
+from facefill.core.likeness import psnr
+from facefill.core.tensors import from_unit, to_pictures, to_unit
+from facefill.metrics._texture import detect, features
+from facefill.models.flow import Flow
+from facefill.models.flow.folds import FOLDS, fold_of, settings_of, shortened, without_fold
+from facefill.models.flow.forms import Forms
+from facefill.models.flow.guess import Guess, Posterior, Seen
+from facefill.models.flow.health import health
+from facefill.models.flow.networks import FlowNetwork
+from facefill.models.flow.path import estimate, scale
+from facefill.models.flow.trained import TrainedFlow, improve, mean, sample
+from facefill.models.gaussian.normal import load_normal
+from facefill.train.average import fresh_statistics, update_average
+from facefill.train.best import Best, checked_epochs
+from facefill.train.loop import Trained, TrainingLoop, run_training
+from facefill.train.task import Training
+from facefill.train.weights import load_settings
+
+log = logging.getLogger("facefill.train")
+
+BETAS = (0.9, 0.99)
+WARM_UP = 100  # steps over which the rate rises
+MEMORY = 0.995  # of the running mean errors by mask, per step
+STEPS = 12  # passes of a sample of validation
+STATISTICS_BATCHES = 20  # that set BatchNorm's statistics
+# Of best_epoch's scores: a tenth of detectability outweighs 0.1 dB of hole PSNR.
+DETECTABILITY_WEIGHT = 0.1
+COLUMNS = (
+    "epoch", "step", "mean", "way", "own", "val_hole_psnr", "val_guess_psnr", "val_own_psnr",
+    "val_detectability",
+)  # fmt: skip
+
+
+def train(training: Training, settings: Flow) -> Trained:
+    """Train on the faces of `training`, from the guesses of its model `guess`.
+
+    Kept is the epoch whose means and samples of validation faces are best. Raises FacefillError as
+    `run_training` and `load_normal` do.
+    """
+    compute = device.choose(training.device, settings.precision)
+    weights, settings_file = training.models["guess"]
+    size = training.faces.shape[1]
+    normal = load_normal(weights, settings_file, size)
+    fitted = settings_of(load_settings(settings_file, ["flips", "masks"]))
+    normal = shortened(normal, settings.rank, fitted, training)
+    rank, faces = len(normal.deviations), np.asarray(training.faces)
+    forms = Forms(settings.masks, size, training.zoom, compute.device)
+    posteriors = [
+        Posterior(
+            without_fold(faces, fold, rank, normal, training.seed, fitted),
+            forms.every,
+            compute.device,
+        )
+        for fold in range(FOLDS)
+    ]
+    guess = Guess.of(normal)
+    trained = run_training(
+        lambda: FlowLoop(training, settings, compute, forms, guess, posteriors), training
+    )
+    trained.facts |= {"components": rank, "guess_sha256": sha256_file(weights)}
+    return trained
+
+
+class FlowLoop(TrainingLoop):
+    """A training of a flow in progress."""
+
+    losses = ("mean", "way", "own")
+    remedy = "lower the model's lr or set precision: float32"
+
+    def __init__(
+        self,
+        training: Training,
+        settings: Flow,
+        compute: Compute,
+        forms: Forms,
+        guess: Guess,
+        posteriors: list[Posterior],
+    ):
+        super().__init__(training, settings, compute)
+        size = training.faces.shape[1]
+        self.forms, self.guess, self.posteriors = forms, guess, posteriors
+        self.folds = fold_of(len(training.faces))
+        self.network = FlowNetwork(size, settings.width, settings.blocks, settings.patch)
+        self.network.mean.copy_(guess.mean)
+        self.average = copy.deepcopy(self.network)  # what completes
+        for network in (self.network, self.average):
+            network.to(compute.device, memory_format=compute.memory_format)
+        self.adam = torch.optim.Adam(self.network.parameters(), settings.lr, BETAS, fused=True)
+        self.means = max(1, min(settings.batch - 1, round(settings.mean_share * settings.batch)))
+        self.errors = Errors(len(settings.masks), compute.device)
+        self.validation_faces = np.asarray(training.validation_faces)
+        self.validation = self.on_device(self.validation_faces)
+        self.validation_guesses = Posterior(guess, forms.every, compute.device)
+        self.best = Best()
+        self.sheets.append(self.evaluate()[0])
+
+    # -- checkpoints ---------------------------------------------------------------------------
+
+    def parts(self) -> dict[str, Any]:
+        return {
+            "network": self.network,
+            "average": self.average,
+            "adam": self.adam,
+            "errors": self.errors,
+        }
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | self.best.state()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.best.load_state(state, {"flow": self.average})
+        super().load_state(state)
+
+    # -- the loop ------------------------------------------------------------------------------
+
+    def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
+        size, batches = self.settings.batch, self.batches()
+        order = torch.randperm(len(self.faces), generator=random)[: batches * size]
+        self.network.train()
+        for chosen in order.view(batches, size):
+            done = self.steps / (self.settings.epochs * batches)
+            warm = min(1.0, (self.steps + 1) / WARM_UP)
+            rate = self.settings.lr * warm * 0.5 * (1 + math.cos(math.pi * done))
+            self.adam.param_groups[0]["lr"] = rate
+            yield self._step(chosen, random)
+
+    def _step(self, chosen: Tensor, random: torch.Generator) -> Tensor:
+        """One step on the faces with the numbers `chosen`; the losses."""
+        faces = to_unit(self.faces[chosen.to(self.compute.device)])
+        forms = self.forms.draw(len(faces), random)
+        seen, known_map = self.forms.see(faces, forms)
+        with torch.no_grad():
+            guess, drawn = self._guess(chosen, seen, forms, random)
+        if self.settings.flips:  # all alike, since the normal is symmetric
+            mirrored = torch.rand(len(faces), generator=random) < 0.5
+            faces, known_map, guess, drawn, observed, known = (
+                self.mirror(part, mirrored)
+                for part in (faces, known_map, guess, drawn, seen.observed, seen.known)
+            )
+            seen = Seen(observed, known, seen.blocks)
+        time = torch.rand(len(faces), generator=random).to(faces.device)
+        time[: self.means] = 0
+        at = time[:, None, None, None]
+        # A mean starts at the guess itself: what is drawn there says nothing of the face.
+        moving = torch.where(at > 0, torch.lerp(guess + drawn, faces, at), guess)
+        flow = TrainedFlow(self.network, self.guess, self.compute)
+        own, _, change = improve(flow, seen, known_map, guess, moving, time)
+        # (face - estimate) / scale, without the division by 0 at time 1.
+        both = (at.square() + (1 - at).square()).sqrt()
+        target = ((1 - at) * (faces - guess) - at * drawn) / both
+        errors = [
+            _in_hole((part - true).square(), seen.known)
+            for part, true in ((change, target), (own, faces), (guess, faces))
+        ]
+        masks = self.forms.mask_of[forms].to(faces.device)
+        of_guess, of_own = self.errors.update(masks, self.means, errors[2], errors[1].detach())
+        error, own_error = errors[0] / of_guess, errors[1]
+        loss = error.mean() + (own_error / of_own).mean()
+        self.adam.zero_grad(set_to_none=True)
+        loss.backward()
+        self.adam.step()
+        update_average(self.average, self.network, self.settings.ema, self.steps + 1)
+        # Over the errors of the guess for the same faces, which differ more than masks do.
+        base = (errors[2] / of_guess)[: self.means].mean()
+        relative = error[: self.means].mean() / base, error[self.means :].mean()
+        return torch.stack([*relative, (own_error / of_guess)[: self.means].mean() / base]).detach()
+
+    def _guess(
+        self, chosen: Tensor, seen: Seen, forms: Tensor, random: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Guesses of faces by the normals of their folds, and draws where the way is learnt."""
+        guess, drawn = torch.zeros_like(seen.observed), torch.zeros_like(seen.observed)
+        folds = self.folds[chosen]
+        for fold, posterior in enumerate(self.posteriors):
+            for part, draws in ((slice(0, self.means), False), (slice(self.means, None), True)):
+                rows = torch.arange(len(chosen))[part][folds[part] == fold]
+                if not len(rows):
+                    continue
+                at = rows.to(seen.observed.device)
+                own = Seen(seen.observed[at], seen.known[at], seen.blocks[rows])
+                guess[at] = posterior.guess(own, forms[rows])
+                if draws:
+                    drawn[at] = self._deviations(posterior, own, forms[rows], random)
+        return guess, drawn
+
+    def _deviations(
+        self, posterior: Posterior, seen: Seen, forms: Tensor, random: torch.Generator
+    ) -> Tensor:
+        count, rank = len(forms), posterior.basis.shape[1]
+        z = torch.randn(count, rank, generator=random)
+        white = torch.randn(count, 2, *seen.observed.shape[1:], generator=random)
+        device = seen.observed.device
+        return posterior.deviations(seen, forms, z.to(device), white.to(device))
+
+    # -- validation ----------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def evaluate(self) -> tuple[np.ndarray, dict[str, float | None]]:
+        """Means and samples of validation faces as a sheet, and how good they are."""
+        random = self.stream(-1)
+        self._recalibrate(random)
+        flow = TrainedFlow(self.average, self.guess, self.compute)
+        checked = self.epoch in checked_epochs(self.settings.epochs)
+        scores, told, shown = [], [], []
+        faces, true = to_unit(self.validation), self.validation_faces
+        for number, mask in enumerate(self.settings.masks):
+            forms = self.forms.regular(number, len(faces))
+            seen, known_map = self.forms.see(faces, forms)
+            guess = self.validation_guesses.guess(seen, forms)
+            own, ends, change = improve(
+                flow, seen, known_map, guess, guess, torch.zeros(len(faces), device=faces.device)
+            )
+            row = number % len(faces)  # another face for every mask
+            rows = slice(None) if checked else slice(row, row + 1)
+            part = Seen(seen.observed[rows], seen.known[rows], seen.blocks[rows])
+            drawn = self._deviations(self.validation_guesses, part, forms[rows], random)
+            sampled = sample(flow, part, known_map[rows], guess[rows], drawn, STEPS)
+            filled = [
+                to_pictures(from_unit(torch.where(known, seen_of, values)))
+                for values, known, seen_of in (
+                    (ends + change, seen.known, seen.observed),
+                    (guess, seen.known, seen.observed),
+                    (own, seen.known, seen.observed),
+                    (sampled, part.known, part.observed),
+                )
+            ]
+            hidden = ~seen.known[:, 0].cpu().numpy()
+            scores.append([_psnr(true, each, hidden) for each in filled[:3]])
+            log.info("hole PSNR under mask %d, %s: mean %.2f, guess %.2f, U-Net %.2f dB", number,
+                     mask["kind"], *scores[-1])  # fmt: skip
+            if checked and len(true) > 1:
+                textures = (features(each, hidden) for each in (true, filled[3]))
+                told.append(detect(*textures, list(map(str, range(len(true))))).mean())
+            given = to_pictures(from_unit(seen.observed[row : row + 1]))[0]
+            of_sample = filled[3][row if checked else 0]
+            shown += [true[row], given, filled[1][row], filled[0][row], of_sample]
+        psnrs = dict(zip(("hole", "guess", "own"), np.mean(scores, 0).tolist(), strict=True))
+        measured: dict[str, float | None] = {f"val_{key}_psnr": value for key, value in psnrs.items()}
+        measured["val_detectability"] = float(np.mean(told)) if told else None
+        if checked and self.epoch:
+            detectability = measured["val_detectability"] or 1.0
+            score = round(psnrs["hole"], 6), round(DETECTABILITY_WEIGHT * detectability, 6)
+            self.best.offer(self.epoch, score, {"flow": self.average})
+        return contact_sheet(np.stack(shown), columns=5 * 2), measured
+
+    def _recalibrate(self, random: torch.Generator) -> None:
+        """Set BatchNorm's statistics of the average as batches of the training would."""
+        size = self.settings.batch
+        order = torch.randperm(len(self.faces), generator=random)
+        flow = TrainedFlow(self.average, self.guess, self.compute)
+        with fresh_statistics(self.average):
+            for chosen in order.split(size)[:STATISTICS_BATCHES]:
+                faces = to_unit(self.faces[chosen.to(self.compute.device)])
+                forms = self.forms.draw(len(faces), random)
+                seen, known_map = self.forms.see(faces, forms)
+                guess, drawn = self._guess(chosen, seen, forms, random)
+                time = torch.rand(len(faces), generator=random).to(faces.device)
+                time[: self.means] = 0
+                at = time[:, None, None, None]
+                moving = torch.where(at > 0, torch.lerp(guess + drawn, faces, at), guess)
+                improve(flow, seen, known_map, guess, moving, time)
+
+    def finish(self, events: Path) -> Trained:
+        """Restore the kept epoch's network; store its kernels, and the guess, in half the room."""
+        history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
+        self.best.restore({"flow": self.average})
+        log.info("epoch %d is best on the validation faces and is kept", epoch)
+        for parameter in self.average.parameters():
+            if parameter.ndim > 1:
+                parameter.data = parameter.data.half()
+        return self.result(
+            events,
+            networks={"flow": self.average.eval(), "guess": self.guess},
+            history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
+            epoch=epoch,
+            facts={"warnings": health(history)},
+        )
+
+
+class Errors(nn.Module):
+    """Running means of squared errors by mask, so that all masks weigh alike in the loss."""
+
+    def __init__(self, masks: int, where: torch.device):
+        super().__init__()
+        self.register_buffer("sums", torch.zeros(2, masks, device=where))
+        self.register_buffer("counts", torch.zeros(masks, device=where))
+
+    def update(self, masks: Tensor, first: int, *errors: Tensor) -> list[Tensor]:
+        """Take in the `errors`, [N] each, of the first faces; return their means for all faces."""
+        ones = torch.ones(first, device=masks.device)
+        self.counts.mul_(MEMORY).index_add_(0, masks[:first], ones)
+        for sums, each in zip(self.sums, errors, strict=True):
+            sums.mul_(MEMORY).index_add_(0, masks[:first], each[:first])
+        found = self.counts > 0
+        means = torch.where(found, self.sums / self.counts.clamp(min=1e-9), self.sums.sum() / self.counts.sum())
+        return [each[masks] for each in means]
+
+
+def _in_hole(values: Tensor, known: Tensor) -> Tensor:
+    """The mean of `values`, [N, 3, size, size], over each face's hidden pixels: [N]."""
+    hidden = ~known
+    return (values * hidden).sum((1, 2, 3)) / (3 * hidden.sum((1, 2, 3)).clamp(min=1))
+
+
+def _psnr(true: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> float:
+    triples = zip(true, filled, hidden, strict=True)
+    return float(np.mean([psnr(*triple) for triple in triples if triple[2].any()]))
