@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,6 @@ from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
-from facefill.models.flow.path import estimate, scale
 from facefill.models.flow.trained import TrainedFlow, improve, mean, sample
 from facefill.models.gaussian.normal import load_normal
 from facefill.train.average import fresh_statistics, update_average
@@ -97,7 +96,8 @@ class FlowLoop(TrainingLoop):
         super().__init__(training, settings, compute)
         size = training.faces.shape[1]
         self.forms, self.guess, self.posteriors = forms, guess, posteriors
-        self.folds = fold_of(len(training.faces))
+        folds = fold_of(len(training.faces))
+        self.folds = [(folds == fold).nonzero()[:, 0] for fold in range(FOLDS)]
         self.network = FlowNetwork(size, settings.width, settings.blocks, settings.patch)
         self.network.mean.copy_(guess.mean)
         self.average = copy.deepcopy(self.network)  # what completes
@@ -131,25 +131,62 @@ class FlowLoop(TrainingLoop):
 
     # -- the loop ------------------------------------------------------------------------------
 
-    def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
-        size, batches = self.settings.batch, self.batches()
-        order = torch.randperm(len(self.faces), generator=random)[: batches * size]
-        self.network.train()
-        for chosen in order.view(batches, size):
-            done = self.steps / (self.settings.epochs * batches)
-            warm = min(1.0, (self.steps + 1) / WARM_UP)
-            rate = self.settings.lr * warm * 0.5 * (1 + math.cos(math.pi * done))
-            self.adam.param_groups[0]["lr"] = rate
-            yield self._step(chosen, random)
+    def batches(self) -> int:
+        return sum(len(rows) // self.settings.batch for rows in self.folds)
 
-    def _step(self, chosen: Tensor, random: torch.Generator) -> Tensor:
-        """One step on the faces with the numbers `chosen`; the losses."""
-        faces = to_unit(self.faces[chosen.to(self.compute.device)])
+    def shuffled(self, random: torch.Generator) -> list[tuple[int, Tensor]]:
+        """An epoch's batches, each of one fold: its number, and the numbers of the faces."""
+        size = self.settings.batch
+        every = [
+            (fold, chosen)
+            for fold, rows in enumerate(self.folds)
+            for chosen in rows[torch.randperm(len(rows), generator=random)].split(size)
+            if len(chosen) == size
+        ]
+        return [every[number] for number in torch.randperm(len(every), generator=random)]
+
+    def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
+        steps = self.settings.epochs * self.batches()
+        self.network.train()
+        for fold, chosen in self.shuffled(random):
+            warm = min(1.0, (self.steps + 1) / WARM_UP)
+            decay = 0.5 * (1 + math.cos(math.pi * self.steps / steps))
+            self.adam.param_groups[0]["lr"] = self.settings.lr * warm * decay
+            yield self._step(fold, chosen, random)
+
+    def _step(self, fold: int, chosen: Tensor, random: torch.Generator) -> Tensor:
+        """One step on the faces with the numbers `chosen`, of one fold; the losses."""
+        way = self._draw(fold, chosen, random)
+        flow = TrainedFlow(self.network, self.guess, self.compute)
+        own, _, change = improve(flow, way.seen, way.known_map, way.guess, way.moving, way.time)
+        errors = [
+            _in_hole((part - true).square(), way.seen.known)
+            for part, true in ((change, way.change), (own, way.faces), (way.guess, way.faces))
+        ]
+        of_guess, of_own = self.errors.update(
+            way.masks, self.means, errors[2], errors[1].detach()
+        )
+        error, own_error = errors[0] / of_guess, errors[1]
+        loss = error.mean() + (own_error / of_own).mean()
+        self.adam.zero_grad(set_to_none=True)
+        loss.backward()
+        self.adam.step()
+        update_average(self.average, self.network, self.settings.ema, self.steps + 1)
+        # Over the guess's errors for the same faces: from face to face these differ more.
+        base = (errors[2] / of_guess)[: self.means].mean()
+        of_mean, of_own = error[: self.means].mean(), (own_error / of_guess)[: self.means].mean()
+        return torch.stack([of_mean / base, error[self.means :].mean(), of_own / base]).detach()
+
+    @torch.no_grad()
+    def _draw(self, fold: int, chosen: Tensor, random: torch.Generator) -> "Way":
+        """Hide a part of faces, guess it by their fold's normal, and place them on their way."""
+        faces, posterior = to_unit(self.faces[chosen.to(self.compute.device)]), self.posteriors[fold]
         forms = self.forms.draw(len(faces), random)
         seen, known_map = self.forms.see(faces, forms)
-        with torch.no_grad():
-            guess, drawn = self._guess(chosen, seen, forms, random)
-        if self.settings.flips:  # all alike, since the normal is symmetric
+        guess, drawn = posterior.guess(seen, forms), torch.zeros_like(faces)
+        rest = Seen(*(part[self.means :] for part in seen))
+        drawn[self.means :] = self._deviations(posterior, rest, forms[self.means :], random)
+        if self.settings.flips:  # all alike: the normal is symmetric
             mirrored = torch.rand(len(faces), generator=random) < 0.5
             faces, known_map, guess, drawn, observed, known = (
                 self.mirror(part, mirrored)
@@ -157,49 +194,13 @@ class FlowLoop(TrainingLoop):
             )
             seen = Seen(observed, known, seen.blocks)
         time = torch.rand(len(faces), generator=random).to(faces.device)
-        time[: self.means] = 0
+        time[: self.means] = 0  # there a way starts at the guess itself
         at = time[:, None, None, None]
-        # A mean starts at the guess itself: what is drawn there says nothing of the face.
-        moving = torch.where(at > 0, torch.lerp(guess + drawn, faces, at), guess)
-        flow = TrainedFlow(self.network, self.guess, self.compute)
-        own, _, change = improve(flow, seen, known_map, guess, moving, time)
+        moving = torch.lerp(guess + drawn, faces, at)
         # (face - estimate) / scale, without the division by 0 at time 1.
-        both = (at.square() + (1 - at).square()).sqrt()
-        target = ((1 - at) * (faces - guess) - at * drawn) / both
-        errors = [
-            _in_hole((part - true).square(), seen.known)
-            for part, true in ((change, target), (own, faces), (guess, faces))
-        ]
+        change = ((1 - at) * (faces - guess) - at * drawn) / (at.square() + (1 - at).square()).sqrt()
         masks = self.forms.mask_of[forms].to(faces.device)
-        of_guess, of_own = self.errors.update(masks, self.means, errors[2], errors[1].detach())
-        error, own_error = errors[0] / of_guess, errors[1]
-        loss = error.mean() + (own_error / of_own).mean()
-        self.adam.zero_grad(set_to_none=True)
-        loss.backward()
-        self.adam.step()
-        update_average(self.average, self.network, self.settings.ema, self.steps + 1)
-        # Over the errors of the guess for the same faces, which differ more than masks do.
-        base = (errors[2] / of_guess)[: self.means].mean()
-        relative = error[: self.means].mean() / base, error[self.means :].mean()
-        return torch.stack([*relative, (own_error / of_guess)[: self.means].mean() / base]).detach()
-
-    def _guess(
-        self, chosen: Tensor, seen: Seen, forms: Tensor, random: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Guesses of faces by the normals of their folds, and draws where the way is learnt."""
-        guess, drawn = torch.zeros_like(seen.observed), torch.zeros_like(seen.observed)
-        folds = self.folds[chosen]
-        for fold, posterior in enumerate(self.posteriors):
-            for part, draws in ((slice(0, self.means), False), (slice(self.means, None), True)):
-                rows = torch.arange(len(chosen))[part][folds[part] == fold]
-                if not len(rows):
-                    continue
-                at = rows.to(seen.observed.device)
-                own = Seen(seen.observed[at], seen.known[at], seen.blocks[rows])
-                guess[at] = posterior.guess(own, forms[rows])
-                if draws:
-                    drawn[at] = self._deviations(posterior, own, forms[rows], random)
-        return guess, drawn
+        return Way(faces, seen, known_map, guess, moving, time, change, masks)
 
     def _deviations(
         self, posterior: Posterior, seen: Seen, forms: Tensor, random: torch.Generator
@@ -263,20 +264,11 @@ class FlowLoop(TrainingLoop):
 
     def _recalibrate(self, random: torch.Generator) -> None:
         """Set BatchNorm's statistics of the average as batches of the training would."""
-        size = self.settings.batch
-        order = torch.randperm(len(self.faces), generator=random)
         flow = TrainedFlow(self.average, self.guess, self.compute)
         with fresh_statistics(self.average):
-            for chosen in order.split(size)[:STATISTICS_BATCHES]:
-                faces = to_unit(self.faces[chosen.to(self.compute.device)])
-                forms = self.forms.draw(len(faces), random)
-                seen, known_map = self.forms.see(faces, forms)
-                guess, drawn = self._guess(chosen, seen, forms, random)
-                time = torch.rand(len(faces), generator=random).to(faces.device)
-                time[: self.means] = 0
-                at = time[:, None, None, None]
-                moving = torch.where(at > 0, torch.lerp(guess + drawn, faces, at), guess)
-                improve(flow, seen, known_map, guess, moving, time)
+            for fold, chosen in self.shuffled(random)[:STATISTICS_BATCHES]:
+                way = self._draw(fold, chosen, random)
+                improve(flow, way.seen, way.known_map, way.guess, way.moving, way.time)
 
     def finish(self, events: Path) -> Trained:
         """Restore the kept epoch's network; store its kernels, and the guess, in half the room."""
@@ -293,6 +285,19 @@ class FlowLoop(TrainingLoop):
             epoch=epoch,
             facts={"warnings": health(history)},
         )
+
+
+class Way(NamedTuple):
+    """Faces on their way from guesses: tensors [N, 3, size, size] in [-1, 1], unless said."""
+
+    faces: Tensor
+    seen: Seen
+    known_map: Tensor  # [N, 1, size, size]
+    guess: Tensor
+    moving: Tensor  # where they are at `time`
+    time: Tensor  # [N]
+    change: Tensor  # what is to be added to the normal's estimate, in units of path.scale
+    masks: Tensor  # long [N], the number of each face's mask
 
 
 class Errors(nn.Module):
