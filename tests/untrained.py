@@ -11,6 +11,8 @@ from torch import nn
 from facefill.core.files import sha256_file
 from facefill.models.dcgan.networks import Discriminator, Generator
 from facefill.models.encoder.network import make_encoder
+from facefill.models.flow.guess import Guess
+from facefill.models.flow.networks import FlowNetwork
 from facefill.models.gaussian.normal import Normal
 from facefill.models.glcic.networks import CompletionNetwork, Discriminators
 from facefill.train import weights
@@ -104,10 +106,30 @@ def save_gaussian(folder: Path, made: Normal | None = None) -> Paths:
     return save(folder, {"normal": made}, {"kind": "gaussian", "components": len(made.deviations)})
 
 
+def save_flow(folder: Path, size: int = SIZE, **settings: Any) -> Paths:
+    """A flow whose network changes its guesses."""
+    settings = {
+        "kind": "flow",
+        "width": 4,
+        "blocks": 1,
+        "patch": 2,
+        "precision": "float32",
+    } | settings
+    torch.manual_seed(2)
+    network = FlowNetwork(size, settings["width"], settings["blocks"], settings["patch"])
+    for layer in (network.face, network.last):
+        nn.init.normal_(layer.weight, 0.0, 0.05)
+    guess = Guess.of(normal(size))
+    return save(
+        folder, {"flow": network, "guess": guess}, settings | {"components": len(guess.scales)}
+    )
+
+
 # By what a model provides: saves one into a folder.
 SAVE: dict[str, Callable[[Path], Paths]] = {
     "generator": save_dcgan,
     "completion": save_glcic,
     "normal": save_gaussian,
+    "flow": save_flow,
     "encoder": lambda folder: save_encoder(folder, save_dcgan(folder / "generator")),
 }

@@ -59,7 +59,10 @@ class Flow(Model):
     plots: ClassVar[tuple[Plot, ...]] = (
         Plot("error, 1 = the guess's", {"mean": "mean", "way": "samples"}, level=1),
         Plot("error of the U-Net alone", {"own": ""}, level=1),
-        Plot("PSNR of the hole [dB], validation", {"val_hole_psnr": "mean", "val_guess_psnr": "guess"}),
+        Plot(
+            "PSNR of the hole [dB], validation",
+            {"val_hole_psnr": "mean", "val_guess_psnr": "guess"},
+        ),
         Plot("detectability of samples", {"val_detectability": ""}, (0.45, 1.02), level=0.5),
     )
     example: ClassVar[Config] = dict(

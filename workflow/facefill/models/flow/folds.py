@@ -28,9 +28,13 @@ log = logging.getLogger("facefill.train")
 FOLDS = 4
 
 
-def fold_of(count: int) -> torch.Tensor:
-    """Each training face's fold, long [count]: runs of the table, where people lie together."""
-    return torch.arange(count) * FOLDS // count
+def folds_of(count: int, batch: int) -> list[torch.Tensor]:
+    """The numbers of the training faces in each fold: runs of the table, where people lie together.
+
+    Every fold has a batch at least: of few faces there are fewer folds, and one that has all.
+    """
+    folds = max(1, min(FOLDS, count // batch))
+    return list(torch.arange(count).tensor_split(folds))
 
 
 def shortened(normal: Normal, rank: int, settings: Gaussian, training: Training) -> Normal:
@@ -50,10 +54,13 @@ def shortened(normal: Normal, rank: int, settings: Gaussian, training: Training)
     return short
 
 
-def without_fold(faces: np.ndarray, fold: int, rank: int, like: Normal, seed: int,
-                 settings: Gaussian) -> Guess:  # fmt: skip
-    """Fit to all faces but those of a fold, with the noise of the normal `like`."""
-    others = faces[(fold_of(len(faces)) != fold).numpy()]
+def without(
+    fold: torch.Tensor, faces: np.ndarray, rank: int, like: Normal, settings: Gaussian, seed: int
+) -> Guess:
+    """Fit to all faces but those of a fold (to all if it has all), with the noise of `like`."""
+    kept = np.ones(len(faces), bool)
+    kept[fold.numpy()] = len(fold) == len(faces)
+    others = faces[kept]
     mean = mean_face(others, settings.flips)
     components, variances = components_of(others, mean, replace(settings, rank=rank), seed)
     normal = Normal(like.size, len(variances))
@@ -64,7 +71,7 @@ def without_fold(faces: np.ndarray, fold: int, rank: int, like: Normal, seed: in
     explained = components.double().square() @ normal.deviations.square()
     normal.residual.copy_((total - explained).clamp(min=0))
     normal.noise.copy_(like.noise)
-    log.info("a normal fitted to all faces but those of fold %d", fold)
+    log.info("a normal fitted to %d of %d faces", len(others), len(faces))
     return Guess.of(normal)
 
 

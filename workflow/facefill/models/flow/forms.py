@@ -37,7 +37,9 @@ class Forms:
         """Forms for `count` faces, every mask as likely: long [count]."""
         masks = torch.randint(len(self.of_mask), (count,), generator=random).tolist()
         numbers = torch.randint(FORMS, (count,), generator=random).tolist()
-        chosen = [self.of_mask[m][n % len(self.of_mask[m])] for m, n in zip(masks, numbers, strict=True)]
+        chosen = [
+            self.of_mask[m][n % len(self.of_mask[m])] for m, n in zip(masks, numbers, strict=True)
+        ]
         return torch.stack(chosen)
 
     def regular(self, mask: int, count: int) -> Tensor:

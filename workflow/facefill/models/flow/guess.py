@@ -139,9 +139,7 @@ def _on_seen(white: Tensor, seen: Seen) -> Tensor:
     return noise
 
 
-def _inverse(
-    basis: Tensor, every: Tensor, known: np.ndarray, block: int, noise: float
-) -> Tensor:
+def _inverse(basis: Tensor, every: Tensor, known: np.ndarray, block: int, noise: float) -> Tensor:
     """(H W)' (H W) + noise I, inverted: float32 [rank, rank]."""
     if block:  # a mean has the noise of a pixel divided by the block's side
         pictures = basis.T.view(-1, 3, *known.shape)

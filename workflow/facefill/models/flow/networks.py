@@ -108,4 +108,3 @@ def _zero(layer: nn.Conv2d | nn.Linear) -> nn.Module:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
-

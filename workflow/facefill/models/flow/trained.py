@@ -1,5 +1,6 @@
 """A trained flow, ready to be used: means in one pass, samples in several."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from facefill.core import device
 from facefill.core.device import Compute
-from facefill.models.flow.guess import Guess, Posterior, Seen
+from facefill.models.flow.guess import Guess, Seen
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import estimate, scale, step
 from facefill.train.weights import load, load_settings
@@ -71,7 +72,7 @@ def sample(
     """Carry draws of the normal, guess + `drawn`, to faces in `steps` passes."""
     times = torch.linspace(0, 1, steps + 1).tolist()
     faces = guess + drawn
-    for now, following in zip(times, times[1:], strict=False):
+    for now, following in itertools.pairwise(times):
         time = torch.full((len(guess),), now, device=guess.device)
         _, ends, change = improve(flow, seen, known_map, guess, faces, time)
         faces = step(faces, ends + scale(time) * change, now, following)

@@ -20,12 +20,12 @@ from facefill.core.likeness import psnr
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.metrics._texture import detect, features
 from facefill.models.flow import Flow
-from facefill.models.flow.folds import FOLDS, fold_of, settings_of, shortened, without_fold
+from facefill.models.flow.folds import folds_of, settings_of, shortened, without
 from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
-from facefill.models.flow.trained import TrainedFlow, improve, mean, sample
+from facefill.models.flow.trained import TrainedFlow, improve, sample
 from facefill.models.gaussian.normal import load_normal
 from facefill.train.average import fresh_statistics, update_average
 from facefill.train.best import Best, checked_epochs
@@ -62,14 +62,10 @@ def train(training: Training, settings: Flow) -> Trained:
     normal = shortened(normal, settings.rank, fitted, training)
     rank, faces = len(normal.deviations), np.asarray(training.faces)
     forms = Forms(settings.masks, size, training.zoom, compute.device)
-    posteriors = [
-        Posterior(
-            without_fold(faces, fold, rank, normal, training.seed, fitted),
-            forms.every,
-            compute.device,
-        )
-        for fold in range(FOLDS)
-    ]
+    posteriors = []
+    for fold in folds_of(len(faces), settings.batch):
+        guess = without(fold, faces, rank, normal, fitted, training.seed)
+        posteriors.append(Posterior(guess, forms.every, compute.device))
     guess = Guess.of(normal)
     trained = run_training(
         lambda: FlowLoop(training, settings, compute, forms, guess, posteriors), training
@@ -96,8 +92,7 @@ class FlowLoop(TrainingLoop):
         super().__init__(training, settings, compute)
         size = training.faces.shape[1]
         self.forms, self.guess, self.posteriors = forms, guess, posteriors
-        folds = fold_of(len(training.faces))
-        self.folds = [(folds == fold).nonzero()[:, 0] for fold in range(FOLDS)]
+        self.folds = folds_of(len(training.faces), settings.batch)
         self.network = FlowNetwork(size, settings.width, settings.blocks, settings.patch)
         self.network.mean.copy_(guess.mean)
         self.average = copy.deepcopy(self.network)  # what completes
@@ -163,9 +158,7 @@ class FlowLoop(TrainingLoop):
             _in_hole((part - true).square(), way.seen.known)
             for part, true in ((change, way.change), (own, way.faces), (way.guess, way.faces))
         ]
-        of_guess, of_own = self.errors.update(
-            way.masks, self.means, errors[2], errors[1].detach()
-        )
+        of_guess, of_own = self.errors.update(way.masks, self.means, errors[2], errors[1].detach())
         error, own_error = errors[0] / of_guess, errors[1]
         loss = error.mean() + (own_error / of_own).mean()
         self.adam.zero_grad(set_to_none=True)
@@ -180,7 +173,10 @@ class FlowLoop(TrainingLoop):
     @torch.no_grad()
     def _draw(self, fold: int, chosen: Tensor, random: torch.Generator) -> "Way":
         """Hide a part of faces, guess it by their fold's normal, and place them on their way."""
-        faces, posterior = to_unit(self.faces[chosen.to(self.compute.device)]), self.posteriors[fold]
+        faces, posterior = (
+            to_unit(self.faces[chosen.to(self.compute.device)]),
+            self.posteriors[fold],
+        )
         forms = self.forms.draw(len(faces), random)
         seen, known_map = self.forms.see(faces, forms)
         guess, drawn = posterior.guess(seen, forms), torch.zeros_like(faces)
@@ -198,7 +194,9 @@ class FlowLoop(TrainingLoop):
         at = time[:, None, None, None]
         moving = torch.lerp(guess + drawn, faces, at)
         # (face - estimate) / scale, without the division by 0 at time 1.
-        change = ((1 - at) * (faces - guess) - at * drawn) / (at.square() + (1 - at).square()).sqrt()
+        change = ((1 - at) * (faces - guess) - at * drawn) / (
+            at.square() + (1 - at).square()
+        ).sqrt()
         masks = self.forms.mask_of[forms].to(faces.device)
         return Way(faces, seen, known_map, guess, moving, time, change, masks)
 
@@ -254,7 +252,9 @@ class FlowLoop(TrainingLoop):
             of_sample = filled[3][row if checked else 0]
             shown += [true[row], given, filled[1][row], filled[0][row], of_sample]
         psnrs = dict(zip(("hole", "guess", "own"), np.mean(scores, 0).tolist(), strict=True))
-        measured: dict[str, float | None] = {f"val_{key}_psnr": value for key, value in psnrs.items()}
+        measured: dict[str, float | None] = {
+            f"val_{key}_psnr": value for key, value in psnrs.items()
+        }
         measured["val_detectability"] = float(np.mean(told)) if told else None
         if checked and self.epoch:
             detectability = measured["val_detectability"] or 1.0
@@ -315,7 +315,9 @@ class Errors(nn.Module):
         for sums, each in zip(self.sums, errors, strict=True):
             sums.mul_(MEMORY).index_add_(0, masks[:first], each[:first])
         found = self.counts > 0
-        means = torch.where(found, self.sums / self.counts.clamp(min=1e-9), self.sums.sum() / self.counts.sum())
+        means = torch.where(
+            found, self.sums / self.counts.clamp(min=1e-9), self.sums.sum() / self.counts.sum()
+        )
         return [each[masks] for each in means]
 
 

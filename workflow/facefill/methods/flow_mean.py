@@ -1,0 +1,27 @@
+"""The mean of a flow: in one pass, without a draw."""
+
+from facefill.kinds import declare, make, reference, setting
+from facefill.methods import BATCH, Blend, Method
+
+
+@declare
+class FlowMean(Method):
+    """Fills a hole with the mean of all faces that a trained flow holds possible there."""
+
+    model: str = reference("models", "flow", "flow", doc="which of `models`, of kind flow, fills")
+    blend: Blend = setting(
+        "poisson", "how it is laid into the hole: exact Poisson, as it is, or seamlessClone"
+    )
+    mirror: bool = setting(True, "complete the mirrored face, too, and take the mean of both")
+
+    def complete(self, task):
+        from facefill.complete import Completed
+        from facefill.core.blend import blend
+        from facefill.methods.flow.fill import means
+
+        filled = means(task, self.mirror)
+        return Completed(faces=blend(self.blend, task.observed, task.masks.known, filled))
+
+    def work(self, config):
+        model = make("models", config["models"][self.model])
+        return BATCH * model.pass_work(config["align"]["size"])
