@@ -80,7 +80,7 @@ class FlowNetwork(nn.Module):
         x = self.join(torch.cat([x, F.pixel_unshuffle(beside, self.patch)], 1))
         x = self.last(F.relu(self.head(x, features))).float()
         share, change = F.pixel_shuffle(x, self.patch).chunk(2, 1)
-        return own, torch.sigmoid(share - 1) * difference + MARGIN * change
+        return own, torch.sigmoid(share - 3) * difference + MARGIN * change
 
 
 class Residual(nn.Module):

@@ -314,10 +314,9 @@ class Errors(nn.Module):
         self.counts.mul_(MEMORY).index_add_(0, masks[:first], ones)
         for sums, each in zip(self.sums, errors, strict=True):
             sums.mul_(MEMORY).index_add_(0, masks[:first], each[:first])
-        found = self.counts > 0
-        means = torch.where(
-            found, self.sums / self.counts.clamp(min=1e-9), self.sums.sum() / self.counts.sum()
-        )
+        means = self.sums / self.counts.clamp(min=1e-9)
+        overall = self.sums.sum(1, keepdim=True) / self.counts.sum()
+        means = torch.where(self.counts > 0, means, overall)  # of masks not met yet
         return [each[masks] for each in means]
 
 

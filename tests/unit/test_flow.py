@@ -1,0 +1,211 @@
+"""A flow: its guess is the normal's, its path is right where faces are normal, folds are unseen."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from test_complete import NAMES, faces, one_thread  # noqa: F401
+
+from facefill.complete import Task
+from facefill.core.masking import make_masks, observe
+from facefill.core.tensors import to_unit
+from facefill.methods.flow.fill import means, samples
+from facefill.models.flow.folds import folds_of, without
+from facefill.models.flow.forms import Forms, see
+from facefill.models.flow.guess import Guess, Posterior, Seen
+from facefill.models.flow.health import health
+from facefill.models.flow.networks import FlowNetwork
+from facefill.models.flow.path import estimate, scale, step
+from facefill.models.flow.training import Errors
+from facefill.models.gaussian import Gaussian
+from facefill.models.gaussian.normal import Posterior as Exact
+from holes import EVERY_MASK, smooth_faces
+from untrained import SIZE, normal, save_flow
+
+# ruff: noqa: F811
+CPU = torch.device("cpu")
+
+
+def seen_of(pictures, masks):
+    unit = to_unit(torch.from_numpy(pictures).permute(0, 3, 1, 2))
+    known = torch.from_numpy(masks.known)[:, None]
+    return see(unit, known, torch.full((len(pictures),), masks.block))
+
+
+@pytest.mark.parametrize("mask", ["center", "random", "lowres"])
+def test_the_guess_is_the_conditional_mean_of_the_normal(mask):
+    made, masks = normal(), make_masks(EVERY_MASK[mask], NAMES, SIZE, 1.0)
+    made.mean.copy_(made.mean / 4 + 96)
+    drawn = torch.randn(len(NAMES), 12, generator=torch.Generator().manual_seed(0))
+    faces = made.faces(drawn.double()).round().clamp(0, 255).numpy().astype(np.uint8)
+    observed = observe(faces, masks)
+    projected = made.project(observed, masks.known, masks.block)
+    exact = []
+    for row, known in enumerate(masks.known):
+        posterior = Exact(made.gram(known, masks.block), made.noise_of(known, masks.block))
+        exact.append(made.faces(posterior.mean(projected[row : row + 1]))[0].numpy())
+    every = [(known, masks.block) for known in masks.known]
+    guess = Posterior(Guess.of(made), every, CPU).guess(
+        seen_of(faces, masks)[0], torch.arange(len(faces))
+    )
+    found = (guess.permute(0, 2, 3, 1).numpy() + 1) * 127.5
+    assert np.abs(found - np.array(exact)).mean() < 1  # grey levels, by the rounded components
+
+
+@pytest.mark.parametrize(
+    "mask", [{"kind": "center", "scale": 0.25}, {"kind": "lowres", "factor": 4}]
+)
+def test_draws_have_the_conditional_covariance(mask):
+    made = normal(8, 3)
+    made.deviations.copy_(torch.tensor([400.0, 200.0, 50.0]))
+    made.residual.zero_()
+    masks, count = make_masks(mask, ["x"], 8, 1.0), 20_000
+    known, block = masks.known[0], masks.block
+    posterior = Posterior(Guess.of(made), [(known, block)], CPU)
+    seen = Seen(
+        torch.zeros(count, 3, 8, 8),
+        torch.from_numpy(known).expand(count, 1, 8, 8),
+        torch.full((count,), block),
+    )
+    random = torch.Generator().manual_seed(0)
+    drawn = posterior.deviations(
+        seen,
+        torch.zeros(count, dtype=torch.long),
+        torch.randn(count, 3, generator=random),
+        torch.randn(count, 2, 3, 8, 8, generator=random),
+    ).flatten(1)
+    noise = made.noise_of(known, block)
+    gram = made.gram(known, block).tril()
+    inverse = torch.linalg.inv(gram + gram.tril(-1).T + noise * torch.eye(3, dtype=torch.float64))
+    basis = posterior.basis.double() * 127.5
+    expected = noise * basis @ inverse @ basis.T / 127.5**2
+    found = (drawn.T @ drawn / count).double()
+    assert (found - expected).abs().max() < 0.05 * expected.abs().max()
+
+
+def test_where_faces_are_normal_the_estimate_is_the_expected_end():
+    random, mean = torch.Generator().manual_seed(0), torch.tensor(0.3)
+    ends, starts = (mean + 0.2 * torch.randn(200_000, generator=random) for _ in range(2))
+    for time in (0.2, 0.5, 0.8):
+        moving = time * ends + (1 - time) * starts
+        slope = torch.stack([moving, ends]).cov()[0, 1] / moving.var()
+        at = torch.tensor([time])
+        found = estimate(moving[:1].view(1, 1, 1, 1), mean, at).item()
+        assert found == pytest.approx((mean + slope * (moving[0] - mean)).item(), abs=0.01)
+        left = (ends - (mean + slope * (moving - mean))).std() / ends.std()
+        assert scale(at).item() == pytest.approx(left.item(), abs=0.01)
+
+
+def test_a_path_begins_at_the_mean_and_ends_where_it_is():
+    moving, mean = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    begin, end = torch.zeros(2), torch.ones(2)
+    assert torch.equal(estimate(moving, mean, begin), mean)
+    assert torch.allclose(estimate(moving, mean, end), moving)
+    assert scale(begin).eq(1).all() and scale(end).eq(0).all()
+    assert torch.equal(step(moving, mean, 0.5, 1.0), mean)
+    assert torch.allclose(step(moving, mean, 0.5, 0.75), (moving + mean) / 2)
+
+
+def test_without_a_network_draws_of_the_normal_keep_their_variance():
+    random, times = torch.Generator().manual_seed(0), np.linspace(0, 1, 101)
+    drawn = torch.randn(50_000, 1, 1, 1, generator=random)
+    faces, mean = drawn, torch.zeros(50_000, 1, 1, 1)
+    for now, following in itertools.pairwise(times.tolist()):
+        ends = estimate(faces, mean, torch.full((50_000,), now))
+        faces = step(faces, ends, now, following)
+    assert faces.std().item() == pytest.approx(drawn.std().item(), rel=0.02)
+
+
+def test_an_untrained_network_leaves_the_estimate_nearly_as_it_is():
+    network = FlowNetwork(16, 4, 1, 2)
+    faces, known = torch.rand(2, 3, 16, 16), torch.ones(2, 1, 16, 16)
+    network.mean.copy_(faces[0])
+    own, change = network(faces, known, faces, faces[:1].expand(2, -1, -1, -1), torch.zeros(2))
+    assert torch.equal(own, faces[:1].expand(2, -1, -1, -1)) and change.eq(0).all()
+
+
+def test_at_time_0_the_way_counts_for_nothing():
+    torch.manual_seed(0)
+    network = FlowNetwork(16, 4, 1, 2).eval()
+    torch.nn.init.normal_(network.last.weight)
+    faces, known = torch.rand(2, 3, 16, 16), torch.ones(2, 1, 16, 16)
+    inputs = (faces, known), (faces * 0.5, torch.zeros(2))
+    one, other = (network(*inputs[0], moving, *inputs[1])[1] for moving in (faces, faces.flip(0)))
+    assert torch.equal(one, other) and one.ne(0).any()
+
+
+def test_folds_are_runs_and_hold_a_batch():
+    assert [part.tolist() for part in folds_of(8, 2)] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert [len(part) for part in folds_of(11, 4)] == [6, 5]
+    assert [len(part) for part in folds_of(5, 4)] == [5]
+
+
+def test_a_normal_has_not_seen_its_fold():
+    pictures, settings = smooth_faces(12, 16), Gaussian(rank=3, masks=({"kind": "full"},))
+    fold, *_ = folds_of(12, 3)
+    others = pictures.copy()
+    others[fold.numpy()] = 255 - others[fold.numpy()]
+    like = normal(16, 3)
+    one, two = (without(fold, part, 3, like, settings, 0) for part in (pictures, others))
+    assert all(torch.equal(part, two.state_dict()[name]) for name, part in one.state_dict().items())
+    elsewhere = without(folds_of(12, 3)[1], others, 3, like, settings, 0)
+    assert not torch.equal(elsewhere.mean, one.mean)
+
+
+def test_errors_are_means_by_mask():
+    errors, masks = Errors(2, CPU), torch.tensor([0, 1, 0, 1])
+    one, two = errors.update(masks, 3, torch.tensor([1.0, 5, 3, 99]), torch.tensor([2.0, 4, 2, 99]))
+    assert one.tolist() == pytest.approx([2, 5, 2, 5]) and two.tolist() == pytest.approx(
+        [2, 4, 2, 4]
+    )
+
+
+def test_a_mask_not_met_yet_weighs_as_the_others():
+    first, _ = Errors(2, CPU).update(torch.tensor([0, 1]), 1, torch.tensor([3.0, 7]), torch.ones(2))
+    assert first.tolist() == [3, 3]
+
+
+def test_forms_are_those_of_their_mask():
+    forms = Forms([{"kind": "center", "scale": 0.25}, EVERY_MASK["random"]], SIZE, 1.0, CPU)
+    assert len(forms.of_mask[0]) == 1 and len(forms.of_mask[1]) == 32
+    drawn = forms.draw(500, torch.Generator().manual_seed(0))
+    assert set(drawn.tolist()) == set(range(33))
+    assert 200 < (forms.mask_of[drawn] == 0).sum() < 300
+
+
+@pytest.fixture
+def task(faces, one_thread, tmp_path):
+    masks = make_masks(EVERY_MASK["center"], NAMES, SIZE, 1.0)
+    models = {"model": save_flow(tmp_path / "flow")}
+    return Task(names=NAMES, observed=observe(faces, masks), masks=masks, models=models)
+
+
+def test_means_of_mirrored_faces_are_mirrored(task):
+    made = means(task, True)
+    mirrored = Task(
+        names=NAMES,
+        observed=np.ascontiguousarray(task.observed[:, :, ::-1]),
+        masks=make_masks(EVERY_MASK["center"], NAMES, SIZE, 1.0),
+        models=task.models,
+    )
+    hidden = ~task.masks.known
+    assert np.abs(made[hidden].astype(int) - means(task, False)[hidden]).max() > 0
+    assert made.shape == means(mirrored, True).shape
+
+
+def test_samples_differ_and_their_number_changes_none(task):
+    made, more = samples(task, 2, 3), samples(task, 3, 3)
+    assert np.array_equal(made, more[:, :2])
+    hidden = ~task.masks.known
+    assert (made[:, 0][hidden] != made[:, 1][hidden]).mean() > 0.5
+
+
+def test_health():
+    good = {"val_hole_psnr": 22.0, "val_guess_psnr": 21.5, "val_detectability": 0.7}
+    assert health(pd.DataFrame([good])) == []
+    (worse,) = health(pd.DataFrame([good | {"val_hole_psnr": 21.0}]))
+    assert "worse than the normal's guess" in worse
+    (told,) = health(pd.DataFrame([good | {"val_detectability": 1.0}]))
+    assert "told from true faces" in told
