@@ -11,6 +11,7 @@ from torch import nn
 from facefill.core.files import sha256_file
 from facefill.models.dcgan.networks import Discriminator, Generator
 from facefill.models.encoder.network import make_encoder
+from facefill.models.flow.correction import Correction
 from facefill.models.flow.guess import Guess
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.gaussian.normal import Normal
@@ -32,6 +33,14 @@ DCGAN = {
     "channels_last": "auto",
 }
 GLCIC = {"kind": "glcic", "width": 0.05, "precision": "float32", "channels_last": "auto"}
+FLOW = {
+    "kind": "flow",
+    "width": 4,
+    "blocks": 1,
+    "patch": 2,
+    "hidden": 8,
+    "precision": "float32",
+}
 Paths = tuple[Path, Path]
 
 
@@ -108,21 +117,15 @@ def save_gaussian(folder: Path, made: Normal | None = None) -> Paths:
 
 def save_flow(folder: Path, size: int = SIZE, **settings: Any) -> Paths:
     """A flow whose network changes its guesses."""
-    settings = {
-        "kind": "flow",
-        "width": 4,
-        "blocks": 1,
-        "patch": 2,
-        "precision": "float32",
-    } | settings
+    settings = FLOW | settings
     torch.manual_seed(2)
     network = FlowNetwork(size, settings["width"], settings["blocks"], settings["patch"])
-    for layer in (network.face, network.last):
-        nn.init.normal_(layer.weight, 0.0, 0.05)
     guess = Guess.of(normal(size))
-    return save(
-        folder, {"flow": network, "guess": guess}, settings | {"components": len(guess.scales)}
-    )
+    correction = Correction(len(guess.scales), settings["hidden"])
+    for layer in (network.last, correction.last):
+        nn.init.normal_(layer.weight, 0.0, 0.2)
+    networks = {"flow": network, "correction": correction, "guess": guess}
+    return save(folder, networks, settings | {"components": len(guess.scales)})
 
 
 # By what a model provides: saves one into a folder.

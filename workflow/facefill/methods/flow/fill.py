@@ -14,11 +14,11 @@ from facefill.methods import BATCH
 from facefill.methods.latent.noise import generator
 from facefill.models.flow.forms import see
 from facefill.models.flow.guess import Posterior, Seen
-from facefill.models.flow.trained import TrainedFlow, load_flow, mean, sample
+from facefill.models.flow.trained import TrainedFlow, guesses, load_flow, mean, sample
 
 
 class Batch(NamedTuple):
-    """BATCH faces, the last ones copies where fewer are left, and their normal's guesses."""
+    """BATCH faces, the last ones copies where fewer are left, and their guesses."""
 
     names: list[str]  # of those that count
     seen: Seen
@@ -35,7 +35,7 @@ def means(task: Task, mirror: bool) -> np.ndarray:
     the hole's pixels count. Raises FacefillError as `load_flow` does.
     """
     flow, completed = _load(task), []
-    for batch in _batches(task, flow):
+    for batch in _batches(task, flow, mirror):
         faces = mean(flow, batch.seen, batch.known_map, batch.guess)
         if mirror:
             seen = Seen(batch.seen.observed.flip(3), batch.seen.known.flip(3), batch.seen.blocks)
@@ -53,7 +53,7 @@ def samples(task: Task, count: int, steps: int) -> np.ndarray:
     """
     flow, completed = _load(task), []
     rank, shape = len(flow.guess.scales), flow.guess.mean.shape
-    for batch in _batches(task, flow):
+    for batch in _batches(task, flow, mirror=True):
         drawn_for = batch.names + batch.names[-1:] * (BATCH - len(batch.names))
         of_batch = []
         for number in range(count):
@@ -73,7 +73,7 @@ def _load(task: Task) -> TrainedFlow:
     return load_flow(*task.models["model"], task.observed.shape[1], task.device)
 
 
-def _batches(task: Task, flow: TrainedFlow) -> Iterator[Batch]:
+def _batches(task: Task, flow: TrainedFlow, mirror: bool) -> Iterator[Batch]:
     """Faces in batches of one size: kernels chosen for one shape round in one way."""
     device, shared = flow.compute.device, None
     with torch.no_grad(), progress(len(task.names), "completing", "faces") as bar:
@@ -91,6 +91,7 @@ def _batches(task: Task, flow: TrainedFlow) -> Iterator[Batch]:
             blocks = torch.full((BATCH,), task.masks.block)
             seen, known_map = see(faces, torch.from_numpy(known)[:, None].to(device), blocks)
             masks = torch.tensor(numbers, device=device)
-            guess = shared[1].guess(seen, masks)
+            z = shared[1].coefficients(seen, masks)
+            guess = guesses(flow.correction, shared[1], z, masks, known_map, mirror=mirror)
             yield Batch(names, seen, known_map, guess, shared[1], masks)
             bar.update(len(names))

@@ -8,7 +8,7 @@ from facefill.models import FORWARD_AND_BACKWARD, Model, Plot
 from facefill.models._masks import EXAMPLE, check_masks, masks_setting
 
 SIDES = 3  # maps of the network: of side size / patch, and a half and a quarter of it
-HEAD = 4.5  # convolutions of the first and the last layers, in units of width^2
+ENDS = 1.5  # the first and the last layers, in units of such a convolution
 
 
 @declare
@@ -22,7 +22,11 @@ class Flow(Model):
         512, "components of it that are used, at most; a new mask's time grows with the cube",
         minimum=1,
     )  # fmt: skip
-    epochs: int = setting(12, "passes over the training split", minimum=1)
+    hidden: int = setting(1024, "gates of the layer that corrects the guess", minimum=1)
+    mean_epochs: int = setting(
+        4, "passes of that layer over the guesses of all faces under all masks", minimum=1
+    )
+    epochs: int = setting(12, "passes of the U-Net over the training split", minimum=1)
     batch: int = setting(32, "faces per step", minimum=2)
     width: int = setting(
         48, "channels of the first layer; doubled towards the smallest map", minimum=4
@@ -35,7 +39,7 @@ class Flow(Model):
         0.6, "share of a batch that learns the mean; the rest learns the way to samples",
         above=0, below=1,
     )  # fmt: skip
-    lr: float = setting(0.002, "Adam's rate, decayed along a cosine", above=0)
+    lr: float = setting(0.001, "Adam's rate, decayed along a cosine", above=0)
     flips: bool = setting(True, "mirror half of the training faces")
     ema: float = setting(
         0.999, "decay of the weight average that completes, per step; 0 = none", minimum=0, below=1
@@ -48,25 +52,23 @@ class Flow(Model):
     provides: ClassVar[str] = "flow"
     validation_faces: ClassVar[int] = 64
     captions: ClassVar[dict[str, str]] = {
-        "losses": "Squared errors in the hole, in units of the guess's: below 1 the network knows "
-        "more than the normal. Of the mean, of samples on their way, and of the U-Net alone, "
-        "without the guess; then the PSNR of validation faces' holes, and how often their samples "
-        "are told from true faces by their texture.",
-        "samples": "Validation faces in fives: true, what is known, the guess, the mean, and a "
-        "sample; one row of them per mask of the training.",
+        "losses": "Squared errors of the U-Net in the hole, in units of the corrected guess's: of "
+        "the mean, and of samples on their way. Then the PSNR of validation faces' holes, and how "
+        "often their samples are told from true faces by their texture.",
+        "samples": "Validation faces in fives: true, what is known, the normal's guess, the mean, "
+        "and a sample; one five per mask of the training.",
         "gif": "The same over the training.",
     }
     plots: ClassVar[tuple[Plot, ...]] = (
         Plot("error, 1 = the guess's", {"mean": "mean", "way": "samples"}, level=1),
-        Plot("error of the U-Net alone", {"own": ""}, level=1),
         Plot(
             "PSNR of the hole [dB], validation",
-            {"val_hole_psnr": "mean", "val_guess_psnr": "guess"},
+            {"val_hole_psnr": "mean", "val_guess_psnr": "guess", "val_normal_psnr": "normal"},
         ),
         Plot("detectability of samples", {"val_detectability": ""}, (0.45, 1.02), level=0.5),
     )
     example: ClassVar[Config] = dict(
-        guess="gaussian", rank=8, epochs=2, batch=8, width=4, masks=EXAMPLE
+        guess="gaussian", rank=8, hidden=8, mean_epochs=1, epochs=2, batch=8, width=4, masks=EXAMPLE
     )
 
     def check_used(self, key: str, config: Config) -> None:
@@ -83,7 +85,7 @@ class Flow(Model):
 
     def pass_work(self, size: int) -> float:
         """Multiply-accumulates of one pass for one face of `size` pixels."""
-        convolutions = SIDES * 2 * 2 * self.blocks + HEAD  # each map has as much work as the next
+        convolutions = SIDES * 2 * 2 * self.blocks + ENDS  # each map has as much work as the next
         return convolutions * 9 * self.width**2 * (size / self.patch) ** 2
 
     def train(self, training):

@@ -87,11 +87,27 @@ class Posterior(nn.Module):
             for mask, noise in zip(masks, noises, strict=True)
         ]
         self.inverse = torch.stack(inverses)  # of (H W)' (H W) + noise I: [masks, rank, rank]
+        variances = self.inverse.diagonal(dim1=1, dim2=2) * self.noise[:, None]
+        self.spread = variances.clamp(min=0).sqrt()  # deviations of z: [masks, rank]
+        self.signs = _mirror_signs(self.basis.view(*self.mean.shape, -1))
 
-    def guess(self, seen: Seen, masks: Tensor) -> Tensor:
-        """The conditional means of faces; `masks`, long [N], says which mask each has."""
-        right = self._centred(seen).flatten(1) @ self.basis
-        return self.mean + self._pictures(self._times_inverse(right, masks))
+    def project(self, seen: Seen) -> Tensor:
+        """(H W)' H (x - mean) of faces: [N, rank]."""
+        return self._centred(seen).flatten(1) @ self.basis
+
+    def coefficients(self, seen: Seen, masks: Tensor) -> Tensor:
+        """The conditional means of z, [N, rank]; `masks`, long [N], says which mask each has."""
+        return self._times_inverse(self.project(seen), masks)
+
+    def faces(self, z: Tensor) -> Tensor:
+        """The faces of z, [N, rank]."""
+        return self.mean + self._pictures(z)
+
+    def translate(self, z: Tensor, other: "Posterior") -> Tensor:
+        """The z of this normal whose faces are nearest to those of the other's `z`."""
+        inverse = self.basis / self.basis.square().sum(0).clamp(min=1e-12)  # orthogonal columns
+        shift = (other.mean - self.mean).flatten() @ inverse
+        return z @ (other.basis.T @ inverse) + shift
 
     def deviations(self, seen: Seen, masks: Tensor, z: Tensor, white: Tensor) -> Tensor:
         """Draws of faces, minus their conditional means, from standard normal numbers.
@@ -117,6 +133,16 @@ class Posterior(nn.Module):
 
     def _pictures(self, z: Tensor) -> Tensor:
         return (z @ self.basis.T).view(-1, *self.mean.shape)
+
+
+def _mirror_signs(components: Tensor) -> Tensor | None:
+    """1 for symmetric components, -1 for antisymmetric ones; None where some are neither.
+
+    `components` are [3, size, size, rank]. A normal of faces and their mirror images has no others.
+    """
+    likeness = (components * components.flip(2)).sum((0, 1, 2))
+    likeness = likeness / components.square().sum((0, 1, 2)).clamp(min=1e-12)
+    return likeness.sign() if (likeness.abs() > 0.9).all() else None
 
 
 def _with_blocks(blocks: Tensor) -> list[tuple[int, Tensor]]:

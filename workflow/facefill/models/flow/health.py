@@ -6,10 +6,10 @@ import pandas as pd
 def health(history: pd.DataFrame) -> list[str]:
     """Say what looks sick at the end; `history` are the rows of history.csv. Empty when nothing."""
     last, warnings = history.iloc[-1], []
-    if last["val_hole_psnr"] < last["val_guess_psnr"]:
+    if last["val_hole_psnr"] < last["val_normal_psnr"]:
         warnings.append(
             f"its means of validation faces ({last['val_hole_psnr']:.2f} dB) are worse than the "
-            f"normal's guess ({last['val_guess_psnr']:.2f} dB): it has learnt the training faces "
+            f"normal's guess ({last['val_normal_psnr']:.2f} dB): it has learnt the training faces "
             "by heart, or nothing; train fewer epochs with more photos, or more epochs, or lower lr"
         )
     if last["val_detectability"] > 0.99:

@@ -9,17 +9,15 @@ from torch import Tensor, nn
 FREQUENCIES = 8  # sines and cosines of time
 TIME = 64  # features of time
 SIDES = 3  # maps of side size / patch, and a half and a quarter of it
-MARGIN = 0.15  # typical error of a guess, in units of [-1, 1]
+MARGIN = 0.15  # typical error of an estimate, in units of [-1, 1]
 
 
 class FlowNetwork(nn.Module):
-    """What is known of faces, faces on their way, and an estimate of them -> a better one.
+    """Estimates of faces, and what is known of them -> what is to be added to the estimates.
 
     Blocks of `patch` x `patch` pixels become channels, so that no convolution runs at the full
-    side. The U-Net, which does not see the estimate, makes faces of its own from what is known:
-    that is a task with strong gradients, and its features serve the second, weak one, the
-    difference between the true face and the estimate. A small head makes this from the features,
-    the estimate and the U-Net's face.
+    side. Nothing is normalised and every block starts as the identity: beside the estimate's error
+    a batch's statistics are noise.
     """
 
     def __init__(self, size: int, width: int, blocks: int, patch: int):
@@ -31,40 +29,35 @@ class FlowNetwork(nn.Module):
         self.time = nn.Sequential(
             nn.Linear(2 * FREQUENCIES, TIME), nn.SiLU(), nn.Linear(TIME, TIME), nn.SiLU()
         )
-        self.first = nn.Conv2d((3 + 1 + 3) * patch**2, width, 3, padding=1)
+        self.first = nn.Conv2d((3 + 1 + 3 + 3) * patch**2, width, 3, padding=1)
         # Faces are aligned, so that what a pixel shows depends on its place.
         self.places = nn.ParameterList(
             torch.zeros(1, channels, side >> step, side >> step)
             for step, channels in enumerate(wide)
         )
 
-        def row(channels: int, count: int) -> nn.ModuleList:
-            return nn.ModuleList(Residual(channels) for _ in range(count))
+        def row(channels: int) -> nn.ModuleList:
+            return nn.ModuleList(Residual(channels) for _ in range(blocks))
 
-        self.down = nn.ModuleList(row(channels, blocks) for channels in wide)
-        self.up = nn.ModuleList(row(channels, blocks) for channels in wide)
+        self.down = nn.ModuleList(row(channels) for channels in wide)
+        self.up = nn.ModuleList(row(channels) for channels in wide)
         self.narrower = nn.ModuleList(nn.Conv2d(c, 2 * c, 2, 2) for c in wide[:-1])
         self.wider = nn.ModuleList(nn.ConvTranspose2d(2 * c, c, 2, 2) for c in wide[:-1])
-        self.face = _zero(nn.Conv2d(width, 3 * patch**2, 3, padding=1))
-        self.join = nn.Conv2d(width + 3 * 3 * patch**2, width, 3, padding=1)
-        self.head = Residual(width)
-        self.last = _zero(nn.Conv2d(width, 6 * patch**2, 3, padding=1))
+        self.last = _zero(nn.Conv2d(width, 3 * patch**2, 3, padding=1))
 
     def forward(
-        self, observed: Tensor, known: Tensor, faces: Tensor, estimate: Tensor, time: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return faces of the U-Net's own, and what is to be added to the estimate.
+        self, observed: Tensor, known: Tensor, estimate: Tensor, moved: Tensor, time: Tensor
+    ) -> Tensor:
+        """Return what is to be added: [N, 3, size, size] for faces in [-1, 1].
 
-        Each is [N, 3, size, size], faces in [-1, 1]. `observed` and `known` are what
-        facefill.core.observed makes of faces, `faces` are those on their way and `time`, [N] from
-        0 to 1, is how far they are: at 0 they count for nothing.
+        `observed` and `known` are what facefill.core.observed makes of faces, `estimate` are faces,
+        `moved` is how far they are from the guess, and `time`, [N], from 0 to 1.
         """
         angles = time[:, None] * self.frequencies
         features = self.time(torch.cat([angles.sin(), angles.cos()], 1))
         centred = torch.where(known > 0, observed - self.mean, 0.0)
-        moving = faces * time[:, None, None, None]
-        inputs = F.pixel_unshuffle(torch.cat([centred, known, moving], 1), self.patch)
-        maps, x = [], self.first(inputs)
+        inputs = torch.cat([centred, known, estimate - self.mean, moved / MARGIN], 1)
+        maps, x = [], self.first(F.pixel_unshuffle(inputs, self.patch))
         for step, blocks in enumerate(self.down):
             x = (self.narrower[step - 1](x) if step else x) + self.places[step]
             for block in blocks:
@@ -74,13 +67,7 @@ class FlowNetwork(nn.Module):
             x = maps[step] + self.wider[step](x) if step < SIDES - 1 else x
             for block in self.up[step]:
                 x = block(x, features)
-        own = self.mean + F.pixel_shuffle(self.face(F.relu(x)).float(), self.patch)
-        difference = own - estimate
-        beside = torch.cat([difference / MARGIN, observed, estimate], 1)
-        x = self.join(torch.cat([x, F.pixel_unshuffle(beside, self.patch)], 1))
-        x = self.last(F.relu(self.head(x, features))).float()
-        share, change = F.pixel_shuffle(x, self.patch).chunk(2, 1)
-        return own, torch.sigmoid(share - 3) * difference + MARGIN * change
+        return MARGIN * F.pixel_shuffle(self.last(F.relu(x)).float(), self.patch)
 
 
 class Residual(nn.Module):
@@ -88,23 +75,18 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(2))
-        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = _zero(nn.Conv2d(channels, channels, 3, padding=1))
         self.time = _zero(nn.Linear(TIME, 2 * channels))
         nn.init.kaiming_normal_(self.first.weight)
-        nn.init.kaiming_normal_(self.second.weight)
-        with torch.no_grad():
-            self.second.weight.mul_(0.3)  # so that many blocks in a row start near the identity
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         scale, shift = self.time(time)[:, :, None, None].chunk(2, 1)
-        hidden = self.norms[1](self.first(F.relu(self.norms[0](x))))
-        return x + self.second(F.relu(hidden * (1 + scale) + shift))
+        return x + self.second(F.relu(self.first(F.relu(x)) * (1 + scale) + shift))
 
 
 def _zero(layer: nn.Conv2d | nn.Linear) -> nn.Module:
-    """Start with zeros: a network that changes nothing yet."""
+    """Start with zeros: a layer that changes nothing yet."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

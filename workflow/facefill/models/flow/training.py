@@ -20,14 +20,15 @@ from facefill.core.likeness import psnr
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.metrics._texture import detect, features
 from facefill.models.flow import Flow
+from facefill.models.flow.correction import Correction, fit_correction
 from facefill.models.flow.folds import folds_of, settings_of, shortened, without
 from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
-from facefill.models.flow.trained import TrainedFlow, improve, sample
+from facefill.models.flow.trained import TrainedFlow, guesses, improve, mean, sample
 from facefill.models.gaussian.normal import load_normal
-from facefill.train.average import fresh_statistics, update_average
+from facefill.train.average import update_average
 from facefill.train.best import Best, checked_epochs
 from facefill.train.loop import Trained, TrainingLoop, run_training
 from facefill.train.task import Training
@@ -39,11 +40,10 @@ BETAS = (0.9, 0.99)
 WARM_UP = 100  # steps over which the rate rises
 MEMORY = 0.995  # of the running mean errors by mask, per step
 STEPS = 12  # passes of a sample of validation
-STATISTICS_BATCHES = 20  # that set BatchNorm's statistics
 # Of best_epoch's scores: a tenth of detectability outweighs 0.1 dB of hole PSNR.
 DETECTABILITY_WEIGHT = 0.1
 COLUMNS = (
-    "epoch", "step", "mean", "way", "own", "val_hole_psnr", "val_guess_psnr", "val_own_psnr",
+    "epoch", "step", "mean", "way", "val_hole_psnr", "val_guess_psnr", "val_normal_psnr",
     "val_detectability",
 )  # fmt: skip
 
@@ -67,8 +67,20 @@ def train(training: Training, settings: Flow) -> Trained:
         guess = without(fold, faces, rank, normal, fitted, training.seed)
         posteriors.append(Posterior(guess, forms.every, compute.device))
     guess = Guess.of(normal)
+    correction = fit_correction(
+        faces,
+        folds_of(len(faces), settings.batch),
+        posteriors,
+        guess,
+        forms,
+        hidden=settings.hidden,
+        epochs=settings.mean_epochs,
+        seed=training.seed,
+        device=compute.device,
+    )
     trained = run_training(
-        lambda: FlowLoop(training, settings, compute, forms, guess, posteriors), training
+        lambda: FlowLoop(training, settings, compute, forms, guess, correction, posteriors),
+        training,
     )
     trained.facts |= {"components": rank, "guess_sha256": sha256_file(weights)}
     return trained
@@ -77,7 +89,7 @@ def train(training: Training, settings: Flow) -> Trained:
 class FlowLoop(TrainingLoop):
     """A training of a flow in progress."""
 
-    losses = ("mean", "way", "own")
+    losses = ("mean", "way")
     remedy = "lower the model's lr or set precision: float32"
 
     def __init__(
@@ -87,11 +99,13 @@ class FlowLoop(TrainingLoop):
         compute: Compute,
         forms: Forms,
         guess: Guess,
+        correction: Correction,
         posteriors: list[Posterior],
     ):
         super().__init__(training, settings, compute)
         size = training.faces.shape[1]
         self.forms, self.guess, self.posteriors = forms, guess, posteriors
+        self.correction, self.own = correction, Posterior(guess, forms.every, compute.device)
         self.folds = folds_of(len(training.faces), settings.batch)
         self.network = FlowNetwork(size, settings.width, settings.blocks, settings.patch)
         self.network.mean.copy_(guess.mean)
@@ -103,7 +117,6 @@ class FlowLoop(TrainingLoop):
         self.errors = Errors(len(settings.masks), compute.device)
         self.validation_faces = np.asarray(training.validation_faces)
         self.validation = self.on_device(self.validation_faces)
-        self.validation_guesses = Posterior(guess, forms.every, compute.device)
         self.best = Best()
         self.sheets.append(self.evaluate()[0])
 
@@ -152,23 +165,20 @@ class FlowLoop(TrainingLoop):
     def _step(self, fold: int, chosen: Tensor, random: torch.Generator) -> Tensor:
         """One step on the faces with the numbers `chosen`, of one fold; the losses."""
         way = self._draw(fold, chosen, random)
-        flow = TrainedFlow(self.network, self.guess, self.compute)
-        own, _, change = improve(flow, way.seen, way.known_map, way.guess, way.moving, way.time)
-        errors = [
-            _in_hole((part - true).square(), way.seen.known)
-            for part, true in ((change, way.change), (own, way.faces), (way.guess, way.faces))
-        ]
-        of_guess, of_own = self.errors.update(way.masks, self.means, errors[2], errors[1].detach())
-        error, own_error = errors[0] / of_guess, errors[1]
-        loss = error.mean() + (own_error / of_own).mean()
+        flow = TrainedFlow(self.network, self.correction, self.guess, self.compute)
+        _, change = improve(flow, way.seen, way.known_map, way.guess, way.moving, way.time)
+        known = way.seen.known
+        of_guess = _in_hole((way.guess - way.faces).square(), known)
+        unit = self.errors.update(way.masks, of_guess)
+        error = _in_hole((change - way.change).square(), known) / unit
+        loss = error.mean()
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
         self.adam.step()
         update_average(self.average, self.network, self.settings.ema, self.steps + 1)
         # Over the guess's errors for the same faces: from face to face these differ more.
-        base = (errors[2] / of_guess)[: self.means].mean()
-        of_mean, of_own = error[: self.means].mean(), (own_error / of_guess)[: self.means].mean()
-        return torch.stack([of_mean / base, error[self.means :].mean(), of_own / base]).detach()
+        base = (of_guess / unit)[: self.means].mean()
+        return torch.stack([error[: self.means].mean() / base, error[self.means :].mean()]).detach()
 
     @torch.no_grad()
     def _draw(self, fold: int, chosen: Tensor, random: torch.Generator) -> "Way":
@@ -179,7 +189,9 @@ class FlowLoop(TrainingLoop):
         )
         forms = self.forms.draw(len(faces), random)
         seen, known_map = self.forms.see(faces, forms)
-        guess, drawn = posterior.guess(seen, forms), torch.zeros_like(faces)
+        z = self.own.translate(posterior.coefficients(seen, forms), posterior)
+        guess = guesses(self.correction, self.own, z, forms, known_map, mirror=False)
+        drawn = torch.zeros_like(faces)
         rest = Seen(*(part[self.means :] for part in seen))
         drawn[self.means :] = self._deviations(posterior, rest, forms[self.means :], random)
         if self.settings.flips:  # all alike: the normal is symmetric
@@ -215,43 +227,41 @@ class FlowLoop(TrainingLoop):
     def evaluate(self) -> tuple[np.ndarray, dict[str, float | None]]:
         """Means and samples of validation faces as a sheet, and how good they are."""
         random = self.stream(-1)
-        self._recalibrate(random)
-        flow = TrainedFlow(self.average, self.guess, self.compute)
+        flow = TrainedFlow(self.average, self.correction, self.guess, self.compute)
         checked = self.epoch in checked_epochs(self.settings.epochs)
         scores, told, shown = [], [], []
         faces, true = to_unit(self.validation), self.validation_faces
         for number, mask in enumerate(self.settings.masks):
             forms = self.forms.regular(number, len(faces))
             seen, known_map = self.forms.see(faces, forms)
-            guess = self.validation_guesses.guess(seen, forms)
-            own, ends, change = improve(
-                flow, seen, known_map, guess, guess, torch.zeros(len(faces), device=faces.device)
-            )
+            z = self.own.coefficients(seen, forms)
+            normal = self.own.faces(z)
+            guess = guesses(self.correction, self.own, z, forms, known_map, mirror=True)
             row = number % len(faces)  # another face for every mask
             rows = slice(None) if checked else slice(row, row + 1)
             part = Seen(seen.observed[rows], seen.known[rows], seen.blocks[rows])
-            drawn = self._deviations(self.validation_guesses, part, forms[rows], random)
+            drawn = self._deviations(self.own, part, forms[rows], random)
             sampled = sample(flow, part, known_map[rows], guess[rows], drawn, STEPS)
             filled = [
                 to_pictures(from_unit(torch.where(known, seen_of, values)))
                 for values, known, seen_of in (
-                    (ends + change, seen.known, seen.observed),
+                    (mean(flow, seen, known_map, guess), seen.known, seen.observed),
+                    (normal, seen.known, seen.observed),
                     (guess, seen.known, seen.observed),
-                    (own, seen.known, seen.observed),
                     (sampled, part.known, part.observed),
                 )
             ]
             hidden = ~seen.known[:, 0].cpu().numpy()
             scores.append([_psnr(true, each, hidden) for each in filled[:3]])
-            log.info("hole PSNR under mask %d, %s: mean %.2f, guess %.2f, U-Net %.2f dB", number,
-                     mask["kind"], *scores[-1])  # fmt: skip
+            said = number, mask["kind"], *scores[-1]
+            log.info("hole PSNR under mask %d, %s: mean %.2f, normal %.2f, guess %.2f dB", *said)
             if checked and len(true) > 1:
                 textures = (features(each, hidden) for each in (true, filled[3]))
                 told.append(detect(*textures, list(map(str, range(len(true))))).mean())
             given = to_pictures(from_unit(seen.observed[row : row + 1]))[0]
             of_sample = filled[3][row if checked else 0]
             shown += [true[row], given, filled[1][row], filled[0][row], of_sample]
-        psnrs = dict(zip(("hole", "guess", "own"), np.mean(scores, 0).tolist(), strict=True))
+        psnrs = dict(zip(("hole", "normal", "guess"), np.mean(scores, 0).tolist(), strict=True))
         measured: dict[str, float | None] = {
             f"val_{key}_psnr": value for key, value in psnrs.items()
         }
@@ -262,25 +272,17 @@ class FlowLoop(TrainingLoop):
             self.best.offer(self.epoch, score, {"flow": self.average})
         return contact_sheet(np.stack(shown), columns=5 * 2), measured
 
-    def _recalibrate(self, random: torch.Generator) -> None:
-        """Set BatchNorm's statistics of the average as batches of the training would."""
-        flow = TrainedFlow(self.average, self.guess, self.compute)
-        with fresh_statistics(self.average):
-            for fold, chosen in self.shuffled(random)[:STATISTICS_BATCHES]:
-                way = self._draw(fold, chosen, random)
-                improve(flow, way.seen, way.known_map, way.guess, way.moving, way.time)
-
     def finish(self, events: Path) -> Trained:
         """Restore the kept epoch's network; store its kernels, and the guess, in half the room."""
         history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
         self.best.restore({"flow": self.average})
         log.info("epoch %d is best on the validation faces and is kept", epoch)
-        for parameter in self.average.parameters():
-            if parameter.ndim > 1:
-                parameter.data = parameter.data.half()
+        networks = {"flow": self.average.eval(), "correction": self.correction}
+        for parameter in (p for network in networks.values() for p in network.parameters()):
+            parameter.data = parameter.data.half()
         return self.result(
             events,
-            networks={"flow": self.average.eval(), "guess": self.guess},
+            networks=networks | {"guess": self.guess},
             history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
             epoch=epoch,
             facts={"warnings": health(history)},
@@ -305,19 +307,14 @@ class Errors(nn.Module):
 
     def __init__(self, masks: int, where: torch.device):
         super().__init__()
-        self.register_buffer("sums", torch.zeros(2, masks, device=where))
+        self.register_buffer("sums", torch.zeros(masks, device=where))
         self.register_buffer("counts", torch.zeros(masks, device=where))
 
-    def update(self, masks: Tensor, first: int, *errors: Tensor) -> list[Tensor]:
-        """Take in the `errors`, [N] each, of the first faces; return their means for all faces."""
-        ones = torch.ones(first, device=masks.device)
-        self.counts.mul_(MEMORY).index_add_(0, masks[:first], ones)
-        for sums, each in zip(self.sums, errors, strict=True):
-            sums.mul_(MEMORY).index_add_(0, masks[:first], each[:first])
-        means = self.sums / self.counts.clamp(min=1e-9)
-        overall = self.sums.sum(1, keepdim=True) / self.counts.sum()
-        means = torch.where(self.counts > 0, means, overall)  # of masks not met yet
-        return [each[masks] for each in means]
+    def update(self, masks: Tensor, errors: Tensor) -> Tensor:
+        """Take in `errors`, [N], under `masks`, long [N]; return the mean of each one's mask."""
+        self.counts.mul_(MEMORY).index_add_(0, masks, torch.ones_like(errors))
+        self.sums.mul_(MEMORY).index_add_(0, masks, errors)
+        return (self.sums / self.counts.clamp(min=1e-9))[masks]
 
 
 def _in_hole(values: Tensor, known: Tensor) -> Tensor:
