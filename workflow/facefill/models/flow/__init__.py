@@ -11,6 +11,21 @@ SIDES = 3  # maps of the network: of side size / patch, and a half and a quarter
 ENDS = 1.5  # the first and the last layers, in units of such a convolution
 
 
+MASKS = (
+    {"kind": "center", "scale": 0.25},
+    {"kind": "landmarks", "part": "eyes"},
+    {"kind": "half", "side": "left"},
+    {"kind": "half", "side": "top"},
+    {"kind": "half", "side": "bottom"},
+    {"kind": "random", "hidden": 0.8, "seed": 1},
+    {"kind": "pattern", "hidden": 0.25, "blob": 0.15, "seed": 1},
+    {"kind": "grid", "step": 4},
+    {"kind": "box", "boxes": 1, "min": 0.25, "max": 0.5, "seed": 1},
+    {"kind": "freeform", "width": "medium", "seed": 1},
+    {"kind": "lowres", "factor": 8},
+)
+
+
 @declare
 class Flow(Model):
     """A U-Net that mends a normal's guess: in one pass the mean, in several passes a sample."""
@@ -47,7 +62,7 @@ class Flow(Model):
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", "auto = bfloat16 where the device computes in it natively"
     )
-    masks: tuple[dict[str, Any], ...] = masks_setting("of each face by")
+    masks: tuple[dict[str, Any], ...] = masks_setting("of each face by", MASKS)
 
     provides: ClassVar[str] = "flow"
     validation_faces: ClassVar[int] = 64
