@@ -168,8 +168,7 @@ def test_a_correction_learns_products(one_thread):
     guess = without(torch.arange(600), faces, 4, like, settings, 0)
     posterior = Posterior(guess, forms.every, CPU)
     correction = fit_correction(
-        faces, [torch.arange(600)], [posterior], guess, forms,
-        hidden=64, epochs=150, seed=0, device=CPU,
+        faces, [torch.arange(600)], [posterior], posterior, forms, hidden=64, epochs=150, seed=0,
     )  # fmt: skip
     pictures = torch.from_numpy(faces.transpose(0, 3, 1, 2).copy())
     at = torch.zeros(600, dtype=torch.long)

@@ -7,8 +7,9 @@ hundreds of millions.
 """
 
 import copy
-import logging
 import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,10 +19,8 @@ from torch import Tensor, nn
 from facefill.core.progress import progress
 from facefill.core.tensors import random_stream, to_unit
 from facefill.models.flow.forms import Forms
-from facefill.models.flow.guess import Guess, Posterior
+from facefill.models.flow.guess import Posterior
 from facefill.train.average import update_average
-
-log = logging.getLogger("facefill.train")
 
 INPUTS = 128  # components that decide; all are corrected
 PLACES = 8  # side of the map that says which parts of a face are known
@@ -31,6 +30,8 @@ WARM_UP = 50  # steps over which the rate rises
 EMA = 0.998
 ROWS = 512  # faces projected at a time
 STREAM = -2  # of random numbers
+LIGHT = (0.1, 0.05)  # standard deviations of contrast and of brightness, in units of [-1, 1]
+DROPOUT = 0.3  # of the gates
 
 
 class Correction(nn.Module):
@@ -55,66 +56,67 @@ class Correction(nn.Module):
         blocks = ((known == 0.5).any(3).any(2)).float()
         given = z[:, : self.inputs], spread[:, : self.inputs].clamp(min=1e-3).log() / 2
         x = torch.cat([*given, places, blocks], 1)
-        return z + spread * self.last(self.value(x) * torch.tanh(self.gate(x)))
+        gated = F.dropout(self.value(x) * torch.tanh(self.gate(x)), DROPOUT, self.training)
+        return z + spread * self.last(gated)
 
 
 def fit_correction(
     faces: np.ndarray,
     folds: list[Tensor],
     posteriors: list[Posterior],
-    guess: Guess,
+    own: Posterior,
     forms: Forms,
     *,
     hidden: int,
     epochs: int,
     seed: int,
-    device: torch.device,
 ) -> Correction:
-    """Train a correction of `guess` on guesses by normals that have not seen the faces.
+    """Train a correction of the guesses of `own` on those of normals that have not seen the faces.
 
-    `faces` are uint8 [N, size, size, 3]; each is guessed once under every mask. The loss is the
-    squared error in the hole, in units of the mask's mean one.
+    `faces` are uint8 [N, size, size, 3]; `posteriors` are those of their `folds`. In an epoch each
+    is guessed once under every mask, in another light each time. The loss is the squared error in
+    the hole, in units of the mask's mean one.
     """
-    random = random_stream(seed, STREAM)
+    device, random = own.mean.device, random_stream(seed, STREAM)
     pictures = torch.from_numpy(np.ascontiguousarray(faces.transpose(0, 3, 1, 2)))
-    own = Posterior(guess, forms.every, device)
-    z, form = coefficients(pictures, folds, posteriors, own, forms, random)
-    basis = own.basis.to(torch.bfloat16 if device.type == "cpu" else torch.float32)
+    basis = own.basis.to(torch.bfloat16)
     torch.manual_seed(seed)
-    network = Correction(z.shape[2], hidden).to(device)
+    network = Correction(basis.shape[1], hidden).to(device)
     average = copy.deepcopy(network)
     adam = torch.optim.Adam(network.parameters(), RATE, BETAS)
-    masks, count = z.shape[:2]
-    known_maps = torch.stack([forms.see(pictures[:1].float(), torch.tensor([f]))[1][0]
-                              for f in range(len(forms.every))])  # fmt: skip
-    errors = torch.zeros(masks, device=device)
-    counted = torch.zeros(masks, device=device)
+    count, masks = len(faces), len(forms.of_mask)
     batches = masks * count // BATCH
-    with progress(epochs * batches, "correcting", "step") as bar:
+    maps = [forms.see(to_unit(pictures[:1]).to(device), torch.tensor([each]))[1][0]
+            for each in range(len(forms.every))]  # fmt: skip
+    maps = torch.stack(maps)
+    errors, counted = torch.zeros(masks, device=device), torch.zeros(masks, device=device)
+    with progress(epochs * (batches + masks), "correcting", "step") as bar:
         for step in range(epochs * batches):
             if step % batches == 0:
+                table = guess_all(pictures, folds, posteriors, own, forms, random, bar.update)
                 order = torch.randperm(masks * count, generator=random)
             pairs = order[step % batches * BATCH :][:BATCH]
-            mask, row = pairs // count, pairs % count
-            warm, done = min(1.0, (step + 1) / WARM_UP), step / (epochs * batches)
-            adam.param_groups[0]["lr"] = RATE * warm * 0.5 * (1 + math.cos(math.pi * done))
-            at, true = form[mask, row], to_unit(pictures[row]).to(device)
-            given, known_map = z[mask, row].float().to(device), known_maps[at].to(device)
+            mask, row = (pairs // count).to(device), pairs % count
+            form, z = table.form[pairs // count, row], table.z[pairs // count, row]
+            form, z = form.to(device), z.to(device).float()
+            true = in_light(to_unit(pictures[row]), table.light[row]).to(device)
+            known_map = maps[form]
             if own.signs is not None:
                 mirrored = (torch.rand(len(row), generator=random) < 0.5).to(device)
-                given = torch.where(mirrored[:, None], given * own.signs, given)
+                z = torch.where(mirrored[:, None], z * own.signs, z)
                 true, known_map = (
                     torch.where(mirrored[:, None, None, None], part.flip(3), part)
                     for part in (true, known_map)
                 )
             hole = (known_map < 1).float()
             area = 3 * hole.sum((1, 2, 3))
-            missed = (true - own.mean - _pictures(given, basis, true)) * hole
-            mask = mask.to(device)
+            missed = (true - own.mean - _pictures(z, basis, true)) * hole
             base = missed.square().sum((1, 2, 3)) / area
             counted.index_add_(0, mask, torch.ones_like(base))
             errors.index_add_(0, mask, base)
-            change = network(given, own.spread[at], known_map) - given
+            warm, done = min(1.0, (step + 1) / WARM_UP), step / (epochs * batches)
+            adam.param_groups[0]["lr"] = RATE * warm * 0.5 * (1 + math.cos(math.pi * done))
+            change = network(z, own.spread[form], known_map) - z
             left = (missed - _pictures(change, basis, true) * hole).square().sum((1, 2, 3)) / area
             loss = (left * (counted / errors)[mask]).mean()
             adam.zero_grad(set_to_none=True)
@@ -125,33 +127,48 @@ def fit_correction(
     return average.eval().requires_grad_(False)
 
 
-def coefficients(
+class Guesses(NamedTuple):
+    """Faces guessed once under every mask."""
+
+    z: Tensor  # float16 [masks, N, rank]
+    form: Tensor  # long [masks, N]
+    light: Tensor  # [N, 2], as of `in_light`
+
+
+def guess_all(
     faces: Tensor,
     folds: list[Tensor],
     posteriors: list[Posterior],
     own: Posterior,
     forms: Forms,
     random: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Guess each face once under every mask: float16 [masks, N, rank], and the forms, [masks, N].
+    done: Callable[[], Any],
+) -> Guesses:
+    """Guess `faces`, uint8 [N, 3, size, size], under every mask; `done` is called after each.
 
     The coefficients are those of the normal `own`, whichever normal guessed.
     """
-    rank, count = own.basis.shape[1], len(faces)
-    z = torch.empty(len(forms.of_mask), count, rank, dtype=torch.float16)
+    count, device = len(faces), own.mean.device
+    z = torch.empty(len(forms.of_mask), count, own.basis.shape[1], dtype=torch.float16)
     form = torch.empty(len(forms.of_mask), count, dtype=torch.long)
-    with progress(len(z), "guessing", "masks") as bar:
-        for number, of_mask in enumerate(forms.of_mask):
-            form[number] = of_mask[torch.randint(len(of_mask), (count,), generator=random)]
-            for fold, posterior in zip(folds, posteriors, strict=True):
-                for each in of_mask:
-                    for rows in fold[form[number, fold] == each].split(ROWS):
-                        at = form[number, rows]
-                        seen, _ = forms.see(to_unit(faces[rows]).to(own.mean.device), at)
-                        found = posterior.project(seen) @ posterior.inverse[each]
-                        z[number, rows] = own.translate(found, posterior).half().cpu()
-            bar.update()
-    return z, form
+    light = torch.randn(count, 2, generator=random) * torch.tensor(LIGHT)
+    for number, of_mask in enumerate(forms.of_mask):
+        form[number] = of_mask[torch.randint(len(of_mask), (count,), generator=random)]
+        for fold, posterior in zip(folds, posteriors, strict=True):
+            for each in of_mask:
+                for rows in fold[form[number, fold] == each].split(ROWS):
+                    lit = in_light(to_unit(faces[rows]), light[rows]).to(device)
+                    seen, _ = forms.see(lit, form[number, rows])
+                    found = posterior.project(seen) @ posterior.inverse[each]
+                    z[number, rows] = own.translate(found, posterior).half().cpu()
+        done()
+    return Guesses(z, form, light)
+
+
+def in_light(faces: Tensor, light: Tensor) -> Tensor:
+    """Scale the contrast of faces, [N, 3, size, size], by 1 + light[:, 0]; add light[:, 1]."""
+    contrast, brightness = light[:, :, None, None, None].unbind(1)
+    return faces * (1 + contrast) + brightness
 
 
 def _pictures(z: Tensor, basis: Tensor, like: Tensor) -> Tensor:

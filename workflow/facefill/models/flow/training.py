@@ -71,12 +71,11 @@ def train(training: Training, settings: Flow) -> Trained:
         faces,
         folds_of(len(faces), settings.batch),
         posteriors,
-        guess,
+        Posterior(guess, forms.every, compute.device),
         forms,
         hidden=settings.hidden,
         epochs=settings.mean_epochs,
         seed=training.seed,
-        device=compute.device,
     )
     trained = run_training(
         lambda: FlowLoop(training, settings, compute, forms, guess, correction, posteriors),
