@@ -137,6 +137,7 @@ def interrupted(patch, epoch):
         {},
         {"validation_faces": 3},
         {"loss": "hinge", "label_smoothing": 0.0, "spectral_norm": True, "augment": ("cutout",)},
+        {"loss": "rpgan", "label_smoothing": 0.0, "r1": 0.1, "r2": 0.1, "augment": ("color",)},
     ],
 )
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch, changes):
@@ -366,7 +367,7 @@ def test_the_sheet_of_the_kept_epoch_is_written(tmp_path):
         assert gif.n_frames == 4
 
 
-# Losses, spectral norm, augmentation, R1.
+# Losses, spectral norm, augmentation, penalties.
 
 
 def spectral_norms(discriminator):
@@ -396,12 +397,15 @@ SNGAN = {
     "label_smoothing": 0.0,
     "spectral_norm": True,
     "r1": 1.0,
+    "r2": 1.0,
     "augment": ("color", "translation", "cutout"),
 }
 
 
-def test_everything_at_once_trains_reproducibly(tmp_path):
-    one, two = fit(tmp_path / "a", **SNGAN), fit(tmp_path / "b", **SNGAN)
+@pytest.mark.parametrize("loss", ["hinge", "rpgan"])
+def test_everything_at_once_trains_reproducibly(tmp_path, loss):
+    everything = SNGAN | {"loss": loss}
+    one, two = fit(tmp_path / "a", **everything), fit(tmp_path / "b", **everything)
     assert same(one, two)
     assert one.history.equals(two.history)
     assert all(tensor.isfinite().all() for tensor in tensors(one))
@@ -413,11 +417,13 @@ def test_everything_at_once_trains_reproducibly(tmp_path):
     "change",
     [
         {"r1": 0.0},
+        {"r2": 0.0},
         {"augment": ("color",)},
         {"augment": ()},
         {"spectral_norm": False},
         {"loss": "lsgan"},
         {"loss": "bce"},
+        {"loss": "rpgan"},
     ],
 )
 def test_each_part_of_it_matters(tmp_path, change):
@@ -429,24 +435,26 @@ def test_each_part_of_it_matters(tmp_path, change):
     assert not all(torch.equal(a, b) for a, b in zip(*generators, strict=True))
 
 
-def test_r1_is_paid_at_every_16th_step_across_epochs(tmp_path, monkeypatch):
+@pytest.mark.parametrize("penalty", ["r1", "r2"])
+def test_penalties_are_paid_at_every_16th_step_across_epochs(tmp_path, monkeypatch, penalty):
     """With two steps per epoch that is steps 0 and 16, also after a resumption."""
     paid = []
 
-    def r1_penalty(discriminator, real):
-        paid.append(len(real))
-        return discriminator(real).square().mean()
+    def gradient_penalty(discriminator, faces):
+        paid.append(len(faces))
+        return discriminator(faces).square().mean()
 
-    monkeypatch.setattr(dcgan, "r1_penalty", r1_penalty)
-    fit(tmp_path / "a", epochs=8, r1=1.0)
+    monkeypatch.setattr(dcgan, "gradient_penalty", gradient_penalty)
+    fit(tmp_path / "a", epochs=8, **{penalty: 1.0})
     assert paid == [8]
-    fit(tmp_path / "b", epochs=9, r1=1.0)
+    fit(tmp_path / "b", epochs=9, **{penalty: 1.0})
     assert paid == [8, 8, 8]
     fit(tmp_path / "c", epochs=9)
     assert paid == [8, 8, 8]
 
 
-def test_d_gets_real_faces_and_samples_augmented(tmp_path, monkeypatch):
+@pytest.mark.parametrize("loss", ["bce", "rpgan"])
+def test_d_gets_real_faces_and_samples_augmented(tmp_path, monkeypatch, loss):
     augmented = []
 
     def augment(faces, kinds, random):
@@ -454,9 +462,11 @@ def test_d_gets_real_faces_and_samples_augmented(tmp_path, monkeypatch):
         return faces * 0.5
 
     monkeypatch.setattr(dcgan, "augment", augment)
-    fit(tmp_path / "a", epochs=1, augment=("color",))
-    # Real faces, samples for D, and with a gradient for each of G's two steps.
-    assert augmented == [(grad, ("color",)) for grad in (False, False, True, True)] * 2
+    fit(tmp_path / "a", epochs=1, augment=("color",), loss=loss)
+    # Real faces, samples for D, for rpgan real faces again, and with a gradient for each of G's
+    # two steps.
+    again = [False] if loss == "rpgan" else []
+    assert augmented == [(grad, ("color",)) for grad in (False, False, *again, True, True)] * 2
 
 
 # Changes of G's feature maps.
@@ -561,7 +571,9 @@ def test_a_device_that_is_not_there():
 HEALTHY = {"d_loss": 1.0, "g_loss": 1.2, "d_real": 0.6, "d_fake": 0.4, "diversity": 0.8}
 
 
-@pytest.mark.parametrize(("loss", "smoothing"), [("bce", 0.1), ("hinge", 0.0), ("lsgan", 0.1)])
+@pytest.mark.parametrize(
+    ("loss", "smoothing"), [("bce", 0.1), ("hinge", 0.0), ("lsgan", 0.1), ("rpgan", 0.0)]
+)
 def test_a_healthy_training_gives_no_warning(loss, smoothing):
     assert health([HEALTHY] * 10, loss, smoothing) == []
 
@@ -576,10 +588,12 @@ LOST = {"d_real": 0.5, "d_fake": 0.5}
         ("bce", 0.0, {"d_loss": 0.09}, "G learns nothing"),
         ("hinge", 0.0, {"d_loss": 0.09}, "G learns nothing"),
         ("lsgan", 0.0, {"d_loss": 0.04}, "G learns nothing"),
+        ("rpgan", 0.0, {"d_loss": 0.04}, "raise generator_steps, r1 or r2"),
         ("bce", 0.1, {"diversity": 0.1}, "collapsed"),
         ("bce", 0.1, LOST | {"g_loss": 0.69}, "D cannot tell"),
         ("hinge", 0.0, LOST, "D cannot tell"),
         ("lsgan", 0.0, LOST, "D cannot tell"),
+        ("rpgan", 0.0, {"d_loss": 0.69, "d_real": 0.505, "d_fake": 0.495}, "D cannot tell"),
     ],
 )
 def test_a_sick_training_is_named(loss, smoothing, sick, says):
@@ -589,7 +603,13 @@ def test_a_sick_training_is_named(loss, smoothing, sick, says):
 
 @pytest.mark.parametrize(
     ("loss", "smoothing", "well"),
-    [("bce", 0.1, 0.43), ("bce", 0.0, 0.11), ("hinge", 0.0, 0.11), ("lsgan", 0.0, 0.06)],
+    [
+        ("bce", 0.1, 0.43),
+        ("bce", 0.0, 0.11),
+        ("hinge", 0.0, 0.11),
+        ("lsgan", 0.0, 0.06),
+        ("rpgan", 0.0, 0.06),
+    ],
 )
 def test_a_good_d_is_not_sick(loss, smoothing, well):
     assert health([HEALTHY | {"d_loss": well}] * 10, loss, smoothing) == []

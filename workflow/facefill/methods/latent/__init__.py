@@ -121,10 +121,12 @@ class Latent(Method):
                 f"config: {key}.restarts is {self.restarts}, too many to be halved {halvings} "
                 f"times within {self.steps} steps; lower it or raise steps"
             )
-        if self.prior and config["models"][self.model].get("loss") == "lsgan":
+        no_logits = {"lsgan": "verdicts are no logits", "rpgan": "logits have no zero"}
+        loss = config["models"][self.model].get("loss")
+        if self.prior and loss in no_logits:
             raise FacefillError(
                 f"config: {key}.prior is {self.prior}, but the model {self.model!r} was trained "
-                "with the loss lsgan, whose verdicts are no logits; set prior to 0"
+                f"with the loss {loss}, whose {no_logits[loss]}; set prior to 0"
             )
         self._check_target(key, config)
         self._check_encoder(key, config)

@@ -38,15 +38,22 @@ class Dcgan(Model):
     beta2: float = setting(0.999, "Adam's decay of the mean squared gradient", minimum=0, below=1)
     generator_steps: int = setting(1, "G steps per D step, on the same z", minimum=1, maximum=10)
     label_smoothing: float = setting(
-        0.0, "D's target for real faces is 1 minus this; not for hinge", minimum=0, below=0.5
+        0.0, "D's target for real faces is 1 minus this; not for hinge, rpgan", minimum=0, below=0.5
     )
-    r1: float = setting(0.0, "weight of D's R1 penalty, at every 16th step; 0 = none", minimum=0)
+    r1: float = setting(
+        0.0, "weight of D's gradient penalty at real faces, every 16th step; 0 = none", minimum=0
+    )
+    r2: float = setting(
+        0.0, "weight of D's gradient penalty at samples, every 16th step; 0 = none", minimum=0
+    )
     augment: tuple[Literal["color", "translation", "cutout"], ...] = setting(
         (), "DiffAugment of what D sees, in this order; for few photos", uniqueItems=True
     )
     flips: bool = setting(True, "mirror half of the training faces")
-    loss: Literal["bce", "hinge", "lsgan"] = setting(
-        "bce", "cross-entropy, hinge (Lim and Ye 2017) or least squares (Mao 2017)"
+    loss: Literal["bce", "hinge", "lsgan", "rpgan"] = setting(
+        "bce",
+        "cross-entropy, hinge (Lim and Ye 2017), least squares (Mao 2017) or R3GAN's relativistic "
+        "pairs (Huang 2024), with r1 and r2",
     )
     ema: float = setting(
         0.998, "decay of the average of G that completes, per step; 0 = none", minimum=0, below=1
@@ -64,7 +71,9 @@ class Dcgan(Model):
     provides: ClassVar[str] = "generator"
     captions: ClassVar[dict[str, str]] = {
         "losses": "Losses of D and G per epoch, D's mean verdicts on real faces and samples, and "
-        "the variety of the samples. In a healthy training the verdicts stay away from 0 and 1.",
+        "the variety of the samples. In a healthy training the verdicts stay away from 0 and 1. "
+        "With the loss rpgan a verdict is the probability of being the real one of a pair of a "
+        "real face and a sample, so that the two add up to 1.",
         "samples": "Faces of people who do not exist: samples from fixed z of the model that is "
         "kept.",
         "gif": "Samples from fixed z over the training.",
@@ -81,10 +90,10 @@ class Dcgan(Model):
     )
 
     def check(self, key: str, config: Config) -> None:
-        if self.loss == "hinge" and self.label_smoothing:
+        if self.loss in ("hinge", "rpgan") and self.label_smoothing:
             raise FacefillError(
-                f"config: {key}.label_smoothing is {self.label_smoothing}, but the loss hinge has "
-                "no targets to smooth; set it to 0"
+                f"config: {key}.label_smoothing is {self.label_smoothing}, but the loss "
+                f"{self.loss} has no targets to smooth; set it to 0"
             )
 
     def work(self, config: Config) -> float:
