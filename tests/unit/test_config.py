@@ -180,7 +180,7 @@ NEW_METHOD_KEYS = {"encoder": None, "anchor": 0, "features": 0, "features_prior"
 NEW_METHOD_KEYS |= {"target": None, "target_weight": 0}
 CLASSICAL = ("telea", "navier_stokes", "biharmonic", "tv", "low_rank", "patchmatch", "mean")
 NEW_MODEL_KEYS = {"spectral_norm": False, "antialias": False, "r1": 0, "r2": 0, "augment": []}
-NEW_MODEL_KEYS |= {"validation_faces": 0}
+NEW_MODEL_KEYS |= {"validation_faces": 0, "blocks": "plain"}
 
 
 def test_what_came_later_is_absent_from_the_presets():
@@ -430,6 +430,10 @@ DOES_NOT_FIT = {
     "relative verdicts with smoothed labels": (
         {"models.dcgan.loss": "rpgan"},
         "models.dcgan.label_smoothing is 0.1, but the loss rpgan has no targets",
+    ),
+    "residual blocks of spectral norm 1": (
+        {"models.dcgan.blocks": "residual", "models.dcgan.spectral_norm": True},
+        "models.dcgan.spectral_norm is true, but blocks is residual",
     ),
     "a prior of verdicts that are relative": (
         {

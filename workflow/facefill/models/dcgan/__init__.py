@@ -20,7 +20,14 @@ class Dcgan(Model):
     discriminator_filters: int = setting(
         64, "channels of D's first layer; doubled towards its output", minimum=4
     )
-    kernel: Literal[4, 5] = setting(4, "side of the convolution kernels, stride 2")
+    blocks: Literal["plain", "residual"] = setting(
+        "plain",
+        "one convolution and BatchNorm per side of G and D, or residual blocks without "
+        "normalisation (Huang 2024)",
+    )
+    kernel: Literal[4, 5] = setting(
+        4, "side of the convolution kernels, stride 2; of residual blocks at RGB alone"
+    )
     fully_connected: int = setting(0, "units of an extra hidden layer in D; 0 = none", minimum=0)
     spectral_norm: bool = setting(
         False, "spectral normalisation of D in the place of its BatchNorm (Miyato 2018)"
@@ -96,16 +103,30 @@ class Dcgan(Model):
                 f"{self.loss} has no targets to smooth; set it to 0"
             )
 
+        if self.blocks == "residual" and self.spectral_norm:
+            raise FacefillError(
+                f"config: {key}.spectral_norm is true, but blocks is residual, which begin with "
+                "weights of 0 that no norm divides; set it to false, or blocks to plain"
+            )
+
     def work(self, config: Config) -> float:
         size, steps = config["align"]["size"], self.generator_steps
         forward = steps * self.generator_work(size) + (2 + steps) * self.discriminator_work(size)
         return FORWARD_AND_BACKWARD * self.batch * forward
 
     def generator_work(self, size: int) -> float:
-        return pyramid_work(self.generator_filters, self.kernel, size)
+        return self._work(self.generator_filters, size)
 
     def discriminator_work(self, size: int) -> float:
-        return pyramid_work(self.discriminator_filters, self.kernel, size)
+        return self._work(self.discriminator_filters, size)
+
+    def _work(self, filters: int, size: int) -> float:
+        if self.blocks == "plain":
+            return pyramid_work(filters, self.kernel, size)
+        sides = (size // 4).bit_length() - 1
+        # At each side filters * size / 2 values: 11 products each of a block, half of one between.
+        hidden = (11.5 * sides - 0.5) * (filters * size / 2) ** 2
+        return hidden + 3 * filters * (self.kernel * size / 2) ** 2
 
     def train(self, training):
         from facefill.models.dcgan.training import train
