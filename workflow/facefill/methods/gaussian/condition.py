@@ -61,7 +61,7 @@ def _walk(normal: Normal, z: Tensor, task: Task) -> np.ndarray:
 
     Deviations from the mean are weighed by cosine and sine, whose squares add up to 1: so every
     place between two draws is a draw itself, where a straight line would only fade one into the
-    other (White 2016, section 3.1). Returns uint8 [frames, N, size, size, 3].
+    other (spherical interpolation, White 2016). Returns uint8 [frames, N, size, size, 3].
     """
     count, mean = z.shape[1], z[:, :1]
     names = [task.names[row] for row in task.watched]
