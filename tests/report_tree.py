@@ -112,7 +112,8 @@ class Tree:
     def _search(self, folder, samples, noise):
         np.save(folder / "samples.npy", samples)
         sheets = [contact_sheet(self.faces[:4] // divisor, 2, 2) for divisor in (4, 2, 1)]
-        write_gif(folder / "progress.gif", np.stack(sheets), 0.1)
+        for name in ("progress", "interpolation"):
+            write_gif(folder / f"{name}.gif", np.stack(sheets), 0.1)
         rows = [
             (name, step, *(noise * part / (1 + step) for part in (10, 9, 1, 0.01)))
             for name in self.names
@@ -160,6 +161,7 @@ class Tree:
             progress=of(self.iterative, "progress.gif"),
             search=of(self.iterative, "search.csv"),
             completion_samples=of(self.iterative, "samples.npy"),
+            interpolation=of(self.iterative, "interpolation.gif"),
             histories=[str(root / "dcgan/history.csv")],
             losses=[str(root / "dcgan/losses.png")],
             samples=[str(root / "dcgan/samples.png")],
@@ -182,6 +184,7 @@ class Tree:
             "trainings": [],
             "iterative": [list(pair) for pair in self.iterative],
             "sampled": [list(pair) for pair in self.iterative],
+            "walked": [list(pair) for pair in self.iterative],
             "mean_first": [],
             "models": ["dcgan"],
             "measured_models": ["dcgan"],

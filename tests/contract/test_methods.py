@@ -13,6 +13,7 @@ from facefill.core.images import decode_photo
 from facefill.core.masking import Masks, make_masks, observe
 from facefill.kinds import kinds
 from facefill.methods import EXTRA
+from facefill.methods._walk import places
 from holes import EVERY_MASK, noise_in_the_hole, smooth_faces
 from project import ROOT
 from untrained import SAVE
@@ -84,7 +85,7 @@ def test_it_returns_what_it_declares(kind, task):
         columns = ["face", "step", "loss", "contextual", "prior", "unweighted"]
         assert list(result.search.columns) == columns
         assert set(result.search["face"]) == set(NAMES)
-    for frame in result.progress:
+    for frame in (*result.progress, *result.interpolation):
         assert frame.dtype == np.uint8 and frame.shape == FACES.shape
     steps, seconds = zip(*result.course, strict=True) if result.course else ((), ())
     assert list(steps) == sorted(set(steps)) and list(seconds) == sorted(seconds)
@@ -109,6 +110,22 @@ def test_it_writes_what_it_declares(kind, task, tmp_path):
         face = decode_photo((files["faces"] / f"{name}.png").read_bytes(), 10**6)
         assert (face[known[row]] == FACES[row][known[row]]).all()
         assert (face[~known[row]] == result.faces[row][~known[row]]).all()
+
+
+WALKING = [kind for kind, declared in METHODS.items() if "interpolation" in declared.extra]
+
+
+@pytest.mark.parametrize("kind", WALKING)
+def test_a_walk_visits_the_samples(kind, task):
+    given, way = task(kind, FACES, masks_of("center")), places(3)
+    result = example("methods", kind, samples=3).complete(given)
+    stops = [number for number, place in enumerate(way) if place.share == 0]
+    for number, sample in zip(stops, (0, 1, 2, 0), strict=True):
+        assert (result.interpolation[number] == result.samples[given.watched, sample]).all()
+    # The middle of the way is no fade of its ends.
+    middle = (stops[1] + stops[2]) // 2
+    ends = result.samples[given.watched, 1].astype(int) + result.samples[given.watched, 2]
+    assert np.abs(result.interpolation[middle] - ends / 2).max() > 2
 
 
 @every_mask

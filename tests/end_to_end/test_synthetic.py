@@ -73,6 +73,7 @@ FILES = [
     "completions/center/ours/progress.gif",
     "completions/center/ours/z.npy",
     "completions/center/ours/samples.npy",
+    "completions/center/ours/interpolation.gif",
     *(
         f"report/{name}"
         for name in (

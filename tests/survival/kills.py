@@ -74,7 +74,8 @@ STAGES = {
     "measure_model": ["results/packed/models/dcgan/set_metrics.csv"],
     "complete_latent": [
         f"results/packed/completions/center/ours/{name}"
-        for name in ("faces", "grid.png", "progress.gif", "search.csv", "z.npy", "samples.npy")
+        for name in ("faces", "grid.png", "progress.gif", "search.csv", "z.npy", "samples.npy",
+                     "interpolation.gif")
     ],
     "complete_feedforward": [
         f"results/packed/completions/center/glcic/{name}" for name in ("faces", "grid.png")

@@ -179,8 +179,8 @@ def test_absent_keys_get_their_defaults():
 NEW_METHOD_KEYS = {"encoder": None, "anchor": 0, "features": 0, "features_prior": 1, "faces": None}
 NEW_METHOD_KEYS |= {"target": None, "target_weight": 0}
 CLASSICAL = ("telea", "navier_stokes", "biharmonic", "tv", "low_rank", "patchmatch", "mean")
-NEW_MODEL_KEYS = {"spectral_norm": False, "antialias": False, "r1": 0, "augment": []}
-NEW_MODEL_KEYS |= {"validation_faces": 0}
+NEW_MODEL_KEYS = {"spectral_norm": False, "antialias": False, "r1": 0, "r2": 0, "augment": []}
+NEW_MODEL_KEYS |= {"validation_faces": 0, "blocks": "plain"}
 
 
 def test_what_came_later_is_absent_from_the_presets():
@@ -426,6 +426,23 @@ DOES_NOT_FIT = {
     "a hinge with smoothed labels": (
         {"models.dcgan.loss": "hinge"},
         "models.dcgan.label_smoothing is 0.1, but the loss hinge has no targets",
+    ),
+    "relative verdicts with smoothed labels": (
+        {"models.dcgan.loss": "rpgan"},
+        "models.dcgan.label_smoothing is 0.1, but the loss rpgan has no targets",
+    ),
+    "residual blocks of spectral norm 1": (
+        {"models.dcgan.blocks": "residual", "models.dcgan.spectral_norm": True},
+        "models.dcgan.spectral_norm is true, but blocks is residual",
+    ),
+    "a prior of verdicts that are relative": (
+        {
+            "models.dcgan.loss": "rpgan",
+            "models.dcgan.label_smoothing": 0,
+            "methods.ours.prior": 0.1,
+        },
+        "methods.ours.prior is 0.1, but the model 'dcgan' was trained with the loss rpgan, whose "
+        "logits have no zero",
     ),
     "a prior of verdicts that are no logits": (
         {"models.dcgan.loss": "lsgan", "methods.ours.prior": 0.1},
@@ -692,6 +709,10 @@ FITS = {
         "models.dcgan.label_smoothing": 0,
     },
     "other losses with smoothed labels": {"models.dcgan.loss": "lsgan"},
+    "relative verdicts without a prior": {
+        "models.dcgan.loss": "rpgan",
+        "models.dcgan.label_smoothing": 0,
+    },
     "every augmentation": {"models.dcgan.augment": ["cutout", "translation", "color"]},
     "no encoder, no map": NO_ENCODER | {"methods.ours.anchor": 0, "methods.ours.features": 0},
     "no encoder, but a map": NO_ENCODER | {"methods.ours.anchor": 0, "methods.ours.features": 32},

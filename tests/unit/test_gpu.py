@@ -43,6 +43,7 @@ def same_twice(kind, folder, **changes):
         {},
         {"antialias": True, "kernel": 5, "fully_connected": 8, "validation_faces": 3},
         {"loss": "hinge", "spectral_norm": True, "r1": 1.0, "augment": ("color", "translation")},
+        {"loss": "rpgan", "r1": 1.0, "r2": 1.0, "blocks": "residual", "validation_faces": 3},
     ],
 )
 def test_a_dcgan_trains_on_a_gpu(changes, precision, tmp_path):

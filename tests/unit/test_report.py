@@ -508,14 +508,16 @@ def test_methods_of_a_part_of_the_masks(tree, tmp_path):
         for name in ("metrics", "set_metrics", "completions")
     }
     of_ours = [pair for pair in part if pair[1] == "ours"]
-    for name in ("progress", "search", "completion_samples"):
+    for name in ("progress", "search", "completion_samples", "interpolation"):
         changes[name] = inputs[name][1:]
-    changes |= {"pairs": [list(pair) for pair in part], "iterative": of_ours, "sampled": of_ours}
+    changes |= dict.fromkeys(("iterative", "sampled", "walked"), of_ours)
+    changes["pairs"] = [list(pair) for pair in part]
     outputs = tree.report(tmp_path, **changes)
     assert len(pd.read_csv(outputs.summary)) == 5
     html = Path(outputs.index).read_text(encoding="utf-8")
     assert html.count("(by noise)") == 3 and html.count("(by ours)") == 6  # of three grids each
     assert "Slow methods had fewer" in html and "Several completions" in html
+    assert f"Mask {part[1][0]}, ours: a walk" in html and html.count(": a walk") == 1
     assert iio.imread(outputs.samples_png).shape[0] > 4 * 128  # faces, not a notice
 
 
@@ -720,7 +722,8 @@ def test_report_without_search_or_model(tree, outputs, tmp_path):
         "model_metrics",
         "measured_models",
     )
-    of_searches = ("progress", "search", "completion_samples", "iterative", "sampled")
+    of_searches = ("progress", "search", "completion_samples", "interpolation", "iterative")
+    of_searches += ("sampled", "walked")
     nothing = {key: [] for key in (*of_searches, *of_models)}
     made = tree.report(tmp_path, **nothing, timings=["gone.json"])
     assert len(iio.imread(made.completion, index=None)) == 2 + len(METHODS)
@@ -730,6 +733,7 @@ def test_report_without_search_or_model(tree, outputs, tmp_path):
     html = Path(made.index).read_text(encoding="utf-8")
     assert "No method of this report needs a trained model" in html and "No job left" in html
     assert "Several completions" not in html and "know what they do not know" not in html
+    assert ": a walk" not in html
     assert iio.imread(made.reliability_png).shape[0] < 60  # a notice
     assert iio.imread(made.samples_png).shape[0] < 60 > iio.imread(made.search_png).shape[0]
     # Nothing to draw: neither bars nor points.

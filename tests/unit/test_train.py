@@ -25,8 +25,11 @@ from facefill.models.dcgan.networks import (
     Generator,
     feature_channels,
     feature_sides,
+    make_networks,
 )
+from facefill.models.dcgan.residual import Deviations, ResidualBlock
 from facefill.train import checkpoint, weights
+from facefill.train.average import fresh_statistics
 from facefill.train.best import CHECKS
 from facefill.train.pictures import write_samples
 from trap import Trap
@@ -73,10 +76,63 @@ def same(one, two):
 def test_networks_of_every_size(size, kernel, fully_connected, spectral):
     generator = Generator(size, 10, 4, kernel, False)
     discriminator = Discriminator(size, 4, kernel, fully_connected, spectral)
+    assert_they_fit(generator, discriminator, size)
+
+
+def assert_they_fit(generator, discriminator, size):
     faces = generator(torch.randn(2, 10))
     assert faces.shape == (2, 3, size, size)
     assert faces.abs().max() <= 1
     assert discriminator(faces).shape == (2,)
+    features = discriminator.features(faces)
+    sides = feature_sides(size)[::-1]
+    assert [layer.shape[-1] for layer in features][: len(sides)] == sides
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+@pytest.mark.parametrize(("kernel", "fully_connected"), [(4, 0), (5, 16)])
+def test_residual_networks_of_every_size(size, kernel, fully_connected):
+    generator = Generator(size, 10, 4, kernel, True, "residual")
+    discriminator = Discriminator(size, 4, kernel, fully_connected, False, "residual")
+    assert_they_fit(generator, discriminator, size)
+
+
+def test_residual_networks_normalise_nothing():
+    """A sample and a logit are the same whatever the batch, in training, too."""
+    torch.manual_seed(0)
+    generator = Generator(32, 10, 4, 4, False, "residual").train()
+    discriminator = Discriminator(32, 4, 4, 0, False, "residual").train()
+    z = torch.randn(6, 10)
+    faces = generator(z)
+    assert torch.allclose(generator(z[:2]), faces[:2], atol=1e-6)
+    assert torch.allclose(discriminator(faces[:2]), discriminator(faces)[:2], atol=1e-5)
+
+
+def test_a_residual_block_changes_nothing_before_training():
+    torch.manual_seed(0)
+    blocks = [
+        layer
+        for network in (
+            Generator(32, 10, 4, 4, False, "residual"),
+            Discriminator(32, 4, 4, 0, False, "residual"),
+        )
+        for layer in network.layers
+        if isinstance(layer, ResidualBlock)
+    ]
+    assert len(blocks) == 2 * len(feature_sides(32))
+    for block in blocks:
+        features = torch.randn(2, block.layers[0].in_channels, 4, 4, requires_grad=True)
+        assert torch.equal(block(features), features)
+        block(features).square().sum().backward()
+        assert block.layers[-1].weight.grad.abs().max() > 0  # but it learns
+
+
+def test_settings_of_before_are_of_plain_blocks():
+    settings = vars(example("models", "dcgan", blocks="residual"))
+    before = {name: value for name, value in settings.items() if name != "blocks"}
+    residual, plain = make_networks(settings, 32), make_networks(before, 32)
+    assert all(any(isinstance(m, ResidualBlock) for m in network.modules()) for network in residual)
+    assert not any(isinstance(m, ResidualBlock) for network in plain for m in network.modules())
 
 
 def test_channels_are_those_of_the_originals():
@@ -137,6 +193,8 @@ def interrupted(patch, epoch):
         {},
         {"validation_faces": 3},
         {"loss": "hinge", "label_smoothing": 0.0, "spectral_norm": True, "augment": ("cutout",)},
+        {"loss": "rpgan", "label_smoothing": 0.0, "r1": 0.1, "r2": 0.1, "augment": ("color",)},
+        {"loss": "rpgan", "label_smoothing": 0.0, "r2": 0.1, "blocks": "residual"},
     ],
 )
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch, changes):
@@ -366,7 +424,7 @@ def test_the_sheet_of_the_kept_epoch_is_written(tmp_path):
         assert gif.n_frames == 4
 
 
-# Losses, spectral norm, augmentation, R1.
+# Losses, spectral norm, augmentation, penalties.
 
 
 def spectral_norms(discriminator):
@@ -396,12 +454,18 @@ SNGAN = {
     "label_smoothing": 0.0,
     "spectral_norm": True,
     "r1": 1.0,
+    "r2": 1.0,
     "augment": ("color", "translation", "cutout"),
 }
 
 
-def test_everything_at_once_trains_reproducibly(tmp_path):
-    one, two = fit(tmp_path / "a", **SNGAN), fit(tmp_path / "b", **SNGAN)
+R3GAN = {"loss": "rpgan", "spectral_norm": False, "blocks": "residual"}
+
+
+@pytest.mark.parametrize("changes", [{}, R3GAN])
+def test_everything_at_once_trains_reproducibly(tmp_path, changes):
+    everything = SNGAN | changes
+    one, two = fit(tmp_path / "a", **everything), fit(tmp_path / "b", **everything)
     assert same(one, two)
     assert one.history.equals(two.history)
     assert all(tensor.isfinite().all() for tensor in tensors(one))
@@ -413,11 +477,13 @@ def test_everything_at_once_trains_reproducibly(tmp_path):
     "change",
     [
         {"r1": 0.0},
+        {"r2": 0.0},
         {"augment": ("color",)},
         {"augment": ()},
         {"spectral_norm": False},
         {"loss": "lsgan"},
         {"loss": "bce"},
+        {"loss": "rpgan"},
     ],
 )
 def test_each_part_of_it_matters(tmp_path, change):
@@ -429,24 +495,26 @@ def test_each_part_of_it_matters(tmp_path, change):
     assert not all(torch.equal(a, b) for a, b in zip(*generators, strict=True))
 
 
-def test_r1_is_paid_at_every_16th_step_across_epochs(tmp_path, monkeypatch):
+@pytest.mark.parametrize("penalty", ["r1", "r2"])
+def test_penalties_are_paid_at_every_16th_step_across_epochs(tmp_path, monkeypatch, penalty):
     """With two steps per epoch that is steps 0 and 16, also after a resumption."""
     paid = []
 
-    def r1_penalty(discriminator, real):
-        paid.append(len(real))
-        return discriminator(real).square().mean()
+    def gradient_penalty(discriminator, faces):
+        paid.append(len(faces))
+        return discriminator(faces).square().mean()
 
-    monkeypatch.setattr(dcgan, "r1_penalty", r1_penalty)
-    fit(tmp_path / "a", epochs=8, r1=1.0)
+    monkeypatch.setattr(dcgan, "gradient_penalty", gradient_penalty)
+    fit(tmp_path / "a", epochs=8, **{penalty: 1.0})
     assert paid == [8]
-    fit(tmp_path / "b", epochs=9, r1=1.0)
+    fit(tmp_path / "b", epochs=9, **{penalty: 1.0})
     assert paid == [8, 8, 8]
     fit(tmp_path / "c", epochs=9)
     assert paid == [8, 8, 8]
 
 
-def test_d_gets_real_faces_and_samples_augmented(tmp_path, monkeypatch):
+@pytest.mark.parametrize("loss", ["bce", "rpgan"])
+def test_d_gets_real_faces_and_samples_augmented(tmp_path, monkeypatch, loss):
     augmented = []
 
     def augment(faces, kinds, random):
@@ -454,9 +522,11 @@ def test_d_gets_real_faces_and_samples_augmented(tmp_path, monkeypatch):
         return faces * 0.5
 
     monkeypatch.setattr(dcgan, "augment", augment)
-    fit(tmp_path / "a", epochs=1, augment=("color",))
-    # Real faces, samples for D, and with a gradient for each of G's two steps.
-    assert augmented == [(grad, ("color",)) for grad in (False, False, True, True)] * 2
+    fit(tmp_path / "a", epochs=1, augment=("color",), loss=loss)
+    # Real faces, samples for D, for rpgan real faces again, and with a gradient for each of G's
+    # two steps.
+    again = [False] if loss == "rpgan" else []
+    assert augmented == [(grad, ("color",)) for grad in (False, False, *again, True, True)] * 2
 
 
 # Changes of G's feature maps.
@@ -492,10 +562,11 @@ def test_the_filter_takes_fringes_of_colour_and_leaves_colours():
     assert torch.allclose(Antialias(64)(halves).mean(), halves.mean(), atol=1e-6)
 
 
+@pytest.mark.parametrize("blocks", ["plain", "residual"])
 @pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize("size", [32, 64, 128])
-def test_the_feature_maps_of_a_generator(size, antialias):
-    generator = Generator(size, 8, 4, 4, antialias)
+def test_the_feature_maps_of_a_generator(size, antialias, blocks):
+    generator = Generator(size, 8, 4, 4, antialias, blocks)
     maps = []
     for layer in generator.layers:
         if isinstance(layer, nn.BatchNorm2d):
@@ -506,18 +577,20 @@ def test_the_feature_maps_of_a_generator(size, antialias):
     assert (sides[0], sides[-1]) == (4, size // 2)
 
 
-def generator_and_z():
+def generator_and_z(blocks="plain"):
     torch.manual_seed(0)
-    generator = Generator(32, 8, 8, 4, False)
-    for parameter in generator.parameters():
-        parameter.data *= 4  # untrained, but with something to see
+    generator = Generator(32, 8, 8, 4, False, blocks)
+    if blocks == "plain":
+        for parameter in generator.parameters():
+            parameter.data *= 4  # untrained, but with something to see
     generator(torch.randn(64, 8))  # gives BatchNorm its statistics
     return generator.eval(), torch.randn(3, 8)
 
 
+@pytest.mark.parametrize("blocks", ["plain", "residual"])
 @pytest.mark.parametrize("side", [4, 8, 16])
-def test_changes_of_0_change_nothing(side):
-    generator, z = generator_and_z()
+def test_changes_of_0_change_nothing(side, blocks):
+    generator, z = generator_and_z(blocks)
     none = torch.zeros(3, feature_channels(32, 8, side), side, side)
     assert torch.allclose(generator(z, none), generator(z), atol=1e-6)
     assert not torch.allclose(generator(z, none + 0.5), generator(z), atol=1e-2)
@@ -540,8 +613,33 @@ def test_changes_are_in_units_of_batch_norms_weight():
     assert not torch.allclose(generator(z), shifted(z), atol=1e-2)
 
 
-def test_a_change_stays_with_its_face_and_its_place():
-    generator, z = generator_and_z()
+def test_changes_are_in_units_of_a_residual_maps_deviation():
+    torch.manual_seed(0)
+    generator, channels = Generator(32, 8, 8, 4, False, "residual"), feature_channels(32, 8, 8)
+    (layer,) = (
+        layer
+        for layer in generator.layers
+        if isinstance(layer, Deviations) and layer.num_features == channels
+    )
+    maps, passed = [], []
+    layer.register_forward_hook(lambda layer, given, made: maps.append((given[0], made)))
+    with fresh_statistics(generator):  # as the average's are measured
+        generator(torch.randn(64, 8))
+    given, made = maps.pop()
+    assert torch.equal(given, made)
+    deviations = given.transpose(0, 1).flatten(1).std(1)
+    assert torch.allclose(layer.running_var.sqrt(), deviations, rtol=1e-3)
+    after = generator.layers[list(generator.layers).index(layer) + 1]
+    after.register_forward_hook(lambda layer, given, made: passed.append(given[0]))
+    z, units = torch.randn(3, 8), torch.randn(3, channels, 8, 8)
+    generator(z), generator(z, units)
+    change = units * deviations[:, None, None]
+    assert torch.allclose(passed[1] - passed[0], change, atol=1e-3)
+
+
+@pytest.mark.parametrize("blocks", ["plain", "residual"])
+def test_a_change_stays_with_its_face_and_its_place(blocks):
+    generator, z = generator_and_z(blocks)
     changes = torch.zeros(3, feature_channels(32, 8, 8), 8, 8)
     changes[1, :, 0, 0] = 3
     before, after = generator(z), generator(z, changes)
@@ -561,7 +659,9 @@ def test_a_device_that_is_not_there():
 HEALTHY = {"d_loss": 1.0, "g_loss": 1.2, "d_real": 0.6, "d_fake": 0.4, "diversity": 0.8}
 
 
-@pytest.mark.parametrize(("loss", "smoothing"), [("bce", 0.1), ("hinge", 0.0), ("lsgan", 0.1)])
+@pytest.mark.parametrize(
+    ("loss", "smoothing"), [("bce", 0.1), ("hinge", 0.0), ("lsgan", 0.1), ("rpgan", 0.0)]
+)
 def test_a_healthy_training_gives_no_warning(loss, smoothing):
     assert health([HEALTHY] * 10, loss, smoothing) == []
 
@@ -576,10 +676,12 @@ LOST = {"d_real": 0.5, "d_fake": 0.5}
         ("bce", 0.0, {"d_loss": 0.09}, "G learns nothing"),
         ("hinge", 0.0, {"d_loss": 0.09}, "G learns nothing"),
         ("lsgan", 0.0, {"d_loss": 0.04}, "G learns nothing"),
+        ("rpgan", 0.0, {"d_loss": 0.04}, "raise generator_steps, r1 or r2"),
         ("bce", 0.1, {"diversity": 0.1}, "collapsed"),
         ("bce", 0.1, LOST | {"g_loss": 0.69}, "D cannot tell"),
         ("hinge", 0.0, LOST, "D cannot tell"),
         ("lsgan", 0.0, LOST, "D cannot tell"),
+        ("rpgan", 0.0, {"d_loss": 0.69, "d_real": 0.505, "d_fake": 0.495}, "D cannot tell"),
     ],
 )
 def test_a_sick_training_is_named(loss, smoothing, sick, says):
@@ -589,7 +691,13 @@ def test_a_sick_training_is_named(loss, smoothing, sick, says):
 
 @pytest.mark.parametrize(
     ("loss", "smoothing", "well"),
-    [("bce", 0.1, 0.43), ("bce", 0.0, 0.11), ("hinge", 0.0, 0.11), ("lsgan", 0.0, 0.06)],
+    [
+        ("bce", 0.1, 0.43),
+        ("bce", 0.0, 0.11),
+        ("hinge", 0.0, 0.11),
+        ("lsgan", 0.0, 0.06),
+        ("rpgan", 0.0, 0.06),
+    ],
 )
 def test_a_good_d_is_not_sick(loss, smoothing, well):
     assert health([HEALTHY | {"d_loss": well}] * 10, loss, smoothing) == []

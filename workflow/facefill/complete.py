@@ -1,6 +1,6 @@
 """The stage complete: what a method is given, what it returns, and the files that stay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Task:
 
     @property
     def watched(self) -> list[int]:
-        """The numbers of the faces that progress.gif shows: the same for every method."""
+        """The numbers of the faces that GIFs show: the same for every method."""
         return choose(self.names, GIF_FACES)
 
 
@@ -48,6 +48,7 @@ class Completed:
     z: np.ndarray | None = None  # float32 [N, z_dim]
     search: pd.DataFrame | None = None  # face, step, loss, contextual, prior, unweighted
     progress: list[np.ndarray] = field(default_factory=list)  # of the watched faces, like `faces`
+    interpolation: Sequence[np.ndarray] = ()  # likewise: frames of a walk between their samples
     course: list[tuple[int, float]] = field(default_factory=list)  # steps, and seconds until then
     seconds: float | None = None  # that the faces took; None = the job's time, NaN = unknown
 
@@ -99,12 +100,13 @@ def write(result: Completed, task: Task, originals: np.ndarray, files: dict[str,
         write_array(files["z"], result.z)
     if "samples" in files:
         write_array(files["samples"], result.samples)
-    if "progress" in files:
+    films = {"progress": [*result.progress, result.faces[task.watched]]}
+    films["interpolation"] = result.interpolation
+    for name in films.keys() & files.keys():
         rows = task.watched
-        frames = [lay_in(observed[rows], known[rows], frame) for frame in result.progress]
-        frames.append(completed[rows])
+        frames = [lay_in(observed[rows], known[rows], frame) for frame in films[name]]
         sheets = [_triples(originals[rows], shown[rows], frame, columns=2) for frame in frames]
-        write_gif(files["progress"], np.stack(sheets), 0.1)
+        write_gif(files[name], np.stack(sheets), 0.1)
     write_completions(files["faces"], task.names, completed)
     write_grid(files["grid"], task.names, originals, shown, completed)
 

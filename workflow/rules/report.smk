@@ -11,6 +11,7 @@ rule report:
         progress=compared_files("progress.gif", declared="progress"),
         search=compared_files("search.csv", declared="search"),
         completion_samples=compared_files("samples.npy", declared="samples"),
+        interpolation=compared_files("interpolation.gif", declared="interpolation"),
         histories=reported_models("history.csv"),
         losses=reported_models("losses.png"),
         samples=reported_models("samples.png"),
@@ -76,6 +77,7 @@ rule report:
         trainings=[[mask, method, number] for mask, method, number, _ in further_trainings()],
         iterative=pairs_declaring("search"),
         sampled=pairs_declaring("samples"),
+        walked=pairs_declaring("interpolation"),
         mean_first=[
             method
             for method in config["compare"]["methods"]

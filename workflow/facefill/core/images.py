@@ -173,6 +173,8 @@ def write_png(path: Path | str, rgb: np.ndarray) -> None:
 def write_gif(path: Path | str, frames: np.ndarray, seconds_per_frame: float) -> None:
     """Write RGB uint8 [frames, height, width, 3] as an endless GIF; the last frame stays 2 s."""
     milliseconds = [round(seconds_per_frame * 1000)] * (len(frames) - 1) + [2000]
+    if len(frames) == 1:
+        milliseconds = 2000  # Pillow takes no list for a still picture
     # Not to the file itself: imageio prints tracebacks of its own where that cannot be written.
     gif = iio.imwrite("<bytes>", frames, extension=".gif", duration=milliseconds, loop=0)
     write_bytes(path, gif)

@@ -29,6 +29,7 @@ EXTRA = {
     "search": "search.csv",  # face, step, loss, contextual, prior, unweighted
     "z": "z.npy",  # the z of each face's first completion
     "samples": "samples.npy",  # uint8 [N, K, size, size, 3], several completions of each face
+    "interpolation": "interpolation.gif",  # a walk between them; of one completion a still
 }
 
 

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 EXAMPLES = 6  # best, median and worst faces of every mask
 STEP_FACES = 8
+WALKS = 4  # methods whose walk between samples the page shows
 # Of all faces in the page's grids together: keeps the page below 15 megabytes at any size.
 PAGE_PIXELS = 6_000_000
 RANKS = ("best", "median", "worst")
@@ -53,6 +54,7 @@ class Choice:
     trainings: Sequence[tuple[str, str, int]]  # further ones: mask, method and the number, from 2
     iterative: Sequence[Pair]  # those whose method searches
     sampled: Sequence[Pair]  # those whose method may make several completions of a face
+    walked: Sequence[Pair]  # those of them with a walk between these
     mean_first: Sequence[str]  # methods whose first one is no draw, but their mean
     models: Sequence[str]
     measured_models: Sequence[str]  # those of them that make samples
@@ -102,9 +104,9 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
     A list of `inputs` has the order of one of `choice`: that of `pairs` metrics, set_metrics and
     completions (folders of {face}.png); of `trainings` training_metrics and
     training_set_metrics; of `iterative` progress and search; of `sampled`
-    completion_samples (uint8 [N, K, size, size, 3]); of `models` histories, losses, samples,
-    samples_gif, settings and weights; of `measured_models` model_metrics. `origin` is there, as a
-    path, for a transfer alone.
+    completion_samples (uint8 [N, K, size, size, 3]); of `walked` interpolation; of `models`
+    histories, losses, samples, samples_gif, settings and weights; of `measured_models`
+    model_metrics. `origin` is there, as a path, for a transfer alone.
 
     Raises FacefillError when an input is damaged, or when the methods of one mask were not
     measured on the same faces.
@@ -145,6 +147,7 @@ def write_report(inputs: Files, outputs: Files, choice: Choice) -> int:
         "dataset": choice.dataset,
         "align": choice.config.get("align", {}),
         "pictures": _page_pictures(outputs, choice, samples),
+        "walks": _walks(inputs, choice, samples),
         "white": pictures.WHITE,
         "iterative": list(choice.iterative),
         "models": models,
@@ -398,6 +401,16 @@ def _page_pictures(outputs: Files, choice: Choice, samples: _Samples) -> dict[st
             embed.plot(outputs["reliability_png"]) if samples.reliability else None
         ),
     }
+
+
+def _walks(inputs: Files, choice: Choice, samples: _Samples) -> dict[str, str]:
+    """The walks between the samples that are shown, by mask and method: films for the page."""
+    if samples.item is None:
+        return {}
+    mask = samples.item.mask
+    files = dict(zip(map(tuple, choice.walked), inputs["interpolation"], strict=True))
+    shown = [method for method in samples.of_item if (mask, method) in files][:WALKS]
+    return {f"{mask}, {method}": embed.film(files[mask, method]) for method in shown}
 
 
 def ranked(

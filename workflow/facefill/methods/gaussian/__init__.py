@@ -22,7 +22,7 @@ class Gaussian(Method):
         "poisson", "how it is laid into the hole: exact Poisson, as it is, or seamlessClone"
     )
 
-    extra: ClassVar[tuple[str, ...]] = ("samples",)
+    extra: ClassVar[tuple[str, ...]] = ("samples", "interpolation")
     on_cpu: ClassVar[bool] = True
     mean_first: ClassVar[bool] = True
 
@@ -30,8 +30,8 @@ class Gaussian(Method):
         from facefill.complete import Completed
         from facefill.methods.gaussian.condition import complete_faces
 
-        samples = complete_faces(task, self.samples, self.blend)
-        return Completed(faces=samples[:, 0], samples=samples)
+        samples, walk = complete_faces(task, self.samples, self.blend)
+        return Completed(faces=samples[:, 0], samples=samples, interpolation=walk)
 
     def work(self, config):
         rank = make("models", config["models"][self.model]).rank

@@ -83,20 +83,22 @@ class Latent(Method):
     hmc_leapfrog: int = setting(100, "leapfrog steps of a trajectory", minimum=1)
     hmc_anneal: float = setting(1, "factor of hmc_beta after each trajectory", above=0, maximum=1.1)
 
-    extra = ("progress", "search", "z", "samples")
+    extra = ("progress", "search", "z", "samples", "interpolation")
     example: ClassVar[Config] = {"model": "model", "steps": 12, "hmc_leapfrog": 3}
 
     def complete(self, task):
         import numpy as np
 
         from facefill.core.blend import blend
+        from facefill.methods._walk import blend_frames
         from facefill.methods.latent.search import search
 
         found, known = search(self, task, task.watched), task.masks.known
         samples = found.samples.swapaxes(0, 1)  # in the order of the faces, several times
         blended = [blend(self.blend, task.observed, known, faces) for faces in samples]
         samples = np.stack(blended, axis=1)
-        return replace(found, faces=samples[:, 0], samples=samples)
+        walk = blend_frames(self.blend, task, found.interpolation)
+        return replace(found, faces=samples[:, 0], samples=samples, interpolation=walk)
 
     def work(self, config):
         model, size = make("models", config["models"][self.model]), config["align"]["size"]
@@ -121,10 +123,12 @@ class Latent(Method):
                 f"config: {key}.restarts is {self.restarts}, too many to be halved {halvings} "
                 f"times within {self.steps} steps; lower it or raise steps"
             )
-        if self.prior and config["models"][self.model].get("loss") == "lsgan":
+        no_logits = {"lsgan": "verdicts are no logits", "rpgan": "logits have no zero"}
+        loss = config["models"][self.model].get("loss")
+        if self.prior and loss in no_logits:
             raise FacefillError(
                 f"config: {key}.prior is {self.prior}, but the model {self.model!r} was trained "
-                "with the loss lsgan, whose verdicts are no logits; set prior to 0"
+                f"with the loss {loss}, whose {no_logits[loss]}; set prior to 0"
             )
         self._check_target(key, config)
         self._check_encoder(key, config)

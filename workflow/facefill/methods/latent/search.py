@@ -18,6 +18,7 @@ from facefill.core.errors import FacefillError
 from facefill.core.progress import progress
 from facefill.core.tensors import sample_z
 from facefill.methods import BATCH
+from facefill.methods._walk import places
 from facefill.methods.latent import Latent, noise
 from facefill.methods.latent.bounds import Bounds
 from facefill.methods.latent.loss import Objective
@@ -77,6 +78,7 @@ def search(settings: Latent, task: Task, watched: list[int]) -> Completed:
         )
     samples = np.concatenate([_generate(objective, variable[rows]) for rows in searches.batches()])
     samples = samples.reshape(len(task.names), settings.samples, *samples.shape[1:])
+    kept = variable.unflatten(0, samples.shape[:2])
     z = objective.space.z(variable).reshape(*samples.shape[:2], -1)[:, 0]
     return Completed(
         faces=samples[:, 0],
@@ -84,6 +86,7 @@ def search(settings: Latent, task: Task, watched: list[int]) -> Completed:
         z=z.cpu().numpy(),
         search=record.losses(task.names),
         progress=[*record.frames(), samples[watched, 0]],
+        interpolation=_walk(objective, kept[watched]),
         course=record.course(),
     )
 
@@ -220,6 +223,20 @@ class _Descent:
             state.move(problem.enforce(variable), moments)
             self.tick(1)
         searches.state.put(rows, state)
+
+
+def _walk(objective: Objective, variable: Tensor) -> np.ndarray:
+    """Walk between samples in straight lines, as Radford et al. (2016, section 6.1) do in z.
+
+    `variable` is [N, K, values]: z, and changes of a feature map where these are searched. Returns
+    what G generates on the way, uint8 [frames, N, size, size, 3].
+    """
+    way = [
+        torch.lerp(variable[:, a], variable[:, b], share)
+        for a, b, share in places(len(variable[0]))
+    ]
+    faces = [_generate(objective, rows) for rows in torch.cat(way).split(BATCH)]
+    return np.concatenate(faces).reshape(len(way), len(variable), *faces[0].shape[1:])
 
 
 def _generate(objective: Objective, variable: Tensor) -> np.ndarray:

@@ -20,7 +20,14 @@ class Dcgan(Model):
     discriminator_filters: int = setting(
         64, "channels of D's first layer; doubled towards its output", minimum=4
     )
-    kernel: Literal[4, 5] = setting(4, "side of the convolution kernels, stride 2")
+    blocks: Literal["plain", "residual"] = setting(
+        "plain",
+        "one convolution and BatchNorm per side of G and D, or residual blocks without "
+        "normalisation (Huang 2024)",
+    )
+    kernel: Literal[4, 5] = setting(
+        4, "side of the convolution kernels, stride 2; of residual blocks at RGB alone"
+    )
     fully_connected: int = setting(0, "units of an extra hidden layer in D; 0 = none", minimum=0)
     spectral_norm: bool = setting(
         False, "spectral normalisation of D in the place of its BatchNorm (Miyato 2018)"
@@ -38,15 +45,22 @@ class Dcgan(Model):
     beta2: float = setting(0.999, "Adam's decay of the mean squared gradient", minimum=0, below=1)
     generator_steps: int = setting(1, "G steps per D step, on the same z", minimum=1, maximum=10)
     label_smoothing: float = setting(
-        0.0, "D's target for real faces is 1 minus this; not for hinge", minimum=0, below=0.5
+        0.0, "D's target for real faces is 1 minus this; not for hinge, rpgan", minimum=0, below=0.5
     )
-    r1: float = setting(0.0, "weight of D's R1 penalty, at every 16th step; 0 = none", minimum=0)
+    r1: float = setting(
+        0.0, "weight of D's gradient penalty at real faces, every 16th step; 0 = none", minimum=0
+    )
+    r2: float = setting(
+        0.0, "weight of D's gradient penalty at samples, every 16th step; 0 = none", minimum=0
+    )
     augment: tuple[Literal["color", "translation", "cutout"], ...] = setting(
         (), "DiffAugment of what D sees, in this order; for few photos", uniqueItems=True
     )
     flips: bool = setting(True, "mirror half of the training faces")
-    loss: Literal["bce", "hinge", "lsgan"] = setting(
-        "bce", "cross-entropy, hinge (Lim and Ye 2017) or least squares (Mao 2017)"
+    loss: Literal["bce", "hinge", "lsgan", "rpgan"] = setting(
+        "bce",
+        "cross-entropy, hinge (Lim and Ye 2017), least squares (Mao 2017) or R3GAN's relativistic "
+        "pairs (Huang 2024), with r1 and r2",
     )
     ema: float = setting(
         0.998, "decay of the average of G that completes, per step; 0 = none", minimum=0, below=1
@@ -64,7 +78,9 @@ class Dcgan(Model):
     provides: ClassVar[str] = "generator"
     captions: ClassVar[dict[str, str]] = {
         "losses": "Losses of D and G per epoch, D's mean verdicts on real faces and samples, and "
-        "the variety of the samples. In a healthy training the verdicts stay away from 0 and 1.",
+        "the variety of the samples. In a healthy training the verdicts stay away from 0 and 1. "
+        "With the loss rpgan a verdict is the probability of being the real one of a pair of a "
+        "real face and a sample, so that the two add up to 1.",
         "samples": "Faces of people who do not exist: samples from fixed z of the model that is "
         "kept.",
         "gif": "Samples from fixed z over the training.",
@@ -81,10 +97,16 @@ class Dcgan(Model):
     )
 
     def check(self, key: str, config: Config) -> None:
-        if self.loss == "hinge" and self.label_smoothing:
+        if self.loss in ("hinge", "rpgan") and self.label_smoothing:
             raise FacefillError(
-                f"config: {key}.label_smoothing is {self.label_smoothing}, but the loss hinge has "
-                "no targets to smooth; set it to 0"
+                f"config: {key}.label_smoothing is {self.label_smoothing}, but the loss "
+                f"{self.loss} has no targets to smooth; set it to 0"
+            )
+
+        if self.blocks == "residual" and self.spectral_norm:
+            raise FacefillError(
+                f"config: {key}.spectral_norm is true, but blocks is residual, which begin with "
+                "weights of 0 that no norm divides; set it to false, or blocks to plain"
             )
 
     def work(self, config: Config) -> float:
@@ -93,10 +115,18 @@ class Dcgan(Model):
         return FORWARD_AND_BACKWARD * self.batch * forward
 
     def generator_work(self, size: int) -> float:
-        return pyramid_work(self.generator_filters, self.kernel, size)
+        return self._work(self.generator_filters, size)
 
     def discriminator_work(self, size: int) -> float:
-        return pyramid_work(self.discriminator_filters, self.kernel, size)
+        return self._work(self.discriminator_filters, size)
+
+    def _work(self, filters: int, size: int) -> float:
+        if self.blocks == "plain":
+            return pyramid_work(filters, self.kernel, size)
+        sides = (size // 4).bit_length() - 1
+        # At each side filters * size / 2 values: 11 products each of a block, half of one between.
+        hidden = (11.5 * sides - 0.5) * (filters * size / 2) ** 2
+        return hidden + 3 * filters * (self.kernel * size / 2) ** 2
 
     def train(self, training):
         from facefill.models.dcgan.training import train

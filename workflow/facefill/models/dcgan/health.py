@@ -12,11 +12,13 @@ def health(history: list[dict[str, float]], loss: str, label_smoothing: float) -
     """
     last = pd.DataFrame(history).tail(max(1, len(history) // 5)).mean()
     warnings = []
-    smoothing = "" if loss == "hinge" else " or label_smoothing"
-    if last["d_loss"] < _least_loss(loss, label_smoothing) + 0.1 * (0.5 if loss == "lsgan" else 1):
+    # What an undecided D pays is about half as much of these as of the others.
+    margin = 0.05 if loss in ("lsgan", "rpgan") else 0.1
+    further = {"hinge": "", "rpgan": ", r1 or r2"}.get(loss, " or label_smoothing")
+    if last["d_loss"] < _least_loss(loss, label_smoothing) + margin:
         warnings.append(
             f"D's loss fell to {last['d_loss']:.3f}: D tells all fakes apart and G learns nothing "
-            f"from it; lower discriminator_lr, raise generator_steps{smoothing}"
+            f"from it; lower discriminator_lr, raise generator_steps{further}"
         )
     if last["diversity"] < 0.4:
         warnings.append(

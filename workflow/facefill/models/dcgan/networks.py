@@ -9,6 +9,13 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from facefill.core.tensors import initialise
+from facefill.models.dcgan.residual import (
+    Deviations,
+    ResidualBlock,
+    enlarged,
+    initialise_residual,
+    reduced,
+)
 
 FIRST_SIDE = 4  # of G's first feature map and D's last
 COLOUR_PASSES = 2  # of Antialias: about a Gaussian of 1 pixel's deviation
@@ -22,23 +29,39 @@ class Generator(nn.Module):
     follows that one: transposed convolutions leave a checkerboard (Odena et al. 2016) and fringes
     of colour, of which a short training never gets rid.
 
+    With `blocks` "residual" there is a residual block at every side in place of BatchNorm and
+    ReLU, and bilinear resampling in between; RGB is made alike.
+
     `changes` [N, channels(side), side, side], where given, are added to the feature map of that
-    side, before its ReLU, in units of each channel's standard deviation: BatchNorm has made that
-    its weight. With them a face can be reached that no z has.
+    side, before its ReLU or after its block, in units of each channel's standard deviation:
+    BatchNorm has made that its weight, beside residual blocks `Deviations` measures it. With them
+    a face can be reached that no z has.
     """
 
-    def __init__(self, size: int, z_dim: int, filters: int, kernel: int, antialias: bool):
+    def __init__(
+        self,
+        size: int,
+        z_dim: int,
+        filters: int,
+        kernel: int,
+        antialias: bool,
+        blocks: str = "plain",
+    ):
         super().__init__()
         sides = feature_sides(size)
         channels = [feature_channels(size, filters, side) for side in sides]
         self.project = nn.Linear(z_dim, channels[0] * FIRST_SIDE**2, bias=False)
-        layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU()]
+        residual = blocks == "residual"
+        layers: list[nn.Module] = _hidden(channels[0], residual)
         for wide, narrow in itertools.pairwise(channels):
-            layers += [_up(wide, narrow, kernel, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()]
+            layers += (
+                enlarged(wide, narrow) if residual else [_up(wide, narrow, kernel, bias=False)]
+            )
+            layers += _hidden(narrow, residual)
         layers.append(_up(channels[-1], 3, kernel, bias=True))
         layers += [Antialias(size), nn.Tanh()] if antialias else [nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        self.apply(initialise)
+        self.apply(initialise_residual if residual else initialise)
 
     def forward(self, z: Tensor, changes: Tensor | None = None) -> Tensor:
         features = self.project(z).unflatten(1, (-1, FIRST_SIDE, FIRST_SIDE))
@@ -47,7 +70,8 @@ class Generator(nn.Module):
         for layer in self.layers:
             features = layer(features)
             if isinstance(layer, nn.BatchNorm2d) and features.shape[-1] == changes.shape[-1]:
-                features = features + changes * layer.weight.abs()[:, None, None]
+                unit = layer.weight.abs() if layer.affine else layer.running_var.sqrt()
+                features = features + changes * unit[:, None, None]
         return features
 
 
@@ -95,15 +119,29 @@ class Discriminator(nn.Module):
     Every convolution halves the side and doubles the channels from `filters` on, down to 4 x 4
     pixels; then a hidden layer of `fully_connected` units (0 = none) and the logit. With
     `spectral` every layer's weights have spectral norm 1 (Miyato et al. 2018), which takes the
-    place of BatchNorm.
+    place of BatchNorm. With `blocks` "residual" there is a residual block at every side from half
+    of `size` on, resampling in between and no normalisation.
     """
 
-    def __init__(self, size: int, filters: int, kernel: int, fully_connected: int, spectral: bool):
+    def __init__(
+        self,
+        size: int,
+        filters: int,
+        kernel: int,
+        fully_connected: int,
+        spectral: bool,
+        blocks: str = "plain",
+    ):
         super().__init__()
+        residual = blocks == "residual"
         channels = [filters << step for step in range(len(feature_sides(size)))]
         padding = (kernel - 1) // 2
-        layers: list[nn.Module] = [nn.Conv2d(3, filters, kernel, 2, padding), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [nn.Conv2d(3, filters, kernel, 2, padding)]
+        layers.append(ResidualBlock(filters) if residual else nn.LeakyReLU(0.2))
         for narrow, wide in itertools.pairwise(channels):
+            if residual:
+                layers += [*reduced(narrow, wide), ResidualBlock(wide)]
+                continue
             layers.append(nn.Conv2d(narrow, wide, kernel, 2, padding, bias=spectral))
             layers += [nn.LeakyReLU(0.2)] if spectral else [nn.BatchNorm2d(wide), nn.LeakyReLU(0.2)]
         layers.append(nn.Flatten())
@@ -113,7 +151,7 @@ class Discriminator(nn.Module):
             width = fully_connected
         layers.append(nn.Linear(width, 1))
         self.layers = nn.Sequential(*layers)
-        self.apply(initialise)
+        self.apply(initialise_residual if residual else initialise)
         if spectral:
             for layer in self.layers:
                 if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -127,17 +165,28 @@ class Discriminator(nn.Module):
         found, values = [], faces
         for layer in self.layers:
             values = layer(values)
-            if isinstance(layer, nn.LeakyReLU):
+            if isinstance(layer, nn.LeakyReLU | ResidualBlock):
                 found.append(values)
         return found
 
 
 def make_networks(settings: Mapping[str, Any], size: int) -> tuple[Generator, Discriminator]:
-    """Untrained networks with the settings of a dcgan, for faces of `size` pixels."""
+    """Untrained networks with the settings of a dcgan, for faces of `size` pixels.
+
+    Settings of facefill 0.4 and earlier lack `blocks`; these models are plain.
+    """
+    blocks = settings.get("blocks", "plain")
     of_generator = ("z_dim", "generator_filters", "kernel", "antialias")
     of_discriminator = ("discriminator_filters", "kernel", "fully_connected", "spectral_norm")
-    generator = Generator(size, *(settings[name] for name in of_generator))
-    return generator, Discriminator(size, *(settings[name] for name in of_discriminator))
+    generator = Generator(size, *(settings[name] for name in of_generator), blocks)
+    return generator, Discriminator(size, *(settings[name] for name in of_discriminator), blocks)
+
+
+def _hidden(channels: int, residual: bool) -> list[nn.Module]:
+    """What makes one of G's feature maps."""
+    if residual:
+        return [ResidualBlock(channels), Deviations(channels)]
+    return [nn.BatchNorm2d(channels), nn.ReLU()]
 
 
 def _up(wide: int, narrow: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:

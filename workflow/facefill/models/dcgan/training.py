@@ -19,7 +19,12 @@ from facefill.core.tensors import from_unit, sample_z, to_pictures, to_unit
 from facefill.models.dcgan import Dcgan
 from facefill.models.dcgan.augment import augment
 from facefill.models.dcgan.health import health
-from facefill.models.dcgan.losses import discriminator_loss, generator_loss, r1_penalty, verdict
+from facefill.models.dcgan.losses import (
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    verdict,
+)
 from facefill.models.dcgan.networks import Discriminator, Generator, make_networks
 from facefill.models.dcgan.validation import Validation
 from facefill.train.average import fresh_statistics, update_average
@@ -31,7 +36,7 @@ log = logging.getLogger("facefill.train")
 
 SAMPLES = 64  # faces of the fixed z that show how training goes
 RECALIBRATION_BATCHES = 10  # batches that set the averaged generator's BatchNorm statistics
-R1_EVERY = 16  # D steps between two penalties (lazy regularisation, Karras et al. 2020)
+PENALTY_EVERY = 16  # D steps between two penalties (lazy regularisation, Karras et al. 2020)
 
 
 def train(training: Training, settings: Dcgan) -> Trained:
@@ -105,6 +110,7 @@ class DcganLoop(TrainingLoop):
 
     def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
         size, batches = self.settings.batch, self.batches()
+        penalties = self.settings.r1 > 0 or self.settings.r2 > 0
         order = torch.randperm(len(self.faces), generator=random)[: batches * size]
         flips = torch.rand(batches, size, generator=random) < 0.5
         for number, chosen in enumerate(order.view(batches, size)):
@@ -119,7 +125,7 @@ class DcganLoop(TrainingLoop):
                 compute=self.compute,
                 random=random,
                 after_generator_step=self._update_average,
-                penalise=self.settings.r1 > 0 and self.steps % R1_EVERY == 0,
+                penalise=penalties and self.steps % PENALTY_EVERY == 0,
             )
 
     def _update_average(self) -> None:
@@ -205,8 +211,9 @@ def step(
     """One D step and `generator_steps` G steps on the same z (Goodfellow et al. 2014, algorithm 1).
 
     `real` is float32 [N, 3, size, size] in [-1, 1]; `random` draws the augmentations; with
-    `penalise` D pays the R1 penalty of R1_EVERY steps. Returns the means of D's loss, G's loss,
-    and D's verdicts on real faces and samples as one tensor on the device, so that nothing waits.
+    `penalise` D pays the gradient penalties of PENALTY_EVERY steps. Returns the means of D's loss,
+    G's loss, and D's verdicts on real faces and samples as one tensor on the device, so that
+    nothing waits.
     """
     generator, discriminator = players.generator, players.discriminator
 
@@ -221,21 +228,29 @@ def step(
     players.discriminator_adam.zero_grad(set_to_none=True)
     d_loss.backward()
     if penalise:  # in float32: a gradient of a gradient
-        (settings.r1 * R1_EVERY * r1_penalty(discriminator, augmented(real))).backward()
+        for weight, faces in ((settings.r1, real), (settings.r2, fake.detach().float())):
+            if weight:
+                penalty = gradient_penalty(discriminator, augmented(faces))
+                (weight * PENALTY_EVERY * penalty).backward()
     players.discriminator_adam.step()
 
     discriminator.requires_grad_(False)  # G needs gradients of D's inputs only: a sixth less work
+    partners = None
+    if settings.loss == "rpgan":
+        with compute.autocast():
+            partners = discriminator(augmented(real))
     for number in range(settings.generator_steps):
         with compute.autocast():
             if number:
                 fake = generator(z)
-            g_loss = generator_loss(settings.loss, discriminator(augmented(fake)))
+            g_loss = generator_loss(settings.loss, discriminator(augmented(fake)), partners)
         players.generator_adam.zero_grad(set_to_none=True)
         g_loss.backward()
         players.generator_adam.step()
         after_generator_step()
     discriminator.requires_grad_(True)
-    verdicts = [verdict(settings.loss, logits.detach()) for logits in (on_real, on_fake)]
+    pair = on_real.detach(), on_fake.detach()
+    verdicts = [verdict(settings.loss, *logits) for logits in (pair, pair[::-1])]
     return torch.stack([d_loss.detach(), g_loss.detach(), *verdicts])
 
 
