@@ -152,15 +152,17 @@ def guess_all(
     z = torch.empty(len(forms.of_mask), count, own.basis.shape[1], dtype=torch.float16)
     form = torch.empty(len(forms.of_mask), count, dtype=torch.long)
     light = torch.randn(count, 2, generator=random) * torch.tensor(LIGHT)
+    translations = [own.translation(posterior) for posterior in posteriors]
     for number, of_mask in enumerate(forms.of_mask):
         form[number] = of_mask[torch.randint(len(of_mask), (count,), generator=random)]
-        for fold, posterior in zip(folds, posteriors, strict=True):
-            for each in of_mask:
-                for rows in fold[form[number, fold] == each].split(ROWS):
-                    lit = in_light(to_unit(faces[rows]), light[rows]).to(device)
-                    seen, _ = forms.see(lit, form[number, rows])
-                    found = posterior.project(seen) @ posterior.inverse[each]
-                    z[number, rows] = own.translate(found, posterior).half().cpu()
+        for fold, posterior, (matrix, shift) in zip(folds, posteriors, translations, strict=True):
+            for rows in fold.split(ROWS):
+                at = form[number, rows]
+                seen, _ = forms.see(in_light(to_unit(faces[rows]), light[rows]).to(device), at)
+                right = posterior.project(seen)
+                for each in at.unique():
+                    found = right[(at == each).to(device)] @ posterior.inverse[each]
+                    z[number, rows[at == each]] = (found @ matrix + shift).half().cpu()
         done()
     return Guesses(z, form, light)
 

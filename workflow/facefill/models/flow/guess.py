@@ -103,11 +103,10 @@ class Posterior(nn.Module):
         """The faces of z, [N, rank]."""
         return self.mean + self._pictures(z)
 
-    def translate(self, z: Tensor, other: "Posterior") -> Tensor:
-        """The z of this normal whose faces are nearest to those of the other's `z`."""
+    def translation(self, other: "Posterior") -> tuple[Tensor, Tensor]:
+        """Matrix [rank, rank] and shift [rank] that make of the other's z the nearest of this."""
         inverse = self.basis / self.basis.square().sum(0).clamp(min=1e-12)  # orthogonal columns
-        shift = (other.mean - self.mean).flatten() @ inverse
-        return z @ (other.basis.T @ inverse) + shift
+        return other.basis.T @ inverse, (other.mean - self.mean).flatten() @ inverse
 
     def deviations(self, seen: Seen, masks: Tensor, z: Tensor, white: Tensor) -> Tensor:
         """Draws of faces, minus their conditional means, from standard normal numbers.

@@ -106,6 +106,7 @@ class FlowLoop(TrainingLoop):
         self.forms, self.guess, self.posteriors = forms, guess, posteriors
         self.correction, self.own = correction, Posterior(guess, forms.every, compute.device)
         self.folds = folds_of(len(training.faces), settings.batch)
+        self.translations = [self.own.translation(posterior) for posterior in posteriors]
         self.network = FlowNetwork(size, settings.width, settings.blocks, settings.patch)
         self.network.mean.copy_(guess.mean)
         self.average = copy.deepcopy(self.network)  # what completes
@@ -188,7 +189,8 @@ class FlowLoop(TrainingLoop):
         )
         forms = self.forms.draw(len(faces), random)
         seen, known_map = self.forms.see(faces, forms)
-        z = self.own.translate(posterior.coefficients(seen, forms), posterior)
+        matrix, shift = self.translations[fold]
+        z = posterior.coefficients(seen, forms) @ matrix + shift
         guess = guesses(self.correction, self.own, z, forms, known_map, mirror=False)
         drawn = torch.zeros_like(faces)
         rest = Seen(*(part[self.means :] for part in seen))
