@@ -86,7 +86,7 @@ def search(settings: Latent, task: Task, watched: list[int]) -> Completed:
         z=z.cpu().numpy(),
         search=record.losses(task.names),
         progress=[*record.frames(), samples[watched, 0]],
-        interpolation=_walk(objective, kept[watched]),
+        interpolation=_walk(objective, kept[watched]) if watched else (),
         course=record.course(),
     )
 
