@@ -12,10 +12,12 @@ from test_complete import one_thread  # noqa: F401
 from torch import nn
 
 import trainings
-from contract.examples import example
+from contract.examples import example, settings
+from facefill.complete import Task
 from facefill.core import device
 from facefill.core.errors import FacefillError
 from facefill.core.files import write_table
+from facefill.core.masking import make_masks, observe
 from facefill.core.tensors import from_unit, sample_z, to_unit
 from facefill.models.dcgan import training as dcgan
 from facefill.models.dcgan.health import health
@@ -33,6 +35,7 @@ from facefill.train.average import fresh_statistics
 from facefill.train.best import CHECKS
 from facefill.train.pictures import write_samples
 from trap import Trap
+from untrained import save
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread", "short_recalibration")]
 
@@ -647,6 +650,34 @@ def test_a_change_stays_with_its_face_and_its_place(blocks):
     moved = (before[1] - after[1]).abs().amax(0)
     assert moved[:4, :4].max() > 0.01
     assert moved[16:, 16:].max() < 1e-6
+
+
+def test_a_residual_generator_serves_an_encoder_and_a_search(tmp_path):
+    """Which change its feature map, and read its discriminator's features."""
+    trained = fit(tmp_path / "generator", blocks="residual", epochs=1)
+    changes = CHANGES | {"blocks": "residual"}
+    model = save(tmp_path, trained.networks, settings("models", "dcgan", **changes))
+    given = {"models": {"generator": model}, "features": 8, "epochs": 1}
+    encoder = trainings.fit("encoder", FACES, UNSEEN, tmp_path / "encoder", **given)
+    assert np.isfinite(encoder.history["d_features"]).all()
+    folder = tmp_path / "saved"
+    encoder = save(
+        folder, encoder.networks, settings("models", "encoder", features=8) | encoder.facts
+    )
+    masks = make_masks({"kind": "center", "scale": 0.25}, ["a", "b", "c"], 32, 1.0)
+    task = Task(
+        names=["a", "b", "c"],
+        observed=observe(UNSEEN, masks),
+        masks=masks,
+        models={"model": model, "encoder": encoder},
+    )
+    search = {"encoder": "encoder", "start": "encoder", "prior": 0.0}
+    found = [
+        example("methods", "latent", features=8, features_prior=weight, **search).complete(task)
+        for weight in (0.1, 1e6)
+    ]
+    losses = [result.search.groupby("face")["loss"].min().mean() for result in found]
+    assert losses[0] < losses[1]  # the map takes part
 
 
 def test_a_device_that_is_not_there():

@@ -8,7 +8,7 @@ from facefill.complete import Task
 from facefill.core.blend import blend
 
 STOPS = 4  # completions of a face that a walk visits, at most
-FRAMES = 8  # from one to the next
+FRAMES = 6  # from one to the next
 
 
 class Place(NamedTuple):

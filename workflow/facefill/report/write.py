@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 EXAMPLES = 6  # best, median and worst faces of every mask
 STEP_FACES = 8
-WALKS = 4  # methods whose walk between samples the page shows
+WALKS = 3  # methods whose walk between samples the page shows
 # Of all faces in the page's grids together: keeps the page below 15 megabytes at any size.
 PAGE_PIXELS = 6_000_000
 RANKS = ("best", "median", "worst")
