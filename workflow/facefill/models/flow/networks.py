@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from facefill.models.flow import SIDES
+
 FREQUENCIES = 8  # sines and cosines of time
 TIME = 64  # features of time
-SIDES = 3  # maps of side size / patch, and a half and a quarter of it
 MARGIN = 0.15  # typical error of an estimate, in units of [-1, 1]
 
 

@@ -62,14 +62,14 @@ def train(training: Training, settings: Flow) -> Trained:
     normal = shortened(normal, settings.rank, fitted, training)
     rank, faces = len(normal.deviations), np.asarray(training.faces)
     forms = Forms(settings.masks, size, training.zoom, compute.device)
-    posteriors = []
-    for fold in folds_of(len(faces), settings.batch):
-        guess = without(fold, faces, rank, normal, fitted, training.seed)
-        posteriors.append(Posterior(guess, forms.every, compute.device))
+    folds, posteriors = folds_of(len(faces), settings.batch), []
+    for fold in folds:
+        of_fold = without(fold, faces, rank, normal, fitted, training.seed)
+        posteriors.append(Posterior(of_fold, forms.every, compute.device))
     guess = Guess.of(normal)
     correction = fit_correction(
         faces,
-        folds_of(len(faces), settings.batch),
+        folds,
         posteriors,
         Posterior(guess, forms.every, compute.device),
         forms,
