@@ -41,17 +41,17 @@ class Flow(Model):
     mean_epochs: int = setting(
         4, "passes of that layer over the guesses of all faces under all masks", minimum=1
     )
-    epochs: int = setting(12, "passes of the U-Net over the training split", minimum=1)
+    epochs: int = setting(6, "passes of the U-Net over the training split", minimum=1)
     batch: int = setting(32, "faces per step", minimum=2)
     width: int = setting(
-        48, "channels of the first layer; doubled towards the smallest map", minimum=4
+        32, "channels of the first layer; doubled towards the smallest map", minimum=4
     )
     blocks: int = setting(1, "residual blocks on each map, down and up again", minimum=1)
     patch: int = setting(
         2, "side of the blocks of pixels that become channels; 4 suits 128 pixels", minimum=1
     )
     mean_share: float = setting(
-        0.6, "share of a batch that learns the mean; the rest learns the way to samples",
+        0.4, "share of a batch that learns the mean; the rest learns the way to samples",
         above=0, below=1,
     )  # fmt: skip
     lr: float = setting(0.001, "Adam's rate, decayed along a cosine", above=0)
