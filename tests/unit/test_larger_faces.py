@@ -30,7 +30,10 @@ SHORT = {
     "encoder": {"epochs": 1, "masks": [CENTER, LOWRES]},
     "glcic": {"reconstruction_epochs": 0, "discriminator_epochs": 0, "masks": [CENTER, LOWRES]},
     "gaussian": {"masks": [CENTER, LOWRES]},
+    "flow": {"epochs": 1, "masks": [CENTER, LOWRES]},
 }
+
+PROVIDING = {model.provides: kind for kind, model in MODELS.items()}
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -71,7 +74,7 @@ def trained(tmp_path_factory):
     @cache
     def trained(kind: str) -> tuple[Path, Path]:
         folder, model = tmp_path_factory.mktemp(kind), MODELS[kind]
-        models = {name: trained("dcgan") for name in model.references("models")}
+        models = {name: trained(PROVIDING[it]) for name, it in model.references("models").items()}
         task = training(faces, unseen, folder, models=models)
         result = example("models", kind, **SHORT[kind]).train(task)
         assert result.samples[0].shape[0] >= SIZE
@@ -91,8 +94,7 @@ def test_every_method_completes_256_pixels(kind, trained):
     if kind == "latent":
         changes = {"steps": 1, "encoder": "encoder", "start": "encoder", "features": 8}
     method = example("methods", kind, **changes)
-    providing = {model.provides: name for name, model in MODELS.items()}
-    used = {name: trained(providing[it]) for name, it in declared.references("models").items()}
+    used = {name: trained(PROVIDING[it]) for name, it in declared.references("models").items()}
     for mask in [CENTER, LOWRES] if used else [CENTER]:
         masks = make_masks(mask, NAMES, SIZE, 1.0)
         task = Task(
