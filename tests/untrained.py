@@ -115,17 +115,17 @@ def save_gaussian(folder: Path, made: Normal | None = None) -> Paths:
     return save(folder, {"normal": made}, {"kind": "gaussian", "components": len(made.deviations)})
 
 
-def save_flow(folder: Path, size: int = SIZE, **settings: Any) -> Paths:
+def save_flow(folder: Path, made: Normal | None = None) -> Paths:
     """A flow whose network changes its guesses."""
-    settings = FLOW | settings
+    made = made or normal()
+    guess, rank = Guess.of(made), len(made.deviations)
     torch.manual_seed(2)
-    network = FlowNetwork(size, settings["width"], settings["blocks"], settings["patch"])
-    guess = Guess.of(normal(size))
-    correction = Correction(len(guess.scales), settings["hidden"])
+    network = FlowNetwork(made.size, FLOW["width"], FLOW["blocks"], FLOW["patch"])
+    correction = Correction(rank, FLOW["hidden"])
     for layer in (network.last, correction.last):
         nn.init.normal_(layer.weight, 0.0, 0.2)
     networks = {"flow": network, "correction": correction, "guess": guess}
-    return save(folder, networks, settings | {"components": len(guess.scales)})
+    return save(folder, networks, FLOW | {"components": rank})
 
 
 # By what a model provides: saves one into a folder.

@@ -13,13 +13,13 @@ from facefill.core.masking import make_masks, observe
 from facefill.core.tensors import to_unit
 from facefill.methods.flow.fill import means, samples
 from facefill.models.flow.correction import Correction, fit_correction
-from facefill.models.flow.folds import folds_of, without
-from facefill.models.flow.forms import Forms, see
-from facefill.models.flow.guess import Guess, Posterior, Seen
+from facefill.models.flow.errors import Errors
+from facefill.models.flow.folds import Folds, folds_of, without
+from facefill.models.flow.forms import Forms
+from facefill.models.flow.guess import Guess, Posterior, Seen, see
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import estimate, scale, step
-from facefill.models.flow.training import Errors
 from facefill.models.gaussian import Gaussian
 from facefill.models.gaussian.normal import Posterior as Exact
 from holes import EVERY_MASK, smooth_faces
@@ -136,20 +136,26 @@ def test_what_is_certain_is_not_corrected():
     assert (corrected != z).all(0).tolist() == [True, True, True, False, True]
 
 
-def test_a_mirrored_guess_is_the_mirror_images_guess():
-    made = normal(16, 4)
-    pictures = made.components.view(16, 16, 3, 4)
-    signs = torch.tensor([1.0, -1, -1, 1])
-    made.components.copy_(torch.linalg.qr((pictures + signs * pictures.flip(1)).view(-1, 4))[0])
-    mean = made.mean.view(16, 16, 3)
+def symmetric_normal(size, rank):
+    """One of faces and their mirror images; every second component is antisymmetric."""
+    made = normal(size, rank)
+    pictures = made.components.view(size, size, 3, rank)
+    signs = torch.tensor([1.0, -1]).repeat(rank // 2)
+    mirrored = pictures + signs * pictures.flip(1)
+    made.components.copy_(torch.linalg.qr(mirrored.view(-1, rank))[0])
+    mean = made.mean.view(size, size, 3)
     made.mean.copy_(((mean + mean.flip(1)) / 2).flatten())
-    posterior = Posterior(Guess.of(made), [(np.ones((16, 16), bool), 0)], CPU)
-    assert posterior.signs.tolist() == signs.tolist()
+    return made
+
+
+def test_a_mirrored_guess_is_the_mirror_images_guess():
+    everything = [(np.ones((16, 16), bool), 0)]
+    posterior = Posterior(Guess.of(symmetric_normal(16, 4)), everything, CPU)
+    assert posterior.signs.tolist() == [1, -1, 1, -1]
     z = torch.rand(2, 4)
-    assert torch.allclose(
-        posterior.faces(z * posterior.signs), posterior.faces(z).flip(3), atol=0.02
-    )
-    assert Posterior(Guess.of(normal(16, 4)), [(np.ones((16, 16), bool), 0)], CPU).signs is None
+    mirrored = posterior.faces(z * posterior.signs)
+    assert torch.allclose(mirrored, posterior.faces(z).flip(3), atol=0.02)
+    assert Posterior(Guess.of(normal(16, 4)), everything, CPU).signs is None
 
 
 def test_a_correction_learns_products(one_thread):
@@ -168,7 +174,8 @@ def test_a_correction_learns_products(one_thread):
     guess = without(torch.arange(600), faces, 4, like, settings, 0)
     posterior = Posterior(guess, forms.every, CPU)
     correction = fit_correction(
-        faces, [torch.arange(600)], [posterior], posterior, forms, hidden=64, epochs=150, seed=0,
+        faces, Folds([torch.arange(600)], [posterior], posterior), forms,
+        hidden=64, epochs=150, flips=True, seed=0,
     )  # fmt: skip
     pictures = torch.from_numpy(faces.transpose(0, 3, 1, 2).copy())
     at = torch.zeros(600, dtype=torch.long)
@@ -221,17 +228,20 @@ def task(faces, one_thread, tmp_path):
     return Task(names=NAMES, observed=observe(faces, masks), masks=masks, models=models)
 
 
-def test_means_of_mirrored_faces_are_mirrored(task):
-    made = means(task, True)
-    mirrored = Task(
-        names=NAMES,
-        observed=np.ascontiguousarray(task.observed[:, :, ::-1]),
-        masks=make_masks(EVERY_MASK["center"], NAMES, SIZE, 1.0),
-        models=task.models,
-    )
-    hidden = ~task.masks.known
-    assert np.abs(made[hidden].astype(int) - means(task, False)[hidden]).max() > 0
-    assert made.shape == means(mirrored, True).shape
+def test_means_of_mirrored_faces_are_mirrored(one_thread, faces, tmp_path):
+    made = symmetric_normal(SIZE, 12)
+    models = {"model": save_flow(tmp_path / "flow", made)}
+    masks = make_masks(EVERY_MASK["center"], NAMES, SIZE, 1.0)
+    turned = np.ascontiguousarray(faces[:, :, ::-1])
+
+    def completed(pictures, mirror):
+        observed = observe(pictures, masks)
+        return means(Task(names=NAMES, observed=observed, masks=masks, models=models), mirror)
+
+    hidden = ~masks.known
+    for mirror, least, most in ((True, 0, 2), (False, 3, 255)):
+        other = completed(turned, mirror)[:, :, ::-1].astype(int)
+        assert least <= np.abs(completed(faces, mirror) - other)[hidden].max() <= most
 
 
 def test_samples_differ_and_their_number_changes_none(task):

@@ -12,8 +12,7 @@ from facefill.core.progress import progress
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.methods import BATCH
 from facefill.methods.latent.noise import generator
-from facefill.models.flow.forms import see
-from facefill.models.flow.guess import Posterior, Seen
+from facefill.models.flow.guess import Posterior, Seen, see
 from facefill.models.flow.trained import TrainedFlow, guesses, load_flow, mean, sample
 
 

@@ -102,7 +102,6 @@ class Dcgan(Model):
                 f"config: {key}.label_smoothing is {self.label_smoothing}, but the loss "
                 f"{self.loss} has no targets to smooth; set it to 0"
             )
-
         if self.blocks == "residual" and self.spectral_norm:
             raise FacefillError(
                 f"config: {key}.spectral_norm is true, but blocks is residual, which begin with "

@@ -8,8 +8,6 @@ from facefill.models import FORWARD_AND_BACKWARD, Model, Plot
 from facefill.models._masks import EXAMPLE, check_masks, masks_setting
 
 SIDES = 3  # maps of the network: of side size / patch, and a half and a quarter of it
-ENDS = 1.5  # the first and the last layers, in units of such a convolution
-
 
 MASKS = (
     {"kind": "center", "scale": 0.25},
@@ -100,8 +98,10 @@ class Flow(Model):
 
     def pass_work(self, size: int) -> float:
         """Multiply-accumulates of one pass for one face of `size` pixels."""
-        convolutions = SIDES * 2 * 2 * self.blocks + ENDS  # each map has as much work as the next
-        return convolutions * 9 * self.width**2 * (size / self.patch) ** 2
+        # Of each map as much as of the next: half the side, twice the channels.
+        blocks = SIDES * 2 * self.blocks * 2 * self.width
+        ends = (3 + 1 + 3 + 3 + 3) * self.patch**2
+        return 9 * self.width * (blocks + ends) * (size / self.patch) ** 2
 
     def train(self, training):
         from facefill.models.flow.training import train

@@ -1,9 +1,8 @@
 """What a normal's guess misses: products of what is known, such as light times shape.
 
-A normal's conditional mean is linear in the known pixels. Faces are not: half of what a linear
-guess can be improved by are products of components. So the guess's coefficients go through one
-gated layer (Dauphin et al. 2017), a few million products a face, where the U-Net of a flow takes
-hundreds of millions.
+A normal's conditional mean is linear in the known pixels; faces are not. So the guess's
+coefficients go through one gated layer (Dauphin et al. 2017), a million multiplications per face,
+where the U-Net of a flow takes hundreds of millions.
 """
 
 import copy
@@ -18,8 +17,9 @@ from torch import Tensor, nn
 
 from facefill.core.progress import progress
 from facefill.core.tensors import random_stream, to_unit
+from facefill.models.flow.errors import Errors, in_hole
+from facefill.models.flow.folds import Folds
 from facefill.models.flow.forms import Forms
-from facefill.models.flow.guess import Posterior
 from facefill.train.average import update_average
 
 INPUTS = 128  # components that decide; all are corrected
@@ -62,21 +62,21 @@ class Correction(nn.Module):
 
 def fit_correction(
     faces: np.ndarray,
-    folds: list[Tensor],
-    posteriors: list[Posterior],
-    own: Posterior,
+    folds: Folds,
     forms: Forms,
     *,
     hidden: int,
     epochs: int,
+    flips: bool,
     seed: int,
 ) -> Correction:
-    """Train a correction of the guesses of `own` on those of normals that have not seen the faces.
+    """Train a correction of guesses on those of normals that have not seen the faces.
 
-    `faces` are uint8 [N, size, size, 3]; `posteriors` are those of their `folds`. In an epoch each
-    is guessed once under every mask, in another light each time. The loss is the squared error in
-    the hole, in units of the mask's mean one.
+    `faces` are uint8 [N, size, size, 3]. In an epoch each is guessed once under every mask, in
+    another light each time. The loss is the squared error in the hole, in units of the mask's mean
+    one. With `flips` half of the faces are mirrored, where the normal can be.
     """
+    own = folds.own
     device, random = own.mean.device, random_stream(seed, STREAM)
     pictures = torch.from_numpy(np.ascontiguousarray(faces.transpose(0, 3, 1, 2)))
     basis = own.basis.to(torch.bfloat16)
@@ -89,11 +89,11 @@ def fit_correction(
     maps = [forms.see(to_unit(pictures[:1]).to(device), torch.tensor([each]))[1][0]
             for each in range(len(forms.every))]  # fmt: skip
     maps = torch.stack(maps)
-    errors, counted = torch.zeros(masks, device=device), torch.zeros(masks, device=device)
+    errors = Errors(masks, device)
     with progress(epochs * (batches + masks), "correcting", "step") as bar:
         for step in range(epochs * batches):
             if step % batches == 0:
-                table = guess_all(pictures, folds, posteriors, own, forms, random, bar.update)
+                table = guess_all(pictures, folds, forms, random, bar.update)
                 order = torch.randperm(masks * count, generator=random)
             pairs = order[step % batches * BATCH :][:BATCH]
             mask, row = (pairs // count).to(device), pairs % count
@@ -101,24 +101,21 @@ def fit_correction(
             form, z = form.to(device), z.to(device).float()
             true = in_light(to_unit(pictures[row]), table.light[row]).to(device)
             known_map = maps[form]
-            if own.signs is not None:
+            if flips and own.signs is not None:
                 mirrored = (torch.rand(len(row), generator=random) < 0.5).to(device)
                 z = torch.where(mirrored[:, None], z * own.signs, z)
                 true, known_map = (
                     torch.where(mirrored[:, None, None, None], part.flip(3), part)
                     for part in (true, known_map)
                 )
-            hole = (known_map < 1).float()
-            area = 3 * hole.sum((1, 2, 3))
-            missed = (true - own.mean - _pictures(z, basis, true)) * hole
-            base = missed.square().sum((1, 2, 3)) / area
-            counted.index_add_(0, mask, torch.ones_like(base))
-            errors.index_add_(0, mask, base)
+            known = known_map == 1
+            missed = true - own.mean - _pictures(z, basis, true)
+            unit = errors.update(mask, in_hole(missed.square(), known))
             warm, done = min(1.0, (step + 1) / WARM_UP), step / (epochs * batches)
             adam.param_groups[0]["lr"] = RATE * warm * 0.5 * (1 + math.cos(math.pi * done))
             change = network(z, own.spread[form], known_map) - z
-            left = (missed - _pictures(change, basis, true) * hole).square().sum((1, 2, 3)) / area
-            loss = (left * (counted / errors)[mask]).mean()
+            left = in_hole((missed - _pictures(change, basis, true)).square(), known)
+            loss = (left / unit).mean()
             adam.zero_grad(set_to_none=True)
             loss.backward()
             adam.step()
@@ -137,32 +134,29 @@ class Guesses(NamedTuple):
 
 def guess_all(
     faces: Tensor,
-    folds: list[Tensor],
-    posteriors: list[Posterior],
-    own: Posterior,
+    folds: Folds,
     forms: Forms,
     random: torch.Generator,
     done: Callable[[], Any],
 ) -> Guesses:
     """Guess `faces`, uint8 [N, 3, size, size], under every mask; `done` is called after each.
 
-    The coefficients are those of the normal `own`, whichever normal guessed.
+    The coefficients are those of the normal of all faces, whichever normal guessed.
     """
-    count, device = len(faces), own.mean.device
-    z = torch.empty(len(forms.of_mask), count, own.basis.shape[1], dtype=torch.float16)
+    count, device, rank = len(faces), folds.own.mean.device, folds.own.basis.shape[1]
+    z = torch.empty(len(forms.of_mask), count, rank, dtype=torch.float16)
     form = torch.empty(len(forms.of_mask), count, dtype=torch.long)
     light = torch.randn(count, 2, generator=random) * torch.tensor(LIGHT)
-    translations = [own.translation(posterior) for posterior in posteriors]
     for number, of_mask in enumerate(forms.of_mask):
         form[number] = of_mask[torch.randint(len(of_mask), (count,), generator=random)]
-        for fold, posterior, (matrix, shift) in zip(folds, posteriors, translations, strict=True):
-            for rows in fold.split(ROWS):
+        for fold, posterior in enumerate(folds.posteriors):
+            for rows in folds.rows[fold].split(ROWS):
                 at = form[number, rows]
                 seen, _ = forms.see(in_light(to_unit(faces[rows]), light[rows]).to(device), at)
                 right = posterior.project(seen)
                 for each in at.unique():
                     found = right[(at == each).to(device)] @ posterior.inverse[each]
-                    z[number, rows[at == each]] = (found @ matrix + shift).half().cpu()
+                    z[number, rows[at == each]] = folds.translate(fold, found).half().cpu()
         done()
     return Guesses(z, form, light)
 

@@ -11,21 +11,29 @@ from typing import Any
 import numpy as np
 import torch
 
-from facefill.models.flow.guess import Guess
+from facefill.models.flow.guess import Guess, Posterior
 from facefill.models.gaussian import Gaussian
-from facefill.models.gaussian.fitting import (
-    choose_noise,
-    components_of,
-    mean_face,
-    parts,
-    total_variance,
-)
+from facefill.models.gaussian.fitting import choose_noise, fit_normal, parts
 from facefill.models.gaussian.normal import Normal
 from facefill.train.task import Training
 
 log = logging.getLogger("facefill.train")
 
 FOLDS = 4
+
+
+class Folds:
+    """Parts of the training faces, and for each the guesses of a normal that has not seen them."""
+
+    def __init__(self, rows: list[torch.Tensor], posteriors: list[Posterior], own: Posterior):
+        """`rows` are the numbers of each part's faces; `own` is the normal of all faces."""
+        self.rows, self.posteriors, self.own = rows, posteriors, own
+        self._translations = [own.translation(posterior) for posterior in posteriors]
+
+    def translate(self, fold: int, z: torch.Tensor) -> torch.Tensor:
+        """Coefficients of a fold's normal, [N, rank], as those of the normal of all faces."""
+        matrix, shift = self._translations[fold]
+        return z @ matrix + shift
 
 
 def folds_of(count: int, batch: int) -> list[torch.Tensor]:
@@ -61,15 +69,7 @@ def without(
     kept = np.ones(len(faces), bool)
     kept[fold.numpy()] = len(fold) == len(faces)
     others = faces[kept]
-    mean = mean_face(others, settings.flips)
-    components, variances = components_of(others, mean, replace(settings, rank=rank), seed)
-    normal = Normal(like.size, len(variances))
-    normal.mean.copy_(torch.from_numpy(mean.ravel()))
-    normal.components = components
-    normal.deviations.copy_(variances.clamp(min=0).sqrt())
-    total = torch.from_numpy(total_variance(others, mean, settings.flips).ravel())
-    explained = components.double().square() @ normal.deviations.square()
-    normal.residual.copy_((total - explained).clamp(min=0))
+    normal, _ = fit_normal(others, replace(settings, rank=rank), seed)
     normal.noise.copy_(like.noise)
     log.info("a normal fitted to %d of %d faces", len(others), len(faces))
     return Guess.of(normal)

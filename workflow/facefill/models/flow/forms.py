@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from facefill.core.masking import make_masks
-from facefill.core.observed import observed_by_network
-from facefill.models.flow.guess import Seen
+from facefill.models.flow.guess import Seen, see
 
 FORMS = 32  # of masks that differ from face to face
 
@@ -49,13 +48,3 @@ class Forms:
     def see(self, faces: Tensor, forms: Tensor) -> tuple[Seen, Tensor]:
         """What is known of `faces`, [N, 3, size, size] in [-1, 1], and the map of it."""
         return see(faces, self.known[forms.to(faces.device)], self.blocks[forms])
-
-
-def see(faces: Tensor, known: Tensor, blocks: Tensor) -> tuple[Seen, Tensor]:
-    """What is `known` of `faces` (core/observed.py), each with blocks of its own side."""
-    observed, known_map = observed_by_network(faces, known, 0)
-    for block in blocks.unique().tolist():
-        rows = (blocks == block).nonzero()[:, 0].to(faces.device)
-        if block:
-            observed[rows], known_map[rows] = observed_by_network(faces[rows], known[rows], block)
-    return Seen(observed, known, blocks), known_map

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from facefill.core.observed import observed_by_network
 from facefill.models.gaussian.normal import Normal, depth_of
 
 LEVELS = 127  # of the components' whole numbers, on either side of 0
@@ -26,12 +27,21 @@ class Seen(NamedTuple):
     blocks: Tensor  # long [N] on the CPU, the sides of blocks whose means are known; 0 = none
 
 
+def see(faces: Tensor, known: Tensor, blocks: Tensor) -> tuple[Seen, Tensor]:
+    """What is `known` of `faces` (core/observed.py), each with blocks of its own side."""
+    observed, known_map = observed_by_network(faces, known, 0)
+    for block in blocks.unique().tolist():
+        rows = (blocks == block).nonzero()[:, 0].to(faces.device)
+        if block:
+            observed[rows], known_map[rows] = observed_by_network(faces[rows], known[rows], block)
+    return Seen(observed, known, blocks), known_map
+
+
 class Guess(nn.Module):
     """Mean, rounded principal components times their deviations, and the noise left over."""
 
     def __init__(self, size: int, rank: int):
         super().__init__()
-        self.size = size
         self.register_buffer("mean", torch.zeros(3, size, size))
         self.register_buffer("components", torch.zeros(3 * size**2, rank, dtype=torch.int8))
         self.register_buffer("scales", torch.zeros(rank))  # of a component's whole numbers
@@ -70,12 +80,11 @@ class Guess(nn.Module):
         return scale * depth_of(known, block) ** exponent
 
 
-class Posterior(nn.Module):
+class Posterior:
     """What a `Guess` says of z under each of some masks: a covariance for each."""
 
     def __init__(self, guess: Guess, masks: list[tuple[np.ndarray, int]], device: torch.device):
         """`masks` are pairs of known, bool [size, size], and the side of blocks, 0 = none."""
-        super().__init__()
         self.mean = guess.mean.to(device)
         self.grain = guess.grain.to(device)
         self.basis = guess.basis().to(device)
@@ -93,7 +102,8 @@ class Posterior(nn.Module):
 
     def project(self, seen: Seen) -> Tensor:
         """(H W)' H (x - mean) of faces: [N, rank]."""
-        return self._centred(seen).flatten(1) @ self.basis
+        mean, _ = see(self.mean.expand_as(seen.observed), seen.known, seen.blocks)
+        return (seen.observed - mean.observed).flatten(1) @ self.basis
 
     def coefficients(self, seen: Seen, masks: Tensor) -> Tensor:
         """The conditional means of z, [N, rank]; `masks`, long [N], says which mask each has."""
@@ -117,15 +127,9 @@ class Posterior(nn.Module):
         """
         on_seen, grain = white.unbind(1)
         noise = self.noise[masks][:, None]
-        right = noise * z - noise.sqrt() * (_on_seen(on_seen, seen).flatten(1) @ self.basis)
+        on_seen = see(on_seen, seen.known, seen.blocks)[0].observed
+        right = noise * z - noise.sqrt() * (on_seen.flatten(1) @ self.basis)
         return self._pictures(self._times_inverse(right, masks)) + self.grain * grain
-
-    def _centred(self, seen: Seen) -> Tensor:
-        """What is seen minus what the mean shows of it; 0 where nothing is seen."""
-        centred = torch.where(seen.known, seen.observed - self.mean, 0.0)
-        for block, rows in _with_blocks(seen.blocks):
-            centred[rows] = seen.observed[rows] - _means(self.mean[None], block)
-        return centred
 
     def _times_inverse(self, right: Tensor, masks: Tensor) -> Tensor:
         return torch.bmm(self.inverse[masks], right[:, :, None])[:, :, 0]
@@ -142,26 +146,6 @@ def _mirror_signs(components: Tensor) -> Tensor | None:
     likeness = (components * components.flip(2)).sum((0, 1, 2))
     likeness = likeness / components.square().sum((0, 1, 2)).clamp(min=1e-12)
     return likeness.sign() if (likeness.abs() > 0.9).all() else None
-
-
-def _with_blocks(blocks: Tensor) -> list[tuple[int, Tensor]]:
-    """The sides of blocks that some faces have, with the numbers of these faces."""
-    sides = [side for side in blocks.unique().tolist() if side]
-    return [(side, (blocks == side).nonzero()[:, 0]) for side in sides]
-
-
-def _means(faces: Tensor, block: int) -> Tensor:
-    """Each block's mean in the place of its pixels."""
-    means = F.avg_pool2d(faces, block)
-    return means.repeat_interleave(block, 2).repeat_interleave(block, 3)
-
-
-def _on_seen(white: Tensor, seen: Seen) -> Tensor:
-    """`white` noise where something is seen: on pixels, or in the means of blocks."""
-    noise = torch.where(seen.known, white, 0.0)
-    for block, rows in _with_blocks(seen.blocks):
-        noise[rows] = _means(white[rows], block)
-    return noise
 
 
 def _inverse(basis: Tensor, every: Tensor, known: np.ndarray, block: int, noise: float) -> Tensor:

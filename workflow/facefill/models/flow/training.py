@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from facefill.core import device
 from facefill.core.device import Compute
@@ -21,7 +21,8 @@ from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.metrics._texture import detect, features
 from facefill.models.flow import Flow
 from facefill.models.flow.correction import Correction, fit_correction
-from facefill.models.flow.folds import folds_of, settings_of, shortened, without
+from facefill.models.flow.errors import Errors, in_hole
+from facefill.models.flow.folds import Folds, folds_of, settings_of, shortened, without
 from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.health import health
@@ -38,7 +39,6 @@ log = logging.getLogger("facefill.train")
 
 BETAS = (0.9, 0.99)
 WARM_UP = 100  # steps over which the rate rises
-MEMORY = 0.995  # of the running mean errors by mask, per step
 STEPS = 12  # passes of a sample of validation
 # Of best_epoch's scores: a tenth of detectability outweighs 0.1 dB of hole PSNR.
 DETECTABILITY_WEIGHT = 0.1
@@ -62,24 +62,23 @@ def train(training: Training, settings: Flow) -> Trained:
     normal = shortened(normal, settings.rank, fitted, training)
     rank, faces = len(normal.deviations), np.asarray(training.faces)
     forms = Forms(settings.masks, size, training.zoom, compute.device)
-    folds, posteriors = folds_of(len(faces), settings.batch), []
-    for fold in folds:
+    rows, posteriors = folds_of(len(faces), settings.batch), []
+    for fold in rows:
         of_fold = without(fold, faces, rank, normal, fitted, training.seed)
         posteriors.append(Posterior(of_fold, forms.every, compute.device))
     guess = Guess.of(normal)
+    folds = Folds(rows, posteriors, Posterior(guess, forms.every, compute.device))
     correction = fit_correction(
         faces,
         folds,
-        posteriors,
-        Posterior(guess, forms.every, compute.device),
         forms,
         hidden=settings.hidden,
         epochs=settings.mean_epochs,
+        flips=settings.flips,
         seed=training.seed,
     )
     trained = run_training(
-        lambda: FlowLoop(training, settings, compute, forms, guess, correction, posteriors),
-        training,
+        lambda: FlowLoop(training, settings, compute, forms, folds, guess, correction), training
     )
     trained.facts |= {"components": rank, "guess_sha256": sha256_file(weights)}
     return trained
@@ -97,16 +96,14 @@ class FlowLoop(TrainingLoop):
         settings: Flow,
         compute: Compute,
         forms: Forms,
+        folds: Folds,
         guess: Guess,
         correction: Correction,
-        posteriors: list[Posterior],
     ):
         super().__init__(training, settings, compute)
         size = training.faces.shape[1]
-        self.forms, self.guess, self.posteriors = forms, guess, posteriors
-        self.correction, self.own = correction, Posterior(guess, forms.every, compute.device)
-        self.folds = folds_of(len(training.faces), settings.batch)
-        self.translations = [self.own.translation(posterior) for posterior in posteriors]
+        self.forms, self.folds, self.own = forms, folds, folds.own
+        self.guess, self.correction = guess, correction
         self.network = FlowNetwork(size, settings.width, settings.blocks, settings.patch)
         self.network.mean.copy_(guess.mean)
         self.average = copy.deepcopy(self.network)  # what completes
@@ -140,14 +137,14 @@ class FlowLoop(TrainingLoop):
     # -- the loop ------------------------------------------------------------------------------
 
     def batches(self) -> int:
-        return sum(len(rows) // self.settings.batch for rows in self.folds)
+        return sum(len(rows) // self.settings.batch for rows in self.folds.rows)
 
     def shuffled(self, random: torch.Generator) -> list[tuple[int, Tensor]]:
         """An epoch's batches, each of one fold: its number, and the numbers of the faces."""
         size = self.settings.batch
         every = [
             (fold, chosen)
-            for fold, rows in enumerate(self.folds)
+            for fold, rows in enumerate(self.folds.rows)
             for chosen in rows[torch.randperm(len(rows), generator=random)].split(size)
             if len(chosen) == size
         ]
@@ -168,9 +165,9 @@ class FlowLoop(TrainingLoop):
         flow = TrainedFlow(self.network, self.correction, self.guess, self.compute)
         _, change = improve(flow, way.seen, way.known_map, way.guess, way.moving, way.time)
         known = way.seen.known
-        of_guess = _in_hole((way.guess - way.faces).square(), known)
+        of_guess = in_hole((way.guess - way.faces).square(), known)
         unit = self.errors.update(way.masks, of_guess)
-        error = _in_hole((change - way.change).square(), known) / unit
+        error = in_hole((change - way.change).square(), known) / unit
         loss = error.mean()
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
@@ -183,14 +180,11 @@ class FlowLoop(TrainingLoop):
     @torch.no_grad()
     def _draw(self, fold: int, chosen: Tensor, random: torch.Generator) -> "Way":
         """Hide a part of faces, guess it by their fold's normal, and place them on their way."""
-        faces, posterior = (
-            to_unit(self.faces[chosen.to(self.compute.device)]),
-            self.posteriors[fold],
-        )
+        faces = to_unit(self.faces[chosen.to(self.compute.device)])
+        posterior = self.folds.posteriors[fold]
         forms = self.forms.draw(len(faces), random)
         seen, known_map = self.forms.see(faces, forms)
-        matrix, shift = self.translations[fold]
-        z = posterior.coefficients(seen, forms) @ matrix + shift
+        z = self.folds.translate(fold, posterior.coefficients(seen, forms))
         guess = guesses(self.correction, self.own, z, forms, known_map, mirror=False)
         drawn = torch.zeros_like(faces)
         rest = Seen(*(part[self.means :] for part in seen))
@@ -267,8 +261,8 @@ class FlowLoop(TrainingLoop):
             f"val_{key}_psnr": value for key, value in psnrs.items()
         }
         measured["val_detectability"] = float(np.mean(told)) if told else None
-        if checked and self.epoch:
-            detectability = measured["val_detectability"] or 1.0
+        if checked:
+            detectability = 1.0 if not told else measured["val_detectability"]
             score = round(psnrs["hole"], 6), round(DETECTABILITY_WEIGHT * detectability, 6)
             self.best.offer(self.epoch, score, {"flow": self.average})
         return contact_sheet(np.stack(shown), columns=5 * 2), measured
@@ -301,27 +295,6 @@ class Way(NamedTuple):
     time: Tensor  # [N]
     change: Tensor  # what is to be added to the normal's estimate, in units of path.scale
     masks: Tensor  # long [N], the number of each face's mask
-
-
-class Errors(nn.Module):
-    """Running means of squared errors by mask, so that all masks weigh alike in the loss."""
-
-    def __init__(self, masks: int, where: torch.device):
-        super().__init__()
-        self.register_buffer("sums", torch.zeros(masks, device=where))
-        self.register_buffer("counts", torch.zeros(masks, device=where))
-
-    def update(self, masks: Tensor, errors: Tensor) -> Tensor:
-        """Take in `errors`, [N], under `masks`, long [N]; return the mean of each one's mask."""
-        self.counts.mul_(MEMORY).index_add_(0, masks, torch.ones_like(errors))
-        self.sums.mul_(MEMORY).index_add_(0, masks, errors)
-        return (self.sums / self.counts.clamp(min=1e-9))[masks]
-
-
-def _in_hole(values: Tensor, known: Tensor) -> Tensor:
-    """The mean of `values`, [N, 3, size, size], over each face's hidden pixels: [N]."""
-    hidden = ~known
-    return (values * hidden).sum((1, 2, 3)) / (3 * hidden.sum((1, 2, 3)).clamp(min=1))
 
 
 def _psnr(true: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> float:

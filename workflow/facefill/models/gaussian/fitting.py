@@ -40,21 +40,8 @@ Batches = Callable[[], Iterator[Tensor]]
 
 def fit(training: Training, settings: Gaussian) -> Trained:
     """Fit on the faces of `training`; choose the noise by completing its validation faces."""
-    faces, size = training.faces, training.faces.shape[1]
-    mean = mean_face(faces, settings.flips)
-    components, variances = components_of(faces, mean, settings, training.seed)
-    normal = Normal(size, len(variances))
-    normal.mean.copy_(torch.from_numpy(mean.ravel()))
-    normal.components = components
-    normal.deviations.copy_(variances.clamp(min=0).sqrt())
-    total = total_variance(faces, mean, settings.flips)
-    explained = torch.cat(
-        [
-            normal.components[part].double().square() @ normal.deviations.square()
-            for part in parts(len(normal.mean))
-        ]
-    )
-    normal.residual.copy_((torch.from_numpy(total.ravel()) - explained).clamp(min=0))
+    faces = training.faces
+    normal, total = fit_normal(faces, settings, training.seed)
     history = choose_noise(normal, training, settings, max(1.0, float(total.mean())))
     sheets = pictures(normal, training.seed)
     folder = training.checkpoints / "events"
@@ -72,13 +59,32 @@ def fit(training: Training, settings: Gaussian) -> Trained:
         images=len(faces),
         events=folder,
         facts={
-            "components": len(variances),
+            "components": len(normal.deviations),
             "explained": float(normal.deviations.square().sum() / total.sum()),
             "noise_scale": scale,
             "noise_exponent": exponent,
         },
         drawings=[lambda axis: draw_pair(axis, normal, faces)],
     )
+
+
+def fit_normal(faces: np.ndarray, settings: Gaussian, seed: int) -> tuple[Normal, Tensor]:
+    """Fit all but the noise of known pixels; second, the variance of every value, [values]."""
+    mean = mean_face(faces, settings.flips)
+    components, variances = components_of(faces, mean, settings, seed)
+    normal = Normal(faces.shape[1], len(variances))
+    normal.mean.copy_(torch.from_numpy(mean.ravel()))
+    normal.components = components
+    normal.deviations.copy_(variances.clamp(min=0).sqrt())
+    total = torch.from_numpy(total_variance(faces, mean, settings.flips).ravel())
+    explained = torch.cat(
+        [
+            normal.components[part].double().square() @ normal.deviations.square()
+            for part in parts(len(normal.mean))
+        ]
+    )
+    normal.residual.copy_((total - explained).clamp(min=0))
+    return normal, total
 
 
 # -- moments and components --------------------------------------------------------------------
