@@ -245,7 +245,7 @@ def test_means_of_mirrored_faces_are_mirrored(one_thread, faces, tmp_path):
 
 
 def test_samples_differ_and_their_number_changes_none(task):
-    made, more = samples(task, 2, 3), samples(task, 3, 3)
+    made, more = samples(task, 2, 3)[0], samples(task, 3, 3)[0]
     assert np.array_equal(made, more[:, :2])
     hidden = ~task.masks.known
     assert (made[:, 0][hidden] != made[:, 1][hidden]).mean() > 0.5

@@ -17,20 +17,22 @@ class Flow(Method):
         "poisson", "how it is laid into the hole: exact Poisson, as it is, or seamlessClone"
     )
 
-    extra: ClassVar[tuple[str, ...]] = ("samples",)
+    extra: ClassVar[tuple[str, ...]] = ("samples", "interpolation")
 
     def complete(self, task):
         import numpy as np
 
         from facefill.complete import Completed
         from facefill.core.blend import blend
+        from facefill.methods._walk import blend_frames
         from facefill.methods.flow.fill import samples
 
         observed, known = task.observed, task.masks.known
-        drawn = samples(task, self.samples, self.steps)
+        drawn, walk = samples(task, self.samples, self.steps)
         blended = [blend(self.blend, observed, known, each) for each in drawn.swapaxes(0, 1)]
         every = np.stack(blended, axis=1)
-        return Completed(faces=every[:, 0], samples=every)
+        walk = blend_frames(self.blend, task, walk)
+        return Completed(faces=every[:, 0], samples=every, interpolation=walk)
 
     def work(self, config):
         model = make("models", config["models"][self.model])

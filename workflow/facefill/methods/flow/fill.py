@@ -1,6 +1,7 @@
 """Means and samples of a trained flow for all faces of a task."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from facefill.complete import Task
 from facefill.core.progress import progress
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.methods import BATCH
+from facefill.methods._walk import Place, places
 from facefill.methods.latent.noise import generator
 from facefill.models.flow.guess import Posterior, Seen, see
 from facefill.models.flow.trained import TrainedFlow, guesses, load_flow, mean, sample
@@ -19,7 +21,7 @@ from facefill.models.flow.trained import TrainedFlow, guesses, load_flow, mean, 
 class Batch(NamedTuple):
     """BATCH faces, the last ones copies where fewer are left, and their guesses."""
 
-    names: list[str]  # of those that count
+    counted: range  # the places of those that count, among the rows asked for
     seen: Seen
     known_map: Tensor
     guess: Tensor
@@ -34,63 +36,93 @@ def means(task: Task, mirror: bool) -> np.ndarray:
     the hole's pixels count. Raises FacefillError as `load_flow` does.
     """
     flow, completed = _load(task), []
-    for batch in _batches(task, flow, mirror):
+    for batch in _batches(task, flow, range(len(task.names)), mirror):
         faces = mean(flow, batch.seen, batch.known_map, batch.guess)
         if mirror:
             seen = Seen(batch.seen.observed.flip(3), batch.seen.known.flip(3), batch.seen.blocks)
             mirrored = mean(flow, seen, batch.known_map.flip(3), batch.guess.flip(3))
             faces = (faces + mirrored.flip(3)) / 2
-        completed.append(to_pictures(from_unit(faces[: len(batch.names)])))
+        completed.append(to_pictures(from_unit(faces[: len(batch.counted)])))
     return np.concatenate(completed)
 
 
-def samples(task: Task, count: int, steps: int) -> np.ndarray:
+def samples(task: Task, count: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Return `count` samples of every face: uint8 [N, count, size, size, 3].
 
-    A face's samples depend on its name and the task's seed. Raises FacefillError as `load_flow`
-    does.
+    Second, frames of a walk between those of the watched faces, [frames, faces, size, size, 3]. A
+    face's samples depend on its name and the task's seed. Raises FacefillError as `load_flow` does.
     """
+    way = places(count)
+    between = [place for place in way if place.share]
+    draws = [
+        (row, Place(number, number, 0)) for row in range(len(task.names)) for number in range(count)
+    ]
+    on_the_way = [(row, place) for place in between for row in task.watched]
+    faces = _carry(task, draws + on_the_way, steps)
+    sampled = faces[: len(draws)].reshape(-1, count, *faces.shape[1:])
+    walked = faces[len(draws) :].reshape(len(between), -1, *faces.shape[1:])
+    frames = iter(walked)
+    walk = [next(frames) if place.share else sampled[task.watched, place.first] for place in way]
+    return sampled, np.stack(walk)
+
+
+def _carry(task: Task, draws: list[tuple[int, Place]], steps: int) -> np.ndarray:
+    """Carry draws, each for the face of a row, to faces: uint8 [draws, size, size, 3]."""
     flow, completed = _load(task), []
-    rank, shape = len(flow.guess.scales), flow.guess.mean.shape
-    for batch in _batches(task, flow, mirror=True):
-        drawn_for = batch.names + batch.names[-1:] * (BATCH - len(batch.names))
-        of_batch = []
-        for number in range(count):
-            random = [generator(task.seed, name, "flow", number) for name in drawn_for]
-            z = torch.stack([torch.randn(rank, generator=each) for each in random])
-            white = torch.stack([torch.randn(2, *shape, generator=each) for each in random])
-            drawn = batch.posterior.deviations(
-                batch.seen, batch.masks, z.to(batch.guess.device), white.to(batch.guess.device)
-            )
-            faces = sample(flow, batch.seen, batch.known_map, batch.guess, drawn, steps)
-            of_batch.append(to_pictures(from_unit(faces[: len(batch.names)])))
-        completed.append(np.stack(of_batch, axis=1))
+    rank, shape, device = len(flow.guess.scales), flow.guess.mean.shape, flow.compute.device
+    for batch in _batches(task, flow, [row for row, _ in draws], mirror=True):
+        of_batch = draws[batch.counted.start : batch.counted.stop]
+        of_batch += of_batch[-1:] * (BATCH - len(of_batch))
+        random = [_random(task, row, place, rank, shape) for row, place in of_batch]
+        z, white = (torch.stack(numbers).to(device) for numbers in zip(*random, strict=True))
+        drawn = batch.posterior.deviations(batch.seen, batch.masks, z, white)
+        faces = sample(flow, batch.seen, batch.known_map, batch.guess, drawn, steps)
+        completed.append(to_pictures(from_unit(faces[: len(batch.counted)])))
     return np.concatenate(completed)
+
+
+def _random(
+    task: Task, row: int, place: Place, rank: int, shape: torch.Size
+) -> tuple[Tensor, Tensor]:
+    """The z, [rank], and the white noise, [2, *shape], of a sample or of a place between two.
+
+    Those of both ends are weighed by cosine and sine, whose squares add up to 1, so that they stay
+    standard normal (spherical interpolation, White 2016).
+    """
+
+    def drawn(number: int) -> tuple[Tensor, Tensor]:
+        random = generator(task.seed, task.names[row], "flow", number)
+        return torch.randn(rank, generator=random), torch.randn(2, *shape, generator=random)
+
+    angle = place.share * math.pi / 2
+    ends = zip(drawn(place.first), drawn(place.second), strict=True)
+    z, white = (first * math.cos(angle) + second * math.sin(angle) for first, second in ends)
+    return z, white
 
 
 def _load(task: Task) -> TrainedFlow:
     return load_flow(*task.models["model"], task.observed.shape[1], task.device)
 
 
-def _batches(task: Task, flow: TrainedFlow, mirror: bool) -> Iterator[Batch]:
-    """Faces in batches of one size: kernels chosen for one shape round in one way."""
+def _batches(task: Task, flow: TrainedFlow, rows: Sequence[int], mirror: bool) -> Iterator[Batch]:
+    """Faces of these rows in batches of one size: kernels chosen for one shape round in one way."""
     device, shared = flow.compute.device, None
-    with torch.no_grad(), progress(len(task.names), "completing", "faces") as bar:
-        for start in range(0, len(task.names), BATCH):
-            names = task.names[start : start + BATCH]
-            rows = [min(start + row, len(task.names) - 1) for row in range(BATCH)]
-            known = task.masks.known[rows]
+    with torch.no_grad(), progress(len(rows), "completing", "faces") as bar:
+        for start in range(0, len(rows), BATCH):
+            counted = range(len(rows))[start : start + BATCH]
+            padded = [rows[min(start + number, len(rows) - 1)] for number in range(BATCH)]
+            known = task.masks.known[padded]
             number_of: dict[bytes, int] = {}
             numbers = [number_of.setdefault(mask.tobytes(), len(number_of)) for mask in known]
             if shared is None or shared[0] != list(number_of):
                 different = [known[numbers.index(number)] for number in range(len(number_of))]
                 masks = [(mask, task.masks.block) for mask in different]
                 shared = list(number_of), Posterior(flow.guess, masks, device)
-            faces = to_unit(torch.from_numpy(task.observed[rows]).permute(0, 3, 1, 2)).to(device)
+            faces = to_unit(torch.from_numpy(task.observed[padded]).permute(0, 3, 1, 2)).to(device)
             blocks = torch.full((BATCH,), task.masks.block)
             seen, known_map = see(faces, torch.from_numpy(known)[:, None].to(device), blocks)
             masks = torch.tensor(numbers, device=device)
             z = shared[1].coefficients(seen, masks)
             guess = guesses(flow.correction, shared[1], z, masks, known_map, mirror=mirror)
-            yield Batch(names, seen, known_map, guess, shared[1], masks)
-            bar.update(len(names))
+            yield Batch(counted, seen, known_map, guess, shared[1], masks)
+            bar.update(len(counted))
