@@ -60,7 +60,7 @@ def samples(task: Task, count: int, steps: int) -> tuple[np.ndarray, np.ndarray]
     on_the_way = [(row, place) for place in between for row in task.watched]
     faces = _carry(task, draws + on_the_way, steps)
     sampled = faces[: len(draws)].reshape(-1, count, *faces.shape[1:])
-    walked = faces[len(draws) :].reshape(len(between), -1, *faces.shape[1:])
+    walked = faces[len(draws) :].reshape(-1, len(task.watched), *faces.shape[1:])
     frames = iter(walked)
     walk = [next(frames) if place.share else sampled[task.watched, place.first] for place in way]
     return sampled, np.stack(walk)
