@@ -11,7 +11,8 @@ from test_complete import NAMES, faces, one_thread  # noqa: F401
 from facefill.complete import Task
 from facefill.core.masking import make_masks, observe
 from facefill.core.tensors import to_unit
-from facefill.methods.flow.fill import means, samples
+from facefill.methods._walk import Place
+from facefill.methods.flow.fill import _random, means, samples
 from facefill.models.flow.correction import Correction, fit_correction
 from facefill.models.flow.errors import Errors
 from facefill.models.flow.folds import Folds, folds_of, without
@@ -249,6 +250,18 @@ def test_samples_differ_and_their_number_changes_none(task):
     assert np.array_equal(made, more[:, :2])
     hidden = ~task.masks.known
     assert (made[:, 0][hidden] != made[:, 1][hidden]).mean() > 0.5
+
+
+def test_between_two_samples_lie_standard_normal_numbers(task):
+    """Half-way both weigh 0.71, whose squares add up to 1: a fade would lose half the variance."""
+    shape = torch.Size((3, 64, 64))
+    first, middle, second = (
+        _random(task, 0, place, 5_000, shape)
+        for place in (Place(1, 1, 0), Place(1, 2, 0.5), Place(2, 2, 0))
+    )
+    for begin, between, end in zip(first, middle, second, strict=True):
+        assert torch.allclose(between, (begin + end) / 2**0.5, atol=1e-5)
+        assert between.std().item() == pytest.approx(1, abs=0.05)
 
 
 def test_health():
