@@ -1,7 +1,5 @@
 """A flow: its guess is the normal's, its path is right where faces are normal, folds are unseen."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,14 +11,16 @@ from facefill.core.masking import make_masks, observe
 from facefill.core.tensors import to_unit
 from facefill.methods._walk import Place
 from facefill.methods.flow.fill import _random, means, samples
+from facefill.models.flow.augment import draw_light, in_light, move
 from facefill.models.flow.correction import Correction, fit_correction
 from facefill.models.flow.errors import Errors
 from facefill.models.flow.folds import Folds, folds_of, without
 from facefill.models.flow.forms import Forms
+from facefill.models.flow.grain import filter_of, filtered, white
 from facefill.models.flow.guess import Guess, Posterior, Seen, see
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
-from facefill.models.flow.path import estimate, scale, step
+from facefill.models.flow.path import QUARTER, expected_end, point, slope
 from facefill.models.gaussian import Gaussian
 from facefill.models.gaussian.normal import Posterior as Exact
 from holes import EVERY_MASK, smooth_faces
@@ -88,37 +88,56 @@ def test_draws_have_the_conditional_covariance(mask):
     assert (found - expected).abs().max() < 0.05 * expected.abs().max()
 
 
-def test_where_faces_are_normal_the_estimate_is_the_expected_end():
-    random, mean = torch.Generator().manual_seed(0), torch.tensor(0.3)
-    ends, starts = (mean + 0.2 * torch.randn(200_000, generator=random) for _ in range(2))
-    for time in (0.2, 0.5, 0.8):
-        moving = time * ends + (1 - time) * starts
-        slope = torch.stack([moving, ends]).cov()[0, 1] / moving.var()
-        at = torch.tensor([time])
-        found = estimate(moving[:1].view(1, 1, 1, 1), mean, at).item()
-        assert found == pytest.approx((mean + slope * (moving[0] - mean)).item(), abs=0.01)
-        left = (ends - (mean + slope * (moving - mean))).std() / ends.std()
-        assert scale(at).item() == pytest.approx(left.item(), abs=0.01)
+def test_where_faces_are_normal_the_slope_depends_on_nothing():
+    random = torch.Generator().manual_seed(0)
+    ends, starts = (0.2 * torch.randn(200_000, 1, 1, 1, generator=random) for _ in range(2))
+    for time in (0.0, 0.2, 0.5, 0.8):
+        at = torch.full((len(ends),), time)
+        moved, change = point(starts, ends, at), slope(starts, ends, at)
+        assert torch.stack([moved.flatten(), change.flatten()]).corrcoef()[0, 1].abs() < 0.01
+        assert moved.std().item() == pytest.approx(0.2, rel=0.01)
+        found = torch.stack([moved.flatten(), ends.flatten()]).cov()[0, 1] / moved.var()
+        expected = expected_end(torch.ones(1, 1, 1, 1), at[:1]).item()
+        assert found.item() == pytest.approx(expected, abs=0.01)
 
 
-def test_a_path_begins_at_the_mean_and_ends_where_it_is():
-    moving, mean = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
-    begin, end = torch.zeros(2), torch.ones(2)
-    assert torch.equal(estimate(moving, mean, begin), mean)
-    assert torch.allclose(estimate(moving, mean, end), moving)
-    assert scale(begin).eq(1).all() and scale(end).eq(0).all()
-    assert torch.equal(step(moving, mean, 0.5, 1.0), mean)
-    assert torch.allclose(step(moving, mean, 0.5, 0.75), (moving + mean) / 2)
+def test_a_way_leads_from_the_draw_to_the_face():
+    drawn, end = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    begin, arrived, middle = torch.zeros(2), torch.ones(2), torch.full((2,), 0.5)
+    assert torch.equal(point(drawn, end, begin), drawn)
+    assert torch.equal(slope(drawn, end, begin), end)  # whose mean is the posterior mean
+    assert torch.allclose(point(drawn, end, arrived), end, atol=1e-6)
+    ahead = (point(drawn, end, middle + 1e-3) - point(drawn, end, middle)) / (1e-3 * QUARTER)
+    assert torch.allclose(ahead, slope(drawn, end, middle), atol=1e-2)
 
 
-def test_without_a_network_draws_of_the_normal_keep_their_variance():
-    random, times = torch.Generator().manual_seed(0), np.linspace(0, 1, 101)
-    drawn = torch.randn(50_000, 1, 1, 1, generator=random)
-    faces, mean = drawn, torch.zeros(50_000, 1, 1, 1)
-    for now, following in itertools.pairwise(times.tolist()):
-        ends = estimate(faces, mean, torch.full((50_000,), now))
-        faces = step(faces, ends, now, following)
-    assert faces.std().item() == pytest.approx(drawn.std().item(), rel=0.02)
+def test_grain_has_the_spectrum_of_what_it_is_learnt_from():
+    random = torch.Generator().manual_seed(0)
+    blurred = torch.nn.functional.avg_pool2d(torch.randn(500, 1, 18, 18, generator=random), 3, 1)
+    residuals = blurred.expand(-1, 3, -1, -1) * 3  # grey, and neighbours are alike
+    learnt = filter_of(residuals, torch.ones(3, 16, 16))
+    made = filtered(torch.randn(500, 3, 16, 16, generator=random), learnt)
+    assert made.var().item() == pytest.approx(1, rel=0.05)
+    channels = made.transpose(0, 1).flatten(1).corrcoef()
+    assert channels.min() > 0.98
+    neighbours = (made[..., 1:] * made[..., :-1]).mean().item()
+    assert neighbours == pytest.approx(2 / 3, abs=0.1)  # the transform is periodic
+    noise = torch.randn(2, 3, 16, 16, generator=random)
+    assert torch.allclose(filtered(noise, white(16)), noise, atol=1e-5)
+    nothing = filter_of(torch.zeros(2, 3, 16, 16), torch.zeros(3, 16, 16))
+    assert torch.equal(nothing, white(16))
+
+
+def test_faces_are_moved_and_lit_a_little():
+    random, pictures = torch.Generator().manual_seed(0), torch.zeros(200, 3, 16, 16)
+    pictures[:, :, 4:12, 4:12] = 0.5
+    moved = move(pictures, random)
+    same = (moved == pictures).flatten(1).all(1)
+    assert 0.2 < same.float().mean() < 0.4
+    assert 0.01 < (moved - pictures)[~same].abs().mean() < 0.1
+    light = draw_light(200, random)
+    assert torch.equal(in_light(pictures, torch.zeros(200, 2)), pictures)
+    assert in_light(pictures, light).std() > pictures.std()
 
 
 def test_an_untrained_network_changes_nothing():

@@ -12,7 +12,7 @@ class Flow(Method):
 
     model: str = reference("models", "flow", "flow", doc="which of `models`, of kind flow, fills")
     samples: int = setting(1, "different completions per face", minimum=1)
-    steps: int = setting(12, "passes of the network per completion", minimum=1)
+    steps: int = setting(8, "passes of the network per completion", minimum=1)
     blend: Blend = setting(
         "poisson", "how it is laid into the hole: exact Poisson, as it is, or seamlessClone"
     )

@@ -37,9 +37,13 @@ class Flow(Model):
     )  # fmt: skip
     hidden: int = setting(1024, "gates of the layer that corrects the guess", minimum=1)
     mean_epochs: int = setting(
-        4, "passes of that layer over the guesses of all faces under all masks", minimum=1
+        4, "passes of that layer over the guesses of all faces under all masks; 0 = no such layer",
+        minimum=0,
+    )  # fmt: skip
+    epochs: int = setting(6, "rounds of the U-Net, each followed by a validation", minimum=1)
+    passes: int = setting(
+        1, "passes over the training split in a round; more suit a GPU", minimum=1
     )
-    epochs: int = setting(6, "passes of the U-Net over the training split", minimum=1)
     batch: int = setting(32, "faces per step", minimum=2)
     width: int = setting(
         32, "channels of the first layer; doubled towards the smallest map", minimum=4
@@ -52,6 +56,9 @@ class Flow(Model):
         0.4, "share of a batch that learns the mean; the rest learns the way to samples",
         above=0, below=1,
     )  # fmt: skip
+    dropout: float = setting(
+        0.1, "share of the U-Net's inner values that is dropped in training", minimum=0, below=1
+    )
     lr: float = setting(0.001, "Adam's rate, decayed along a cosine", above=0)
     flips: bool = setting(True, "mirror half of the training faces")
     ema: float = setting(

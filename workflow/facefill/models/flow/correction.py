@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from facefill.core.progress import progress
 from facefill.core.tensors import random_stream, to_unit
+from facefill.models.flow.augment import draw_light, in_light
 from facefill.models.flow.errors import Errors, in_hole
 from facefill.models.flow.folds import Folds
 from facefill.models.flow.forms import Forms
@@ -30,7 +31,6 @@ WARM_UP = 50  # steps over which the rate rises
 EMA = 0.998
 ROWS = 512  # faces projected at a time
 STREAM = -2  # of random numbers
-LIGHT = (0.1, 0.05)  # standard deviations of contrast and of brightness, in units of [-1, 1]
 DROPOUT = 0.3  # of the gates
 
 
@@ -74,7 +74,8 @@ def fit_correction(
 
     `faces` are uint8 [N, size, size, 3]. In an epoch each is guessed once under every mask, in
     another light each time. The loss is the squared error in the hole, in units of the mask's mean
-    one. With `flips` half of the faces are mirrored, where the normal can be.
+    one. With `flips` half of the faces are mirrored, where the normal can be. Without an epoch
+    nothing is corrected.
     """
     own = folds.own
     device, random = own.mean.device, random_stream(seed, STREAM)
@@ -146,7 +147,7 @@ def guess_all(
     count, device, rank = len(faces), folds.own.mean.device, folds.own.basis.shape[1]
     z = torch.empty(len(forms.of_mask), count, rank, dtype=torch.float16)
     form = torch.empty(len(forms.of_mask), count, dtype=torch.long)
-    light = torch.randn(count, 2, generator=random) * torch.tensor(LIGHT)
+    light = draw_light(count, random)
     for number, of_mask in enumerate(forms.of_mask):
         form[number] = of_mask[torch.randint(len(of_mask), (count,), generator=random)]
         for fold, posterior in enumerate(folds.posteriors):
@@ -159,12 +160,6 @@ def guess_all(
                     z[number, rows[at == each]] = folds.translate(fold, found).half().cpu()
         done()
     return Guesses(z, form, light)
-
-
-def in_light(faces: Tensor, light: Tensor) -> Tensor:
-    """Scale the contrast of faces, [N, 3, size, size], by 1 + light[:, 0]; add light[:, 1]."""
-    contrast, brightness = light[:, :, None, None, None].unbind(1)
-    return faces * (1 + contrast) + brightness
 
 
 def _pictures(z: Tensor, basis: Tensor, like: Tensor) -> Tensor:

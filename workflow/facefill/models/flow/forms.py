@@ -34,12 +34,11 @@ class Forms:
 
     def draw(self, count: int, random: torch.Generator) -> Tensor:
         """Forms for `count` faces, every mask as likely: long [count]."""
-        masks = torch.randint(len(self.of_mask), (count,), generator=random).tolist()
-        numbers = torch.randint(FORMS, (count,), generator=random).tolist()
-        chosen = [
-            self.of_mask[m][n % len(self.of_mask[m])] for m, n in zip(masks, numbers, strict=True)
-        ]
-        return torch.stack(chosen)
+        masks = torch.randint(len(self.of_mask), (count,), generator=random)
+        numbers = torch.randint(FORMS, (count,), generator=random)
+        first = torch.stack([part[0] for part in self.of_mask])
+        counts = torch.tensor([len(part) for part in self.of_mask])
+        return first[masks] + numbers % counts[masks]
 
     def regular(self, mask: int, count: int) -> Tensor:
         """The forms of one mask for the same `count` faces each time, in turn."""

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facefill.core.observed import observed_by_network
+from facefill.core.tensors import to_unit
+from facefill.models.flow.grain import FACES, ROWS, filter_of, filtered, white
 from facefill.models.gaussian.normal import Normal, depth_of
 
 LEVELS = 127  # of the components' whole numbers, on either side of 0
@@ -46,6 +48,7 @@ class Guess(nn.Module):
         self.register_buffer("components", torch.zeros(3 * size**2, rank, dtype=torch.int8))
         self.register_buffer("scales", torch.zeros(rank))  # of a component's whole numbers
         self.register_buffer("grain", torch.zeros(3, size, size))  # deviation that is left
+        self.register_buffer("texture", white(size))  # filter of what is left
         self.register_buffer("noise", torch.zeros(2, dtype=torch.float64))  # as Normal's, in units
 
     @classmethod
@@ -70,6 +73,16 @@ class Guess(nn.Module):
         guess.noise[0] /= UNIT**2
         return guess
 
+    def learn_texture(self, faces: np.ndarray) -> None:
+        """Set `texture` to that of uint8 `faces`, [N, size, size, 3], of some of them."""
+        chosen = np.linspace(0, len(faces) - 1, min(FACES, len(faces))).astype(int)
+        basis, left = self.basis(), []
+        for rows in np.array_split(chosen, -(-len(chosen) // ROWS)):
+            centred = to_unit(torch.from_numpy(faces[rows]).permute(0, 3, 1, 2)) - self.mean
+            z = centred.flatten(1) @ basis / basis.square().sum(0).clamp(min=1e-12)
+            left.append(centred - (z @ basis.T).view_as(centred))
+        self.texture.copy_(filter_of(torch.cat(left), self.grain))
+
     def basis(self) -> Tensor:
         """W: float32 [3 size^2, rank]; a face is mean + W z + noise, with z standard normal."""
         return self.components.float() * self.scales
@@ -86,7 +99,7 @@ class Posterior:
     def __init__(self, guess: Guess, masks: list[tuple[np.ndarray, int]], device: torch.device):
         """`masks` are pairs of known, bool [size, size], and the side of blocks, 0 = none."""
         self.mean = guess.mean.to(device)
-        self.grain = guess.grain.to(device)
+        self.grain, self.texture = guess.grain.to(device), guess.texture.to(device)
         self.basis = guess.basis().to(device)
         noises = [guess.noise_of(*mask) for mask in masks]
         self.noise = torch.tensor(noises, dtype=torch.float32, device=device)
@@ -129,7 +142,9 @@ class Posterior:
         noise = self.noise[masks][:, None]
         on_seen = see(on_seen, seen.known, seen.blocks)[0].observed
         right = noise * z - noise.sqrt() * (on_seen.flatten(1) @ self.basis)
-        return self._pictures(self._times_inverse(right, masks)) + self.grain * grain
+        return self._pictures(self._times_inverse(right, masks)) + self.grain * filtered(
+            grain, self.texture
+        )
 
     def _times_inverse(self, right: Tensor, masks: Tensor) -> Tensor:
         return torch.bmm(self.inverse[masks], right[:, :, None])[:, :, 0]
@@ -158,7 +173,8 @@ def _inverse(basis: Tensor, every: Tensor, known: np.ndarray, block: int, noise:
         rows = torch.from_numpy(known).to(basis.device).flatten().repeat(3)
         fewer = basis[rows] if known.mean() <= 0.5 else basis[~rows]
         gram = fewer.T @ fewer if known.mean() <= 0.5 else every - fewer.T @ fewer
-    # In double precision on the CPU: variances lie five orders of magnitude apart.
-    matrix = gram.double().cpu()
-    matrix = (matrix + matrix.T) / 2 + noise * torch.eye(len(matrix), dtype=torch.float64)
+    # In double precision, which mps has not: variances lie five orders of magnitude apart.
+    matrix = (gram.cpu() if gram.device.type == "mps" else gram).double()
+    matrix = (matrix + matrix.T) / 2
+    matrix.diagonal().add_(noise)
     return torch.linalg.inv(matrix).float().to(basis.device)

@@ -14,14 +14,15 @@ MARGIN = 0.15  # typical error of an estimate, in units of [-1, 1]
 
 
 class FlowNetwork(nn.Module):
-    """Estimates of faces, and what is known of them -> what is to be added to the estimates.
+    """Estimates of faces, and what is known of them -> the slopes of their ways (path.py).
 
     Blocks of `patch` x `patch` pixels become channels, so that no convolution runs at the full
     side. Nothing is normalised and every block starts as the identity: beside the estimate's error
-    a batch's statistics are noise.
+    a batch's statistics are noise. `dropout` is the share of values that is dropped while training,
+    on all maps but the largest.
     """
 
-    def __init__(self, size: int, width: int, blocks: int, patch: int):
+    def __init__(self, size: int, width: int, blocks: int, patch: int, dropout: float = 0.0):
         super().__init__()
         self.patch, side = patch, size // patch
         wide = [width << step for step in range(SIDES)]
@@ -38,7 +39,8 @@ class FlowNetwork(nn.Module):
         )
 
         def row(channels: int) -> nn.ModuleList:
-            return nn.ModuleList(Residual(channels) for _ in range(blocks))
+            share = dropout if channels > width else 0.0
+            return nn.ModuleList(Residual(channels, share) for _ in range(blocks))
 
         self.down = nn.ModuleList(row(channels) for channels in wide)
         self.up = nn.ModuleList(row(channels) for channels in wide)
@@ -49,10 +51,10 @@ class FlowNetwork(nn.Module):
     def forward(
         self, observed: Tensor, known: Tensor, estimate: Tensor, moved: Tensor, time: Tensor
     ) -> Tensor:
-        """Return what is to be added: [N, 3, size, size] for faces in [-1, 1].
+        """Return expected slopes, [N, 3, size, size], for faces in [-1, 1].
 
         `observed` and `known` are what facefill.core.observed makes of faces, `estimate` are faces,
-        `moved` is how far they are from the guess, and `time`, [N], from 0 to 1.
+        `moved` is how far they are from the guess, and `time`, [N], is that of path.py.
         """
         angles = time[:, None] * self.frequencies
         features = self.time(torch.cat([angles.sin(), angles.cos()], 1))
@@ -68,22 +70,24 @@ class FlowNetwork(nn.Module):
             x = maps[step] + self.wider[step](x) if step < SIDES - 1 else x
             for block in self.up[step]:
                 x = block(x, features)
-        return MARGIN * F.pixel_shuffle(self.last(F.relu(x)).float(), self.patch)
+        return MARGIN * F.pixel_shuffle(self.last(F.silu(x)).float(), self.patch)
 
 
 class Residual(nn.Module):
     """Two convolutions beside the identity; time scales and shifts the channels between them."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, dropout: float):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = _zero(nn.Conv2d(channels, channels, 3, padding=1))
         self.time = _zero(nn.Linear(TIME, 2 * channels))
+        self.dropout = nn.Dropout(dropout)
         nn.init.kaiming_normal_(self.first.weight)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         scale, shift = self.time(time)[:, :, None, None].chunk(2, 1)
-        return x + self.second(F.relu(self.first(F.relu(x)) * (1 + scale) + shift))
+        changed = F.silu(self.first(F.silu(x)) * (1 + scale) + shift)
+        return x + self.second(self.dropout(changed))
 
 
 def _zero(layer: nn.Conv2d | nn.Linear) -> nn.Module:

@@ -1,6 +1,5 @@
 """A trained flow, ready to be used: means in one pass, samples in several."""
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from facefill.core.device import Compute
 from facefill.models.flow.correction import Correction
 from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.networks import FlowNetwork
-from facefill.models.flow.path import estimate, scale, step
+from facefill.models.flow.path import QUARTER, expected_end
 from facefill.train.weights import load, load_settings
 
 SETTINGS = ("width", "blocks", "patch", "hidden", "components", "precision")  # needed to build it
@@ -68,37 +67,33 @@ def guesses(
     return own.faces(corrected)
 
 
-def improve(
-    flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor, faces: Tensor, time: Tensor
-) -> tuple[Tensor, Tensor]:
-    """What the network makes of faces on their way, [N, 3, size, size] in [-1, 1] at `time` [N].
+def slopes(
+    flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor, moved: Tensor, time: Tensor
+) -> Tensor:
+    """The expected slopes of the ways that are at guess + `moved` at `time`: [N, 3, size, size].
 
-    Returns the estimate of the paths' ends by the normal alone, and what the network adds to it,
-    in units of facefill.models.flow.path.scale. Known pixels of `guess` and `faces` do not count.
+    Known pixels of `guess` and `moved` do not count.
     """
-    ends = torch.where(seen.known, seen.observed, estimate(faces, guess, time))
-    moved = torch.where(seen.known, 0.0, ends - guess)
+    further = torch.where(seen.known, 0.0, expected_end(moved, time))
+    ends = torch.where(seen.known, seen.observed, guess + further)
     with flow.compute.autocast():
-        return ends, flow.network(seen.observed, known_map, ends, moved, time)
+        return flow.network(seen.observed, known_map, ends, further, time)
 
 
 @torch.no_grad()
 def mean(flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor) -> Tensor:
-    """The posterior mean: what the flow makes of the guess, at time 0."""
+    """The posterior mean: the guess and the slope that is expected there."""
     time = torch.zeros(len(guess), device=guess.device)
-    ends, change = improve(flow, seen, known_map, guess, guess, time)
-    return ends + change
+    return guess + slopes(flow, seen, known_map, guess, torch.zeros_like(guess), time)
 
 
 @torch.no_grad()
 def sample(
     flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor, drawn: Tensor, steps: int
 ) -> Tensor:
-    """Carry draws of the normal, guess + `drawn`, to faces in `steps` passes."""
-    times = torch.linspace(0, 1, steps + 1).tolist()
-    faces = guess + drawn
-    for now, following in itertools.pairwise(times):
-        time = torch.full((len(guess),), now, device=guess.device)
-        ends, change = improve(flow, seen, known_map, guess, faces, time)
-        faces = step(faces, ends + scale(time) * change, now, following)
-    return faces
+    """Carry draws of the normal, guess + `drawn`, to faces in `steps` passes (Euler's method)."""
+    moved = drawn
+    for number in range(steps):
+        time = torch.full((len(guess),), number / steps, device=guess.device)
+        moved = moved + QUARTER / steps * slopes(flow, seen, known_map, guess, moved, time)
+    return guess + moved

@@ -20,6 +20,7 @@ from facefill.core.likeness import psnr
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.metrics._texture import detect, features
 from facefill.models.flow import Flow
+from facefill.models.flow.augment import draw_light, in_light, move
 from facefill.models.flow.correction import Correction, fit_correction
 from facefill.models.flow.errors import Errors, in_hole
 from facefill.models.flow.folds import Folds, folds_of, settings_of, shortened, without
@@ -27,7 +28,8 @@ from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
-from facefill.models.flow.trained import TrainedFlow, guesses, improve, mean, sample
+from facefill.models.flow.path import point, slope
+from facefill.models.flow.trained import TrainedFlow, guesses, mean, sample, slopes
 from facefill.models.gaussian.normal import load_normal
 from facefill.train.average import update_average
 from facefill.train.best import Best, checked_epochs
@@ -39,7 +41,8 @@ log = logging.getLogger("facefill.train")
 
 BETAS = (0.9, 0.99)
 WARM_UP = 100  # steps over which the rate rises
-STEPS = 12  # passes of a sample of validation
+STEPS = 8  # passes of a sample of validation
+LARGEST = 1.0  # norm of a step's gradients
 # Of best_epoch's scores: a tenth of detectability outweighs 0.1 dB of hole PSNR.
 DETECTABILITY_WEIGHT = 0.1
 COLUMNS = (
@@ -61,12 +64,14 @@ def train(training: Training, settings: Flow) -> Trained:
     fitted = settings_of(load_settings(settings_file, ["flips", "masks"]))
     normal = shortened(normal, settings.rank, fitted, training)
     rank, faces = len(normal.deviations), np.asarray(training.faces)
+    guess = Guess.of(normal)
+    guess.learn_texture(faces)
     forms = Forms(settings.masks, size, training.zoom, compute.device)
     rows, posteriors = folds_of(len(faces), settings.batch), []
     for fold in rows:
         of_fold = without(fold, faces, rank, normal, fitted, training.seed)
+        of_fold.texture.copy_(guess.texture)
         posteriors.append(Posterior(of_fold, forms.every, compute.device))
-    guess = Guess.of(normal)
     folds = Folds(rows, posteriors, Posterior(guess, forms.every, compute.device))
     correction = fit_correction(
         faces,
@@ -104,7 +109,8 @@ class FlowLoop(TrainingLoop):
         size = training.faces.shape[1]
         self.forms, self.folds, self.own = forms, folds, folds.own
         self.guess, self.correction = guess, correction
-        self.network = FlowNetwork(size, settings.width, settings.blocks, settings.patch)
+        shape = settings.width, settings.blocks, settings.patch, settings.dropout
+        self.network = FlowNetwork(size, *shape)
         self.network.mean.copy_(guess.mean)
         self.average = copy.deepcopy(self.network)  # what completes
         for network in (self.network, self.average):
@@ -137,13 +143,15 @@ class FlowLoop(TrainingLoop):
     # -- the loop ------------------------------------------------------------------------------
 
     def batches(self) -> int:
-        return sum(len(rows) // self.settings.batch for rows in self.folds.rows)
+        of_folds = (len(rows) // self.settings.batch for rows in self.folds.rows)
+        return self.settings.passes * sum(of_folds)
 
     def shuffled(self, random: torch.Generator) -> list[tuple[int, Tensor]]:
         """An epoch's batches, each of one fold: its number, and the numbers of the faces."""
         size = self.settings.batch
         every = [
             (fold, chosen)
+            for _ in range(self.settings.passes)
             for fold, rows in enumerate(self.folds.rows)
             for chosen in rows[torch.randperm(len(rows), generator=random)].split(size)
             if len(chosen) == size
@@ -153,24 +161,30 @@ class FlowLoop(TrainingLoop):
     def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
         steps = self.settings.epochs * self.batches()
         self.network.train()
+        noise = torch.Generator(self.compute.device)
+        noise.manual_seed(int(torch.randint(2**62, (), generator=random)))
+        torch.manual_seed(noise.initial_seed())  # dropout
         for fold, chosen in self.shuffled(random):
             warm = min(1.0, (self.steps + 1) / WARM_UP)
             decay = 0.5 * (1 + math.cos(math.pi * self.steps / steps))
             self.adam.param_groups[0]["lr"] = self.settings.lr * warm * decay
-            yield self._step(fold, chosen, random)
+            yield self._step(fold, chosen, random, noise)
 
-    def _step(self, fold: int, chosen: Tensor, random: torch.Generator) -> Tensor:
+    def _step(
+        self, fold: int, chosen: Tensor, random: torch.Generator, noise: torch.Generator
+    ) -> Tensor:
         """One step on the faces with the numbers `chosen`, of one fold; the losses."""
-        way = self._draw(fold, chosen, random)
+        way = self._draw(fold, chosen, random, noise)
         flow = TrainedFlow(self.network, self.correction, self.guess, self.compute)
-        _, change = improve(flow, way.seen, way.known_map, way.guess, way.moving, way.time)
+        found = slopes(flow, way.seen, way.known_map, way.guess, way.moved, way.time)
         known = way.seen.known
-        of_guess = in_hole((way.guess - way.faces).square(), known)
+        of_guess = in_hole(way.end.square(), known)
         unit = self.errors.update(way.masks, of_guess)
-        error = in_hole((change - way.change).square(), known) / unit
+        error = in_hole((found - way.slope).square(), known) / unit
         loss = error.mean()
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST)
         self.adam.step()
         update_average(self.average, self.network, self.settings.ema, self.steps + 1)
         # Over the guess's errors for the same faces: from face to face these differ more.
@@ -178,9 +192,15 @@ class FlowLoop(TrainingLoop):
         return torch.stack([error[: self.means].mean() / base, error[self.means :].mean()]).detach()
 
     @torch.no_grad()
-    def _draw(self, fold: int, chosen: Tensor, random: torch.Generator) -> "Way":
-        """Hide a part of faces, guess it by their fold's normal, and place them on their way."""
-        faces = to_unit(self.faces[chosen.to(self.compute.device)])
+    def _draw(
+        self, fold: int, chosen: Tensor, random: torch.Generator, noise: torch.Generator
+    ) -> "Way":
+        """Hide a part of faces, guess it by their fold's normal, and place them on their way.
+
+        `random` is on the CPU, `noise` on the device, where many numbers are drawn faster.
+        """
+        faces = move(to_unit(self.faces[chosen.to(self.compute.device)]), noise)
+        faces = in_light(faces, draw_light(len(faces), noise))
         posterior = self.folds.posteriors[fold]
         forms = self.forms.draw(len(faces), random)
         seen, known_map = self.forms.see(faces, forms)
@@ -188,7 +208,7 @@ class FlowLoop(TrainingLoop):
         guess = guesses(self.correction, self.own, z, forms, known_map, mirror=False)
         drawn = torch.zeros_like(faces)
         rest = Seen(*(part[self.means :] for part in seen))
-        drawn[self.means :] = self._deviations(posterior, rest, forms[self.means :], random)
+        drawn[self.means :] = self._deviations(posterior, rest, forms[self.means :], noise)
         if self.settings.flips:  # all alike: the normal is symmetric
             mirrored = torch.rand(len(faces), generator=random) < 0.5
             faces, known_map, guess, drawn, observed, known = (
@@ -196,32 +216,27 @@ class FlowLoop(TrainingLoop):
                 for part in (faces, known_map, guess, drawn, seen.observed, seen.known)
             )
             seen = Seen(observed, known, seen.blocks)
-        time = torch.rand(len(faces), generator=random).to(faces.device)
+        time = torch.rand(len(faces), generator=noise, device=noise.device)
         time[: self.means] = 0  # there a way starts at the guess itself
-        at = time[:, None, None, None]
-        moving = torch.lerp(guess + drawn, faces, at)
-        # (face - estimate) / scale, without the division by 0 at time 1.
-        change = ((1 - at) * (faces - guess) - at * drawn) / (
-            at.square() + (1 - at).square()
-        ).sqrt()
+        end = faces - guess
         masks = self.forms.mask_of[forms].to(faces.device)
-        return Way(faces, seen, known_map, guess, moving, time, change, masks)
+        ways = point(drawn, end, time), slope(drawn, end, time)
+        return Way(seen, known_map, guess, end, *ways, time, masks)
 
     def _deviations(
-        self, posterior: Posterior, seen: Seen, forms: Tensor, random: torch.Generator
+        self, posterior: Posterior, seen: Seen, forms: Tensor, noise: torch.Generator
     ) -> Tensor:
-        count, rank = len(forms), posterior.basis.shape[1]
-        z = torch.randn(count, rank, generator=random)
-        white = torch.randn(count, 2, *seen.observed.shape[1:], generator=random)
-        device = seen.observed.device
-        return posterior.deviations(seen, forms, z.to(device), white.to(device))
+        count, rank, device = len(forms), posterior.basis.shape[1], noise.device
+        z = torch.randn(count, rank, generator=noise, device=device)
+        white = torch.randn(count, 2, *seen.observed.shape[1:], generator=noise, device=device)
+        return posterior.deviations(seen, forms, z, white)
 
     # -- validation ----------------------------------------------------------------------------
 
     @torch.no_grad()
     def evaluate(self) -> tuple[np.ndarray, dict[str, float | None]]:
         """Means and samples of validation faces as a sheet, and how good they are."""
-        random = self.stream(-1)
+        noise = torch.Generator(self.compute.device).manual_seed(self.seed)  # the same each time
         flow = TrainedFlow(self.average, self.correction, self.guess, self.compute)
         checked = self.epoch in checked_epochs(self.settings.epochs)
         scores, told, shown = [], [], []
@@ -235,7 +250,7 @@ class FlowLoop(TrainingLoop):
             row = number % len(faces)  # another face for every mask
             rows = slice(None) if checked else slice(row, row + 1)
             part = Seen(seen.observed[rows], seen.known[rows], seen.blocks[rows])
-            drawn = self._deviations(self.own, part, forms[rows], random)
+            drawn = self._deviations(self.own, part, forms[rows], noise)
             sampled = sample(flow, part, known_map[rows], guess[rows], drawn, STEPS)
             filled = [
                 to_pictures(from_unit(torch.where(known, seen_of, values)))
@@ -285,15 +300,15 @@ class FlowLoop(TrainingLoop):
 
 
 class Way(NamedTuple):
-    """Faces on their way from guesses: tensors [N, 3, size, size] in [-1, 1], unless said."""
+    """Ways from draws of a normal to faces: tensors [N, 3, size, size], unless said (path.py)."""
 
-    faces: Tensor
     seen: Seen
     known_map: Tensor  # [N, 1, size, size]
     guess: Tensor
-    moving: Tensor  # where they are at `time`
+    end: Tensor  # the faces, from the guess
+    moved: Tensor  # where they are at `time`, from the guess
+    slope: Tensor
     time: Tensor  # [N]
-    change: Tensor  # what is to be added to the normal's estimate, in units of path.scale
     masks: Tensor  # long [N], the number of each face's mask
 
 
