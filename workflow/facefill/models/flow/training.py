@@ -40,7 +40,7 @@ from facefill.train.weights import load_settings
 log = logging.getLogger("facefill.train")
 
 BETAS = (0.9, 0.99)
-WARM_UP = 100  # steps over which the rate rises
+WARM_UP = 0.1  # share of the steps over which the rate rises
 STEPS = 8  # passes of a sample of validation
 LARGEST = 1.0  # norm of a step's gradients
 # Of best_epoch's scores: a tenth of detectability outweighs 0.1 dB of hole PSNR.
@@ -165,7 +165,7 @@ class FlowLoop(TrainingLoop):
         noise.manual_seed(int(torch.randint(2**62, (), generator=random)))
         torch.manual_seed(noise.initial_seed())  # dropout
         for fold, chosen in self.shuffled(random):
-            warm = min(1.0, (self.steps + 1) / WARM_UP)
+            warm = min(1.0, (self.steps + 1) / (WARM_UP * steps))
             decay = 0.5 * (1 + math.cos(math.pi * self.steps / steps))
             self.adam.param_groups[0]["lr"] = self.settings.lr * warm * decay
             yield self._step(fold, chosen, random, noise)
