@@ -80,7 +80,7 @@ class Restore(Settings):
         "the first that is there), or the name of an entry of `masks`, laid on every face",
     )
     method: tuple[str, ...] = setting(
-        ("ours",),
+        ("flow_mean",),
         "which of `methods` fills it; of a list each fills a picture of its own",
         schema={
             "type": ["string", "array"],

@@ -650,16 +650,22 @@ def methods_in_report():
     return {name: config["methods"][name] for name in names}
 
 
-def models_in_report(provides=None):
-    """The models behind the compared methods, each once; or those that provide something."""
+def models_in_report(dataset):
+    """The models behind the compared methods, each once.
+
+    A bundle has only those that methods use, not what these were trained from.
+    """
     models = named_by("methods", methods_in_report(), "models", config)
-    models = dict.fromkeys([*models, *named_by("models", models, "models", config)])
-    return [name for name in models if provides is None or name in models_providing(provides)]
+    if by_bundle(dataset):
+        return models
+    return [*dict.fromkeys([*models, *named_by("models", models, "models", config)])]
 
 
 def measured_models(dataset):
     """The models behind the report whose samples are compared with validation faces."""
-    return [] if by_bundle(dataset) else models_in_report("generator")
+    generators = models_providing("generator")
+    models = [] if by_bundle(dataset) else models_in_report(dataset)
+    return [model for model in models if model in generators]
 
 
 def described_splits(dataset):
@@ -684,9 +690,12 @@ def training_files(file):
     ]
 
 
-def reported_models(file, provides=None):
-    """`file` of every model behind the report, or of those that provide something."""
-    return [f"results/{{dataset}}/models/{model}/{file}" for model in models_in_report(provides)]
+def reported_models(file):
+    """`file` of every model behind the report, as a function of wildcards."""
+    return lambda wildcards: [
+        f"results/{wildcards.dataset}/models/{model}/{file}"
+        for model in models_in_report(wildcards.dataset)
+    ]
 
 
 def whole_build(dataset):
@@ -711,7 +720,7 @@ def whole_build(dataset):
         for split in described_splits(dataset)
         for what in ("descriptors", "landmarks")
     ]
-    files += [file for model in models_in_report() for file in model_files(model, dataset)]
+    files += [file for model in models_in_report(dataset) for file in model_files(model, dataset)]
     files += [f"{top}/models/{model}/set_metrics.csv" for model in measured_models(dataset)]
     files += [f"{top}/completions/{mask}/{method}/faces" for mask, method in pairs_to_complete()]
     files += [f"{top}/completions/{mask}/{name}/metrics.csv" for mask, name in pairs_to_measure()]
@@ -733,13 +742,15 @@ def reported_config(wildcards):
     part["datasets"] = {name: config["datasets"][name] for name in names}
     part["masks"] = {mask: config["masks"][mask] for mask in config["compare"]["masks"]}
     part["methods"] = methods_in_report()
-    part["models"] = {model: config["models"][model] for model in models_in_report()}
+    models = models_in_report(wildcards.dataset)
+    part["models"] = {model: config["models"][model] for model in models}
     return part
 
 
 def timing_logs(wildcards):
     """Where the jobs behind the report noted how long they took."""
-    dataset, shards, models = wildcards.dataset, config["align"]["shards"], models_in_report()
+    dataset, shards = wildcards.dataset, config["align"]["shards"]
+    models = models_in_report(dataset)
     if dataset in TRANSFERS:
         jobs = [f"transfer_{what}" for what in ("bundle", "faces", "training", "split")]
         jobs += [f"transfer_models/{model}" for model in models]

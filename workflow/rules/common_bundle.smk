@@ -11,9 +11,13 @@ def bundled_methods():
 
 
 def bundled_models():
-    """The models behind the bundled methods, those that others name first."""
+    """The models that the bundled methods use, those that others name first.
+
+    What a model was only trained from, as a flow from its guess, is not among them.
+    """
     models = named_by("methods", bundled_methods(), "models", config)
-    return [*dict.fromkeys([*named_by("models", models, "models", config), *models])]
+    first = named_by("models", models, "models", config)
+    return sorted(models, key=lambda model: model not in first)
 
 
 def bundled_files(file):

@@ -83,7 +83,7 @@ rule report:
             for method in config["compare"]["methods"]
             if kind_of("methods", config["methods"][method]).mean_first
         ],
-        models=models_in_report(),
+        models=lambda wildcards: models_in_report(wildcards.dataset),
         measured_models=lambda wildcards: measured_models(wildcards.dataset),
         searched_models={
             method: config["methods"][method]["model"] for _, method in pairs_declaring("search")
@@ -95,9 +95,9 @@ rule report:
         },
         zoom=config["align"]["zoom"],
         config=reported_config,
-        captions={
+        captions=lambda wildcards: {
             model: kind_of("models", config["models"][model]).captions
-            for model in models_in_report()
+            for model in models_in_report(wildcards.dataset)
         },
         timings=timing_logs,
     script:

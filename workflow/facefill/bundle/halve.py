@@ -164,14 +164,16 @@ def halve_some(whole: Files, halved: set[str]) -> Files:
     """Return the files with some models in half precision; `whole` has those named first.
 
     A model that was trained for another has the checksum of that one's weights among its settings,
-    and so becomes that of the halved ones.
+    and so becomes that of the halved ones, where the other is there.
     """
     files: Files = {}
     for model, (weights, settings) in whole.items():
         named = kind_of("models", settings).references("models")
         sums = {f"{name}_sha256": settings[name] for name in named}
         changed = settings | {
-            key: sha256_bytes(files[other][0]) for key, other in sums.items() if key in settings
+            key: sha256_bytes(files[other][0])
+            for key, other in sums.items()
+            if key in settings and other in files
         }
         if model in halved or changed != settings:
             tensors = from_bytes(weights)

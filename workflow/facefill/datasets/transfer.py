@@ -13,6 +13,7 @@ from facefill.datasets.archive import SHA256, Archive
 from facefill.kinds import Config, declare, setting
 
 ENTRY = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")  # what may be the name of a data set
+PROJECT = Path(__file__).parents[3]  # facefill's folder, with the bundle that it comes with
 ADDRESS = re.compile("(https?|file)://|gdrive:")
 
 
@@ -21,8 +22,8 @@ class Transfer(Dataset):
     """Completes the faces of one data set by the models of another, or of a bundle."""
 
     models_of: str = setting(
-        doc="whose models: a name of `datasets`, a bundle's file, or its address (https:// or "
-        "file://)",
+        doc="whose models: a name of `datasets`, a bundle's file, here or in the project's folder, "
+        "or its address (https:// or file://)",
         minLength=1,
     )
     sha256: str | None = setting(None, "checksum of a bundle; null = not checked", schema=SHA256)
@@ -44,7 +45,8 @@ class Transfer(Dataset):
             return None
         if ADDRESS.match(self.models_of):
             return self.models_of
-        return Path(self.models_of).absolute().as_uri()
+        here = Path(self.models_of)
+        return (here if here.exists() else PROJECT / here).absolute().as_uri()
 
     @property
     def bundle_file(self) -> str | None:
@@ -103,8 +105,8 @@ class Transfer(Dataset):
         if model not in models:
             raise FacefillError(
                 f"config: {key}.models_of ({self.models_of}) has no model {model!r}, which "
-                f"the chosen methods need; it has: {', '.join(models) or 'none'}; choose methods "
-                "that need no other"
+                f"the chosen methods need; it has: {', '.join(models) or 'none'}; under "
+                "compare.methods, or a set's method in restore, choose methods that need no other"
             )
         if models[model] != kind:
             raise FacefillError(
