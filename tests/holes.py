@@ -1,5 +1,6 @@
 """Faces with holes, for the tests of completion."""
 
+import cv2
 import numpy as np
 
 from facefill.core.masking import Masks
@@ -35,3 +36,11 @@ def noise_in_the_hole(faces: np.ndarray, masks: Masks) -> np.ndarray:
         return blocks[:, :, ::-1].reshape(faces.shape)
     noise = np.random.default_rng(1).integers(0, 256, faces.shape).astype(np.uint8)
     return np.where(masks.known[..., None], faces, noise)
+
+
+def over_the_mouth(photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """What a stroke over the mouth of a photo leaves known, bool; `landmarks` are all 68."""
+    known = np.ones(photo.shape[:2], np.uint8)
+    ends = np.round(landmarks[[48, 54]]).astype(int).tolist()
+    cv2.line(known, *ends, 0, round(np.ptp(landmarks[:, 0]) / 4))
+    return known.astype(bool)

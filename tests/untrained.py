@@ -115,7 +115,7 @@ def save_gaussian(folder: Path, made: Normal | None = None) -> Paths:
     return save(folder, {"normal": made}, {"kind": "gaussian", "components": len(made.deviations)})
 
 
-def save_flow(folder: Path, made: Normal | None = None) -> Paths:
+def save_flow(folder: Path, made: Normal | None = None, **settings: Any) -> Paths:
     """A flow whose network changes its guesses."""
     made = made or normal()
     guess, rank = Guess.of(made), len(made.deviations)
@@ -125,7 +125,7 @@ def save_flow(folder: Path, made: Normal | None = None) -> Paths:
     for layer in (network.last, correction.last):
         nn.init.normal_(layer.weight, 0.0, 0.2)
     networks = {"flow": network, "correction": correction, "guess": guess}
-    return save(folder, networks, FLOW | {"components": rank})
+    return save(folder, networks, FLOW | {"components": rank} | settings)
 
 
 # By what a model provides: saves one into a folder.

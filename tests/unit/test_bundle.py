@@ -25,7 +25,16 @@ from facefill.kinds import kind_of
 from facefill.metrics import face_metrics
 from facefill.report import tables
 from project import ROOT
-from untrained import DCGAN, SIZE, dcgan_networks, save, save_encoder, save_gaussian, save_glcic
+from untrained import (
+    DCGAN,
+    SIZE,
+    dcgan_networks,
+    save,
+    save_encoder,
+    save_flow,
+    save_gaussian,
+    save_glcic,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -246,6 +255,17 @@ def test_targets_are_completed_by_the_same_weights(models, trial):
     _, found = halve(models, trial)
     assert found["models"]["glcic"]["change"] is not None
     assert found["models"]["gaussian"]["change"] is None
+
+
+def test_what_a_model_was_trained_from_need_not_be_there(trial, tmp_path):
+    """A flow has its own copy of the normal that it mends."""
+    from_it = {"guess": "gaussian", "guess_sha256": 64 * "a"}
+    flow = save_flow(tmp_path / "flow", **from_it)
+    mean = complete({"kind": "flow_mean", "model": "flow"})
+    methods, pairs = {"flow_mean": mean}, [("center", "flow_mean")]
+    files, found = halve({"flow": flow}, replace(trial, methods=methods, pairs=pairs))
+    assert found["models"]["flow"]["change"] is not None
+    assert from_it.items() <= files["flow"][1].items()
 
 
 def test_values_of_double_precision_stay(models):

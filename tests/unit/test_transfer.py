@@ -64,6 +64,17 @@ def test_a_bundle_is_a_file_or_an_address(monkeypatch, tmp_path):
     assert far.bundle == "https://example.org/a.zip" and far.bundle_file is None
 
 
+def test_a_bundle_of_the_project_is_found_from_elsewhere(monkeypatch, tmp_path):
+    """Unless there is one of that name here."""
+    monkeypatch.chdir(tmp_path)
+    pretrained = "workflow/pretrained/lfw.zip"
+    mine = example("datasets", "transfer", models_of=pretrained)
+    assert mine.bundle_file == str(ROOT / pretrained)
+    (tmp_path / pretrained).parent.mkdir(parents=True)
+    (tmp_path / pretrained).touch()
+    assert mine.bundle_file == str(tmp_path / pretrained)
+
+
 def test_another_alignment_is_refused():
     """In one line with the key, both values and the remedy; the number of jobs is no matter."""
     mine = example("datasets", "transfer", models_of="a.zip")

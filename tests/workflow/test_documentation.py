@@ -14,7 +14,6 @@ import yaml
 from jsonschema import Draft202012Validator
 from PIL import Image
 
-from bundles import good, members_of, with_contents, zipped
 from facefill.settings import schema
 from project import ROOT, Project
 
@@ -170,11 +169,6 @@ def test_every_command_and_configuration_can_be_planned(page, tmp_path):
     for folder in ("photos", "damaged"):
         (project.folder / folder).mkdir()
     Image.fromarray(np.tri(64, dtype=np.uint8) * 255).save(project.folder / "my-mask.png")
-    align = project.config()["align"]
-    members = members_of(good(tmp_path / "bundle"))
-    align = {key: align[key] for key in ("size", "landmarks", "zoom", "predictor")}
-    members = with_contents(members, align=align)
-    (project.folder / "bundle.zip").write_bytes(zipped(members))
     planned = []
     for language, code in FENCE.findall(read(page)):
         if language == "yaml":

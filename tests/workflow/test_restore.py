@@ -4,12 +4,12 @@ import csv
 import os
 import time
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from facefill.render import render_photo
+from holes import over_the_mouth
 from project import Project, mistake, names
 
 pytestmark = pytest.mark.slow
@@ -21,14 +21,6 @@ EXIF_ORIENTATION = 274
 def photograph(person: int) -> tuple[np.ndarray, np.ndarray]:
     """A rendered photo, uint8 [height, width, 3], and its 68 landmarks."""
     return render_photo(11, person, 0)[:2]
-
-
-def over_the_mouth(photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """What a stroke over the mouth leaves known."""
-    known = np.ones(photo.shape[:2], np.uint8)
-    ends = np.round(landmarks[[48, 54]]).astype(int).tolist()
-    cv2.line(known, *ends, 0, round(np.ptp(landmarks[:, 0]) / 4))
-    return known.astype(bool)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from facefill.datasets.archive import SHA256, Archive
 from facefill.kinds import Config, declare, setting
 
 ENTRY = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")  # what may be the name of a data set
-PROJECT = Path(__file__).parents[3]  # facefill's folder, with the bundle that it comes with
+PROJECT = Path(__file__).parents[3]  # the pretrained bundle lies there, wherever one works
 ADDRESS = re.compile("(https?|file)://|gdrive:")
 
 
@@ -45,8 +45,8 @@ class Transfer(Dataset):
             return None
         if ADDRESS.match(self.models_of):
             return self.models_of
-        here = Path(self.models_of)
-        return (here if here.exists() else PROJECT / here).absolute().as_uri()
+        here, there = Path(self.models_of), PROJECT / self.models_of
+        return (there if there.exists() and not here.exists() else here).absolute().as_uri()
 
     @property
     def bundle_file(self) -> str | None:
