@@ -104,7 +104,9 @@ def test_photographs_are_restored_once(project):
 
 def test_what_restores_again(project):
     """Nothing is built here: a set that was never restored is planned with all its reasons."""
-    project.configure(restore={"family": {"hole": "eyes"}, "other": {"path": "damaged"}})
+    project.configure(
+        restore={"family": {"hole": "eyes"}, "other": {"path": "damaged", "method": "ours"}}
+    )
     assert project.planned("restore") == {"restore_set": 2, "restore": 1}
 
 
