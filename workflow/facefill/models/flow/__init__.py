@@ -32,21 +32,21 @@ class Flow(Model):
         "models", "normal", "gaussian", doc="which model, of kind gaussian, makes the first guess"
     )
     rank: int = setting(
-        512, "components of it that are used, at most; a new mask's time grows with the cube",
+        400, "components of it that are used, at most; a new mask's time grows with the cube",
         minimum=1,
     )  # fmt: skip
-    hidden: int = setting(1024, "gates of the layer that corrects the guess", minimum=1)
+    hidden: int = setting(512, "gates of the layer that corrects the guess", minimum=1)
     mean_epochs: int = setting(
-        4, "passes of that layer over the guesses of all faces under all masks; 0 = no such layer",
+        3, "passes of that layer over the guesses of all faces under all masks; 0 = no such layer",
         minimum=0,
     )  # fmt: skip
-    epochs: int = setting(6, "rounds of the U-Net, each followed by a validation", minimum=1)
+    epochs: int = setting(2, "rounds of the U-Net, each followed by a validation", minimum=1)
     passes: int = setting(
         1, "passes over the training split in a round; more suit a GPU", minimum=1
     )
     batch: int = setting(32, "faces per step", minimum=2)
     width: int = setting(
-        32, "channels of the first layer; doubled towards the smallest map", minimum=4
+        16, "channels of the first layer; doubled towards the smallest map", minimum=4
     )
     blocks: int = setting(1, "residual blocks on each map, down and up again", minimum=1)
     patch: int = setting(

@@ -26,7 +26,8 @@ class FlowNetwork(nn.Module):
         super().__init__()
         self.patch, side = patch, size // patch
         wide = [width << step for step in range(SIDES)]
-        self.register_buffer("mean", torch.zeros(3, size, size))  # the training faces'
+        # The training faces'; saved with the guess.
+        self.register_buffer("mean", torch.zeros(3, size, size), persistent=False)
         self.register_buffer("frequencies", 2.0 ** torch.arange(FREQUENCIES) * math.pi / 4)
         self.time = nn.Sequential(
             nn.Linear(2 * FREQUENCIES, TIME), nn.SiLU(), nn.Linear(TIME, TIME), nn.SiLU()

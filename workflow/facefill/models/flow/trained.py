@@ -38,6 +38,7 @@ def load_flow(weights: Path, settings_file: Path, size: int, device_name: str) -
     correction = Correction(settings["components"], settings["hidden"])
     guess = Guess(size, settings["components"])
     load(weights, settings, {"flow": network, "correction": correction, "guess": guess})
+    network.mean.copy_(guess.mean)
     network.to(compute.device, memory_format=compute.memory_format)
     correction.to(compute.device)
     for part in (network, correction):

@@ -283,13 +283,14 @@ class FlowLoop(TrainingLoop):
         return contact_sheet(np.stack(shown), columns=5 * 2), measured
 
     def finish(self, events: Path) -> Trained:
-        """Restore the kept epoch's network; store its kernels, and the guess, in half the room."""
+        """Restore the kept epoch's network; store it, and pictures of the guess, in half precision."""
         history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
         self.best.restore({"flow": self.average})
         log.info("epoch %d is best on the validation faces and is kept", epoch)
         networks = {"flow": self.average.eval(), "correction": self.correction}
-        for parameter in (p for network in networks.values() for p in network.parameters()):
-            parameter.data = parameter.data.half()
+        kernels = (p for network in networks.values() for p in network.parameters())
+        for values in (*kernels, self.guess.mean, self.guess.grain, self.guess.texture):
+            values.data = values.data.half()
         return self.result(
             events,
             networks=networks | {"guess": self.guess},

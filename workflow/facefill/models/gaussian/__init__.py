@@ -24,7 +24,7 @@ class Gaussian(Model):
     """Mean and covariance of the training faces: principal components plus noise (PPCA)."""
 
     rank: int = setting(
-        1500, "principal components kept, at most; a completion's time grows with its square",
+        600, "principal components kept, at most; a completion's time grows with its square",
         minimum=1,
     )  # fmt: skip
     flips: bool = setting(True, "fit the mirrored training faces, too: a symmetric covariance")
