@@ -37,7 +37,7 @@ class Flow(Model):
     )  # fmt: skip
     hidden: int = setting(512, "gates of the layer that corrects the guess", minimum=1)
     mean_epochs: int = setting(
-        3, "passes of that layer over the guesses of all faces under all masks; 0 = no such layer",
+        2, "passes of that layer over the guesses of all faces under all masks; 0 = no such layer",
         minimum=0,
     )  # fmt: skip
     epochs: int = setting(2, "rounds of the U-Net, each followed by a validation", minimum=1)
@@ -70,7 +70,7 @@ class Flow(Model):
     masks: tuple[dict[str, Any], ...] = masks_setting("of each face by", MASKS)
 
     provides: ClassVar[str] = "flow"
-    validation_faces: ClassVar[int] = 64
+    validation_faces: ClassVar[int] = 32
     captions: ClassVar[dict[str, str]] = {
         "losses": "Squared errors of the U-Net in the hole, in units of the corrected guess's: of "
         "the mean, and of samples on their way. Then the PSNR of validation faces' holes, and how "
