@@ -283,7 +283,7 @@ class FlowLoop(TrainingLoop):
         return contact_sheet(np.stack(shown), columns=5 * 2), measured
 
     def finish(self, events: Path) -> Trained:
-        """Restore the kept epoch's network; store it, and pictures of the guess, in half precision."""
+        """Restore the kept epoch's network; store it and the guess in half precision."""
         history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
         self.best.restore({"flow": self.average})
         log.info("epoch %d is best on the validation faces and is kept", epoch)
