@@ -6,7 +6,9 @@ import pytest
 import torch
 from test_complete import NAMES, faces, one_thread  # noqa: F401
 
+from contract.examples import example
 from facefill.complete import Task
+from facefill.core import device
 from facefill.core.masking import make_masks, observe
 from facefill.core.tensors import to_unit
 from facefill.methods._walk import Place
@@ -21,9 +23,11 @@ from facefill.models.flow.guess import Guess, Posterior, Seen, see
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import QUARTER, expected_end, point, slope
+from facefill.models.flow.training import FlowLoop
 from facefill.models.gaussian import Gaussian
 from facefill.models.gaussian.normal import Posterior as Exact
 from holes import EVERY_MASK, smooth_faces
+from trainings import training
 from untrained import SIZE, normal, save_flow
 
 # ruff: noqa: F811
@@ -290,3 +294,17 @@ def test_health():
     assert "worse than the normal's guess" in worse
     (told,) = health(pd.DataFrame([good | {"val_detectability": 1.0}]))
     assert "told from true faces" in told
+
+
+def test_validation_drops_nothing(tmp_path):
+    pictures, made, rank = smooth_faces(12, SIZE), symmetric_normal(SIZE, 12), 12
+    settings = example("models", "flow", dropout=0.9)
+    forms = Forms(settings.masks, SIZE, 1.0, CPU)
+    own = Posterior(Guess.of(made), forms.every, CPU)
+    folds = Folds([torch.arange(8)], [own], own)
+    task, compute = training(pictures[:8], pictures[8:], tmp_path), device.choose("cpu", "float32")
+    loop = FlowLoop(task, settings, compute, forms, folds, Guess.of(made), Correction(rank, 4))
+    for parameter in loop.average.parameters():
+        torch.nn.init.normal_(parameter, 0.0, 0.1)
+    first, second = (loop.evaluate()[1] for _ in range(2))
+    assert first == second and first["val_hole_psnr"] != first["val_guess_psnr"]

@@ -112,7 +112,7 @@ class FlowLoop(TrainingLoop):
         shape = settings.width, settings.blocks, settings.patch, settings.dropout
         self.network = FlowNetwork(size, *shape)
         self.network.mean.copy_(guess.mean)
-        self.average = copy.deepcopy(self.network)  # what completes
+        self.average = copy.deepcopy(self.network).eval()  # what completes
         for network in (self.network, self.average):
             network.to(compute.device, memory_format=compute.memory_format)
         self.adam = torch.optim.Adam(self.network.parameters(), settings.lr, BETAS, fused=True)
@@ -287,7 +287,7 @@ class FlowLoop(TrainingLoop):
         history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
         self.best.restore({"flow": self.average})
         log.info("epoch %d is best on the validation faces and is kept", epoch)
-        networks = {"flow": self.average.eval(), "correction": self.correction}
+        networks = {"flow": self.average, "correction": self.correction}
         kernels = (p for network in networks.values() for p in network.parameters())
         for values in (*kernels, self.guess.mean, self.guess.grain, self.guess.texture):
             values.data = values.data.half()
