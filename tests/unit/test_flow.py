@@ -294,6 +294,7 @@ def test_health():
     assert "worse than the normal's guess" in worse
     (told,) = health(pd.DataFrame([good | {"val_detectability": 1.0}]))
     assert "told from true faces" in told
+    assert health(pd.DataFrame([good | {"val_detectability": None}], dtype=object)) == []
 
 
 def test_validation_drops_nothing(tmp_path):

@@ -4,11 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from facefill.models.flow.mps import capable
+
 LIGHT = (0.1, 0.05)  # standard deviations of contrast and of brightness, in units of [-1, 1]
 SHIFT = 0.0125  # standard deviations: of the place, as a share of the side,
 TURN = 0.025  # of the angle, in radians,
 ZOOM = 0.015  # and of the size's logarithm
-MOVED = 0.7  # share of faces that are moved: resampling smooths, and unmoved ones are sharp
+MOVED = 0.7  # share of faces that are moved; not all, since resampling blurs
 
 
 def draw_light(count: int, random: torch.Generator) -> Tensor:
@@ -29,10 +31,15 @@ def move(faces: Tensor, random: torch.Generator) -> Tensor:
     shift = 2 * SHIFT * _normal(random, count, 2)  # affine_grid's side is 2 long
     across, down = angle.cos() * zoom, angle.sin() * zoom
     rows = (across, -down, shift[:, 0], down, across, shift[:, 1])
-    grid = F.affine_grid(torch.stack(rows, 1).view(-1, 2, 3), faces.shape, align_corners=False)
+    home = capable(faces.device)
+    matrices = torch.stack(rows, 1).view(-1, 2, 3).to(home)
     moved = F.grid_sample(
-        faces, grid.to(faces.device), "bicubic", padding_mode="reflection", align_corners=False
-    )
+        faces.to(home),
+        F.affine_grid(matrices, faces.shape, align_corners=False),
+        "bicubic",
+        padding_mode="reflection",
+        align_corners=False,
+    ).to(faces.device)
     chosen = torch.rand(count, generator=random, device=device) < MOVED
     return torch.where(chosen[:, None, None, None].to(faces.device), moved.clamp(-1, 1), faces)
 

@@ -1,4 +1,4 @@
-"""Grain: noise like that which is left of faces beside their components.
+"""Grain: noise like the residuals of faces, which their components leave.
 
 It is stationary (a filter makes it of white noise) but for its deviation, which differs from pixel
 to pixel. White noise has speckles of colour, which photographs do not have.
@@ -6,6 +6,8 @@ to pixel. White noise has speckles of colour, which photographs do not have.
 
 import torch
 from torch import Tensor
+
+from facefill.models.flow.mps import capable
 
 FACES = 1024  # whose residuals are measured
 ROWS = 64  # faces at a time
@@ -19,6 +21,7 @@ def white(size: int) -> Tensor:
 
 def filter_of(residuals: Tensor, deviations: Tensor) -> Tensor:
     """The filter whose noise has the spectrum of `residuals`, [N, 3, s, s], in `deviations`.
+    The side is an even number.
 
     Of each frequency it is the root of the matrix of the channels' mean cross spectra. Phases
     between channels are left out. Where components leave nothing the noise is white.
@@ -41,8 +44,10 @@ def filter_of(residuals: Tensor, deviations: Tensor) -> Tensor:
 
 def filtered(noise: Tensor, by: Tensor) -> Tensor:
     """White noise, [N, 3, size, size], through a filter of `filter_of`."""
-    waves = by.to(torch.complex64) @ _waves(noise)
-    return torch.fft.irfft2(waves.permute(3, 2, 0, 1), s=noise.shape[2:], norm="ortho")
+    home = capable(noise.device)
+    waves = by.to(home, torch.complex64) @ _waves(noise.to(home))
+    made = torch.fft.irfft2(waves.permute(3, 2, 0, 1), s=noise.shape[2:], norm="ortho")
+    return made.to(noise.device)
 
 
 def _waves(pictures: Tensor) -> Tensor:

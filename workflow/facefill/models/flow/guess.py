@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from facefill.core.observed import observed_by_network
 from facefill.core.tensors import to_unit
 from facefill.models.flow.grain import FACES, ROWS, filter_of, filtered, white
+from facefill.models.flow.mps import capable
 from facefill.models.gaussian.normal import Normal, depth_of
 
 LEVELS = 127  # of the components' whole numbers, on either side of 0
@@ -173,8 +174,8 @@ def _inverse(basis: Tensor, every: Tensor, known: np.ndarray, block: int, noise:
         rows = torch.from_numpy(known).to(basis.device).flatten().repeat(3)
         fewer = basis[rows] if known.mean() <= 0.5 else basis[~rows]
         gram = fewer.T @ fewer if known.mean() <= 0.5 else every - fewer.T @ fewer
-    # In double precision, which mps has not: variances lie five orders of magnitude apart.
-    matrix = (gram.cpu() if gram.device.type == "mps" else gram).double()
+    # In double precision: variances lie five orders of magnitude apart.
+    matrix = gram.to(capable(gram.device)).double()
     matrix = (matrix + matrix.T) / 2
     matrix.diagonal().add_(noise)
     return torch.linalg.inv(matrix).float().to(basis.device)

@@ -12,9 +12,9 @@ def health(history: pd.DataFrame) -> list[str]:
             f"normal's guess ({last['val_normal_psnr']:.2f} dB): it has learnt the training faces "
             "by heart, or nothing; train fewer epochs with more photos, or more epochs, or lower lr"
         )
-    if last["val_detectability"] > 0.99:
+    if (last["val_detectability"] or 0) > 0.99:
         warnings.append(
             f"{100 * last['val_detectability']:.0f} % of its samples are told from true faces by "
-            "their texture; train more epochs, or lower mean_share"
+            "their texture; longer training makes these better, and means do not depend on it"
         )
     return warnings

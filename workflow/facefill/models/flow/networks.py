@@ -10,15 +10,15 @@ from facefill.models.flow import SIDES
 
 FREQUENCIES = 8  # sines and cosines of time
 TIME = 64  # features of time
-MARGIN = 0.15  # typical error of an estimate, in units of [-1, 1]
+MARGIN = 0.15  # typical distance of a face from its guess, in units of [-1, 1]
 
 
 class FlowNetwork(nn.Module):
-    """Estimates of faces, and what is known of them -> the slopes of their ways (path.py).
+    """Expected ends of paths, and what is known of the faces -> expected slopes (path.py).
 
     Blocks of `patch` x `patch` pixels become channels, so that no convolution runs at the full
-    side. Nothing is normalised and every block starts as the identity: beside the estimate's error
-    a batch's statistics are noise. `dropout` is the share of values that is dropped while training,
+    side. Nothing is normalised and every block starts as the identity: beside the slopes a
+    batch's statistics are noise. `dropout` is the share of values that is dropped while training,
     on all maps but the largest.
     """
 
@@ -50,17 +50,18 @@ class FlowNetwork(nn.Module):
         self.last = _zero(nn.Conv2d(width, 3 * patch**2, 3, padding=1))
 
     def forward(
-        self, observed: Tensor, known: Tensor, estimate: Tensor, moved: Tensor, time: Tensor
+        self, observed: Tensor, known: Tensor, ends: Tensor, further: Tensor, time: Tensor
     ) -> Tensor:
         """Return expected slopes, [N, 3, size, size], for faces in [-1, 1].
 
-        `observed` and `known` are what facefill.core.observed makes of faces, `estimate` are faces,
-        `moved` is how far they are from the guess, and `time`, [N], is that of path.py.
+        `observed` and `known` are what facefill.core.observed makes of faces, `ends` are the
+        faces where a normal expects the paths to end, `further` is how far these are from the
+        guess, and `time`, [N], is that of path.py.
         """
         angles = time[:, None] * self.frequencies
         features = self.time(torch.cat([angles.sin(), angles.cos()], 1))
         centred = torch.where(known > 0, observed - self.mean, 0.0)
-        inputs = torch.cat([centred, known, estimate - self.mean, moved / MARGIN], 1)
+        inputs = torch.cat([centred, known, ends - self.mean, further / MARGIN], 1)
         maps, x = [], self.first(F.pixel_unshuffle(inputs, self.patch))
         for step, blocks in enumerate(self.down):
             x = (self.narrower[step - 1](x) if step else x) + self.places[step]

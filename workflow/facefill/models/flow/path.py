@@ -1,11 +1,12 @@
-"""The path of a flow: a quarter of a circle, from what a normal holds possible to a face.
+"""The path of a flow: a quarter of a circle, from a draw of a normal to a face.
 
-Faces are counted from the guess m. From a draw d of the normal, given what is known, the way to a
+Faces are counted from the guess m. From a draw d of the normal, given what is known, the path to a
 true face x is d_a = cos(a) d + sin(a) (x - m), with the angle a from 0 to a quarter turn: up to a
 factor the straight path of rectified flows (Liu et al. 2023), and the trigonometric one of Albergo
-and Vanden-Eijnden (2023). If faces were normally distributed, with the mean m, its slope would be
-independent of the place: draws would stay where they are, and a network, which learns the expected
-slope, has to learn only what is not normal. At a = 0 that is x - m, expected: the posterior mean.
+and Vanden-Eijnden (2023). If faces were normally distributed, with the mean m, its slope would
+be uncorrelated with the point, so that the expected slope would be 0 everywhere: a network, which
+learns the expected slope, has to learn only what is not normal. At a = 0 the slope is x - m: its
+expectation plus m is the posterior mean.
 
 Time counts the angle in quarter turns, from 0 to 1.
 """
@@ -18,7 +19,7 @@ QUARTER = math.pi / 2
 
 
 def point(drawn: Tensor, end: Tensor, time: Tensor) -> Tensor:
-    """The points at `time` [N] of the ways from `drawn` to `end`, both [N, 3, s, s]."""
+    """The points at `time` [N] of the paths from `drawn` to `end`, both [N, 3, s, s]."""
     angle = _broadcast(time)
     return angle.cos() * drawn + angle.sin() * end
 
@@ -30,7 +31,7 @@ def slope(drawn: Tensor, end: Tensor, time: Tensor) -> Tensor:
 
 
 def expected_end(moved: Tensor, time: Tensor) -> Tensor:
-    """Where ways that are at `moved` at `time` end, if faces are normally distributed."""
+    """Where paths that are at `moved` at `time` end, if faces are normally distributed."""
     return _broadcast(time).sin() * moved
 
 

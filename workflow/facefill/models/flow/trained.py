@@ -71,7 +71,7 @@ def guesses(
 def slopes(
     flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor, moved: Tensor, time: Tensor
 ) -> Tensor:
-    """The expected slopes of the ways that are at guess + `moved` at `time`: [N, 3, size, size].
+    """The expected slopes of the paths that are at guess + `moved` at `time`: [N, 3, size, size].
 
     Known pixels of `guess` and `moved` do not count.
     """

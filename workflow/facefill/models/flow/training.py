@@ -42,7 +42,7 @@ log = logging.getLogger("facefill.train")
 BETAS = (0.9, 0.99)
 WARM_UP = 0.1  # share of the steps over which the rate rises
 STEPS = 8  # passes of a sample of validation
-LARGEST = 1.0  # norm of a step's gradients
+MAX_NORM = 1.0  # to which a step's gradients are clipped
 # Of best_epoch's scores: a tenth of detectability outweighs 0.1 dB of hole PSNR.
 DETECTABILITY_WEIGHT = 0.1
 COLUMNS = (
@@ -163,7 +163,7 @@ class FlowLoop(TrainingLoop):
         self.network.train()
         noise = torch.Generator(self.compute.device)
         noise.manual_seed(int(torch.randint(2**62, (), generator=random)))
-        torch.manual_seed(noise.initial_seed())  # dropout
+        torch.manual_seed(int(torch.randint(2**62, (), generator=random)))  # dropout
         for fold, chosen in self.shuffled(random):
             warm = min(1.0, (self.steps + 1) / (WARM_UP * steps))
             decay = 0.5 * (1 + math.cos(math.pi * self.steps / steps))
@@ -184,7 +184,7 @@ class FlowLoop(TrainingLoop):
         loss = error.mean()
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
         self.adam.step()
         update_average(self.average, self.network, self.settings.ema, self.steps + 1)
         # Over the guess's errors for the same faces: from face to face these differ more.
@@ -301,7 +301,7 @@ class FlowLoop(TrainingLoop):
 
 
 class Way(NamedTuple):
-    """Ways from draws of a normal to faces: tensors [N, 3, size, size], unless said (path.py)."""
+    """Paths from draws of a normal to faces (path.py): tensors [N, 3, size, size], unless said."""
 
     seen: Seen
     known_map: Tensor  # [N, 1, size, size]
