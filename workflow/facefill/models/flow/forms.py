@@ -27,6 +27,8 @@ class Forms:
             known = list({mask.tobytes(): mask for mask in made.known}.values())
             self.of_mask.append(torch.arange(len(known)) + len(self.every))
             self.every += [(mask, made.block) for mask in known]
+        self._first = torch.stack([part[0] for part in self.of_mask])
+        self._counts = torch.tensor([len(part) for part in self.of_mask])
         stacked = np.stack([mask for mask, _ in self.every])
         self.known = torch.from_numpy(stacked)[:, None].to(device)
         self.blocks = torch.tensor([block for _, block in self.every])
@@ -36,9 +38,7 @@ class Forms:
         """Forms for `count` faces, every mask as likely: long [count]."""
         masks = torch.randint(len(self.of_mask), (count,), generator=random)
         numbers = torch.randint(FORMS, (count,), generator=random)
-        first = torch.stack([part[0] for part in self.of_mask])
-        counts = torch.tensor([len(part) for part in self.of_mask])
-        return first[masks] + numbers % counts[masks]
+        return self._first[masks] + numbers % self._counts[masks]
 
     def regular(self, mask: int, count: int) -> Tensor:
         """The forms of one mask for the same `count` faces each time, in turn."""
