@@ -22,8 +22,8 @@ def white(size: int) -> Tensor:
 def filter_of(residuals: Tensor, deviations: Tensor) -> Tensor:
     """The filter whose noise has the spectrum of `residuals`, [N, 3, s, s], in `deviations`.
 
-    The side s is even. Of each frequency it is the root of the matrix of the channels' mean cross spectra. Phases
-    between channels are left out. Where components leave nothing the noise is white.
+    The side s is even. Of each frequency it is the root of the matrix of the channels' mean cross
+    spectra. Phases between channels are left out. Where components leave nothing, noise is white.
     """
     total, size = 0, residuals.shape[2]
     for part in residuals.split(ROWS):
