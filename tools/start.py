@@ -45,12 +45,12 @@ def config_files(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str]) -> None:
     sys.path.insert(0, str(WORKFLOW))
-    from facefill.config import check_yaml
+    from facefill.config import read_yaml
     from facefill.core.errors import FacefillError
 
     try:
         for file in config_files(arguments):
-            check_yaml(file)
+            read_yaml(file)
     except FacefillError as error:
         sys.exit(f"facefill: {error}")
     prepare()

@@ -17,7 +17,7 @@ from snakemake.utils import update_config
 
 from facefill.align import Aligner
 from facefill.complete import Task
-from facefill.config import check_yaml, load
+from facefill.config import read_yaml, load
 from facefill.core.errors import FacefillError
 from facefill.core.images import png_bytes
 from facefill.core.masking import make_masks, observe
@@ -38,7 +38,7 @@ def project(tmp_path, monkeypatch) -> Project:
 def refusal(*command: str, file: str | None = None) -> str:
     """The line that refuses the configuration of this folder, a second file or a command line."""
     with pytest.raises(FacefillError) as caught:
-        check_yaml("config.yaml")
+        read_yaml("config.yaml")
         config = load_configfile("config.yaml")
         if file:
             update_config(config, load_configfile(file))

@@ -72,8 +72,8 @@ def load(config: dict[str, Any], typed: Iterable[str] = ()) -> dict[str, Any]:
     return complete
 
 
-def check_yaml(file: Path | str) -> None:
-    """Refuse a configuration that is no table in YAML, and say where: Snakemake does not."""
+def read_yaml(file: Path | str) -> dict[str, Any]:
+    """Read a configuration. Raises FacefillError that says where it is no YAML, or no table."""
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -92,6 +92,7 @@ def check_yaml(file: Path | str) -> None:
         raise FacefillError(f"config: {file}: not read as YAML ({error}); correct it") from error
     if not isinstance(content, dict):
         raise FacefillError(f"config: {file}: expected a table of keys, as in 'seed: 0'")
+    return content
 
 
 def _effective(schema: Schema, value: Any, root: Schema) -> Schema:

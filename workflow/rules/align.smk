@@ -21,6 +21,9 @@ rule align:
         shards=config["align"]["shards"],
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=hours(8),
     params:
         code=code("align"),
         # Where the photos and the landmark model lie does not decide what they are.

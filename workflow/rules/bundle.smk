@@ -28,8 +28,10 @@ rule bundle:
         dataset=any_of(OTHERS),  # a transfer has the models of another, whose bundle serves
     conda:
         "../../envs/facefill.yaml"
-    threads: threads_of_methods(bundled_methods())
+    threads: lambda wildcards: threads_of_methods(bundled_methods())
     resources:
+        mem_mb=memory(6000),
+        runtime=hours(12),
         gpu=slots_of_methods(bundled_methods()),
     params:
         facts=bundle_facts,

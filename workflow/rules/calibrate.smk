@@ -21,6 +21,8 @@ rule calibrate:
         "../../envs/facefill.yaml"
     threads: lambda wildcards: threads_of_methods(with_targets(wildcards.method))
     resources:
+        mem_mb=memory(6000),
+        runtime=hours(12),
         gpu=lambda wildcards: slots_of_methods(with_targets(wildcards.method)),
     params:
         mask_content=lambda wildcards: mask_content(wildcards.mask),

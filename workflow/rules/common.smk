@@ -14,12 +14,18 @@ from pathlib import Path
 
 import psutil
 from snakemake.resources import Resource
-from snakemake.utils import available_cpu_count
+from snakemake.utils import available_cpu_count, update_config
 
-WORKFLOW = Path(workflow.basedir) / "workflow"
+# Not `workflow.basedir`, which is the folder of the workflow that takes this one as a module.
+WORKFLOW = Path(str(workflow.current_basedir)).parent
+if not WORKFLOW.is_dir():
+    sys.exit(f"facefill: {workflow.current_basedir}: not a folder; clone facefill, and name its path")
+# Another workflow takes this one as a module (docs/cluster.md).
+IMPORTED = workflow.modifier.parent_modifier is not None
 sys.path.insert(0, str(WORKFLOW))
 # Scripts find facefill by PYTHONPATH, before what the user has there, end when the process
-# FACEFILL_SNAKEMAKE does, and their threads wait without spinning (facefill/__init__.py).
+# FACEFILL_SNAKEMAKE does, and their threads wait without spinning (facefill/__init__.py). On
+# another node every job parses this file, so that all of it is set there, too.
 given_path = os.getenv("PYTHONPATH", "").split(os.pathsep)
 os.environ.update(
     PYTHONPATH=os.pathsep.join(dict.fromkeys([str(WORKFLOW), *filter(None, given_path)])),
@@ -32,7 +38,7 @@ os.environ.update(
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 # Snakemake loads pandas, if it is there, to compare params: 0.4 s for tables that ours never are.
 # A workflow that takes this one as a module may need pandas itself.
-if workflow.modifier.parent_modifier is None:
+if not IMPORTED:
     sys.modules.setdefault("pandas", None)
 # Snakemake puts the path of Python into a command line as it is.
 sys.executable = shlex.quote(sys.executable)
@@ -42,7 +48,7 @@ if set("{}") & set(str(WORKFLOW)):
         "project to a folder without them"
     )
 
-from facefill.config import check_yaml, load, named_by
+from facefill.config import load, named_by, read_yaml
 from facefill.core import photos
 from facefill.core.checksums import Checksums
 from facefill.core.code import Code
@@ -53,12 +59,12 @@ from facefill.methods import ASKED, EXTRA
 from facefill.metrics import face_metrics, set_metrics
 from facefill.trainings import trainings
 
-# That of the working directory, else the project's own (snakemake -s PROJECT/Snakefile).
+# Of the working directory, else the project's own: snakemake -s PROJECT/Snakefile, --directory.
 CONFIG = "config.yaml"
-if workflow.modifier.parent_modifier is None and not os.path.exists(CONFIG):
+if IMPORTED or not os.path.exists(CONFIG):
     CONFIG = str(WORKFLOW.parent / CONFIG)
 try:
-    check_yaml(CONFIG)
+    read_yaml(CONFIG)
 except FacefillError as error:
     sys.exit(f"facefill: {error}")
 
@@ -67,7 +73,10 @@ configfile: CONFIG
 
 
 try:
-    checked = load(config, workflow.config_settings.config_args or [])
+    if IMPORTED:  # the importing workflow's table is laid over the project's own configuration
+        given, config = config, read_yaml(CONFIG)
+        update_config(config, given)
+    checked = load(config, [] if IMPORTED else workflow.config_settings.config_args or [])
 except FacefillError as error:
     sys.exit(f"facefill: {error}")
 config.clear()
@@ -90,7 +99,7 @@ def explain_lock():
 
 STARTED = []  # the time at which the jobs begin
 # Snakemake stops at both by itself, without a word about what to do.
-if workflow.is_main_process and "--unlock" not in sys.argv:
+if workflow.is_main_process and not IMPORTED and "--unlock" not in sys.argv:
     atexit.register(explain_lock)
     for folder in ("results", f"results/{config['dataset']}"):
         if os.path.isdir(folder) and not os.access(folder, os.W_OK):
@@ -105,6 +114,9 @@ def begin():
     asked = workflow.dag_settings
     if asked.forceall or asked.forcerun or asked.forcetargets:
         os.environ.update(FACEFILL_FORCED="yes")  # results that are kept do not count
+    if workflow.local_exec:  # no node can be the reason of an error, which is told once
+        for each in workflow.rules:
+            each.restart_times = workflow.execution_settings.retries
     for folder in Path(".snakemake/facefill-kept/results/logs").glob("*"):
         if not os.path.isdir(f"results/{folder.name}"):  # deleted, to have the space or a new start
             shutil.rmtree(folder)
@@ -369,15 +381,58 @@ def origin(wildcards):
     return f"results/{wildcards.dataset}/splits/origin.json" if transfer else []
 
 
-# -- cores and the GPU -------------------------------------------------------------------------
+# -- what jobs take ----------------------------------------------------------------------------
 
 
 # `cores: all` counts the machine's cores, also in a container that may use fewer.
 granted = workflow.global_resources["_cores"].value
 if workflow.is_main_process and granted == available_cpu_count() > usable_cores():
     workflow.global_resources["_cores"] = Resource("_cores", usable_cores())
-# One job that computes with networks at a time has the GPU; without one, cores alone limit them.
-GPU_SLOTS = int(has_gpu(config["device"]))
+GPU_SLOTS = int(has_gpu(config["device"]))  # of a job that computes with networks
+
+
+@cache
+def settle():
+    """Set limits that depend on where jobs run: called when jobs are planned, which is known then.
+
+    Here one job at a time has the GPU, unless --resources says more. On other nodes this machine's
+    cores limit nothing, which `cores: all` of the default profile would.
+    """
+    limits = workflow.global_resources
+    if not workflow.is_main_process:
+        return
+    if not workflow.local_exec:
+        limits["_cores"] = Resource("_cores", workflow.resource_settings.max_threads)
+    elif "gpu" not in limits:
+        workflow.register_resource("gpu", 1)
+
+
+def memory(megabytes, per_input=0):
+    """What a job may need, in MB: so much, and `per_input` times its inputs; more at each retry.
+
+    From the peaks in docs/performance.md, with room for Snakemake's own processes on a node.
+    """
+
+    def mem_mb(wildcards, input, attempt):
+        settle()
+        return round((megabytes + (per_input * input.size_mb if per_input else 0)) * attempt)
+
+    return mem_mb
+
+
+def hours(count):
+    """How long a job may take, in Snakemake's minutes; longer at each retry."""
+    return lambda wildcards, attempt: 60 * count * attempt
+
+
+def most_cores():
+    """The cores that a job's threads are chosen for: those of --max-threads, or of this machine."""
+    settle()
+    return workflow.resource_settings.max_threads or usable_cores()
+
+
+def every_core(wildcards):
+    return most_cores()
 
 
 def computes_on_gpu(method):
@@ -388,14 +443,14 @@ def computes_on_gpu(method):
 def training_threads(wildcards):
     """The threads that a training's steps pay for, whatever --cores says."""
     model = make("models", config["models"][wildcards.model])
-    return worthwhile_threads(model.work(config), usable_cores())
+    return worthwhile_threads(model.work(config), most_cores())
 
 
 def threads_of_methods(methods):
     """The same of completions by methods; 1 of those without networks."""
     work = [make("methods", config["methods"][method]).work(config) for method in methods]
     most = max(work, default=0)
-    return worthwhile_threads(most, usable_cores()) if most else 1
+    return worthwhile_threads(most, most_cores()) if most else 1
 
 
 def completion_threads(wildcards):

@@ -24,6 +24,8 @@ for kind, declared in kinds("methods").items():
             "../../envs/facefill.yaml"
         threads: completion_threads
         resources:
+            mem_mb=memory(6000 if computes_on_gpu(declared) else 3000),
+            runtime=hours(12),
             gpu=GPU_SLOTS if computes_on_gpu(declared) else 0,
         params:
             mask_content=lambda wildcards: mask_content(wildcards.mask),

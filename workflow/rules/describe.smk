@@ -22,6 +22,9 @@ rule describe:
         split="train|val|test",
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=hours(4),
     params:
         code=code("describe"),
         zoom=config["align"]["zoom"],

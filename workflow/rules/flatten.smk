@@ -33,6 +33,9 @@ rule flatten:
         dataset=any_of(OTHERS),
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=hours(4),
     params:
         code=code("flatten"),
     script:

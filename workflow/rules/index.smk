@@ -18,6 +18,9 @@ rule index:
     priority: 1  # too few people are told before anything is aligned
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=hours(4),
     params:
         code=code("index"),
         content=identity,

@@ -24,6 +24,9 @@ rule measure:
         "results/benchmarks/{dataset}/measure/{mask}/{method}.tsv"
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=hours(4),
     params:
         code=measuring_code,
         mask_content=lambda wildcards: mask_content(wildcards.mask),

@@ -20,6 +20,8 @@ rule measure_model:
     conda:
         "../../envs/facefill.yaml"
     resources:
+        mem_mb=memory(4000),
+        runtime=hours(2),
         gpu=GPU_SLOTS,
     params:
         code=code("measure_model", *(f"metrics.{name}" for name in set_metrics("generator"))),

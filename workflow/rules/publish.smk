@@ -14,7 +14,7 @@ rule publish:
         # A page that came with the repository is older, so that it is made.
         template=unless_to_come("results.md.j2"),
     output:
-        "docs/results-{dataset}.md",
+        "results/{dataset}/results.md",
     log:
         text="results/logs/{dataset}/publish.log",
         timing="results/logs/{dataset}/publish.json",
@@ -22,6 +22,7 @@ rule publish:
         "results/benchmarks/{dataset}/publish.tsv"
     conda:
         "../../envs/facefill.yaml"
+    localrule: True
     params:
         code=code("publish", *(f"metrics.{name}" for name in kinds("metrics")), presentation=True),
         texts=checksums_of("results.md.j2"),

@@ -19,7 +19,13 @@ for kind, declared in kinds("datasets").items():
             dataset=any_of(entries_of("datasets", kind)),
         conda:
             "../../envs/facefill.yaml"
-        threads: usable_cores() if declared.parallel else 1
+        # Nodes of a cluster have no internet, as a rule.
+        localrule: declared.downloads
+        retries: 2 if declared.downloads else 0
+        threads: every_core if declared.parallel else 1
+        resources:
+            mem_mb=memory(4000),
+            runtime=hours(8),
         params:
             content=raw_content,
             code=code("raw", f"datasets.{kind}"),

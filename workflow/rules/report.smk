@@ -67,6 +67,9 @@ rule report:
         "results/benchmarks/{dataset}/report.tsv"
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=hours(1),
     params:
         code=report_code(),
         # Snakemake's own report shows the captions. Their dates do not count.

@@ -2,6 +2,7 @@
 
 
 rule restore:
+    localrule: True
     input:
         lambda wildcards: restored_sets(),
 
@@ -28,6 +29,8 @@ rule restore_set:
         "../../envs/facefill.yaml"
     threads: lambda wildcards: threads_of_methods(restored_methods(wildcards))
     resources:
+        mem_mb=memory(6000),
+        runtime=hours(12),
         gpu=lambda wildcards: slots_of_methods(restored_methods(wildcards)),
     params:
         code=restoring_code,

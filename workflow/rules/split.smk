@@ -22,6 +22,9 @@ rule split:
         dataset=any_of(OTHERS),
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=hours(4),
     params:
         code=code("split"),
         # One dict: Snakemake compares params without their names, so that two would be swapped

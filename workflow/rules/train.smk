@@ -31,8 +31,11 @@ for kind, declared in kinds("models").items():
             model=any_of(entries_of("models", kind)),
         conda:
             "../../envs/facefill.yaml"
+        retries: 2  # each goes on from the last epoch
         threads: training_threads
         resources:
+            mem_mb=memory(4000, per_input=3),
+            runtime=hours(24),
             gpu=0 if declared.on_cpu else GPU_SLOTS,
         params:
             settings=lambda wildcards: model_settings(wildcards.model),

@@ -16,6 +16,8 @@ rule transfer_bundle:
         dataset=any_of(filter(by_bundle, TRANSFERS)),
     conda:
         "../../envs/facefill.yaml"
+    localrule: True  # nodes of a cluster have no internet, as a rule
+    retries: 2
     params:
         code=code("transfer_bundle"),
         content=raw_content,
@@ -52,6 +54,9 @@ rule transfer_faces:
         dataset=any_of(TRANSFERS),
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=hours(1),
     params:
         code=code("transfer"),
     script:
@@ -88,6 +93,9 @@ rule transfer_models:
         dataset=any_of(TRANSFERS),
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=hours(1),
     params:
         code=code("transfer"),
         kind=lambda wildcards: config["models"][wildcards.model]["kind"],
@@ -127,6 +135,9 @@ rule transfer_training:
         dataset=any_of(TRANSFERS),
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=hours(1),
     params:
         code=code("transfer"),
         align=ALIGNMENT,
@@ -152,6 +163,9 @@ rule transfer_split:
         dataset=any_of(TRANSFERS),
     conda:
         "../../envs/facefill.yaml"
+    resources:
+        mem_mb=memory(3000),
+        runtime=hours(4),
     params:
         code=code("transfer_split"),
         zoom=config["align"]["zoom"],

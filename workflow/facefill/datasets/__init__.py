@@ -26,6 +26,7 @@ class Dataset(Kind):
 
     rule: ClassVar[str | None] = None  # the name of the rule that makes raw/
     parallel: ClassVar[bool] = False  # whether it uses all cores
+    downloads: ClassVar[bool] = False  # whether it needs the internet
     extra: ClassVar[dict[str, str]] = {}  # files that it writes beside raw/, by name
     strip: ClassVar[bool] = False  # whether a top folder that holds all photos is left out
     identity: Any = "folder"  # who is in a photo, as the setting of that name

@@ -43,7 +43,7 @@ class Archive(Dataset):
         (), "single files placed beside the photos", schema={"type": "array", "items": EXTRA}
     )
 
-    rule = "download"
+    rule, downloads = "download", True
     strip = True  # an archive never grows a second top folder
 
     @classmethod
