@@ -23,7 +23,7 @@ test-fast: .venv/installed
 lint: .venv/installed
 	ruff check .
 	ruff format --check .
-	snakefmt --check Snakefile workflow/rules
+	snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	snakemake --lint
 	PYTHONPATH=workflow python tools/docs/configuration.py --check
 

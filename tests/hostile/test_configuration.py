@@ -17,7 +17,7 @@ from snakemake.utils import update_config
 
 from facefill.align import Aligner
 from facefill.complete import Task
-from facefill.config import read_yaml, load
+from facefill.config import load, read_yaml
 from facefill.core.errors import FacefillError
 from facefill.core.images import png_bytes
 from facefill.core.masking import make_masks, observe

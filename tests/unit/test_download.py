@@ -24,6 +24,7 @@ import pytest
 
 from archives import entry, repeated, tar_of, tree, zip_of
 from facefill.core.errors import FacefillError
+from facefill.core.files import remove_partials
 from facefill.core.photos import CACHE_SIGNATURE, CACHE_TAG
 from facefill.download import download
 from facefill.download import extract as extract_module
@@ -552,9 +553,8 @@ def test_unpacks(tmp_path, data):
 
 
 def test_replaces_what_was_there(tmp_path):
-    for folder in ("raw", ".raw.partial"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "old.jpg").write_bytes(b"old")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "old.jpg").write_bytes(b"old")
     unpack(tmp_path, TAR)
     assert tree(tmp_path / "raw") == FILES
     assert sorted(os.listdir(tmp_path)) == ["archive.bin", "raw"]
@@ -580,13 +580,12 @@ def mortal():
 
 def test_the_rest_of_a_killed_run_that_may_not_be_changed(mortal):
     with TemporaryDirectory() as home:
-        folder = Path(home, ".raw.partial/top")
+        folder = Path(home, ".raw.node-1.partial/top")
         folder.mkdir(parents=True)
         (folder / "old.jpg").touch()
         folder.chmod(0o500)
-        unpack(Path(home), TAR)
-        assert tree(Path(home, "raw")) == FILES
-        assert sorted(os.listdir(home)) == ["archive.bin", "raw"]
+        remove_partials(Path(home, "raw"))
+        assert os.listdir(home) == []
 
 
 def test_harmless_oddities(tmp_path):
@@ -1027,7 +1026,13 @@ def test_names_of_extras(server, tmp_path, cache, name):
     assert server.requests == [] and os.listdir(tmp_path) == []
 
 
+class Outputs(list):
+    """As snakemake.output: all files, some with names."""
+
+
 def run_script(folder: Path, url: str) -> None:
+    output = Outputs([str(folder / "raw")])
+    output.raw, output.extra = output[0], []
     snakemake = SimpleNamespace(
         rule="download",
         params=Params(
@@ -1036,7 +1041,7 @@ def run_script(folder: Path, url: str) -> None:
             cache=str(folder / "cache"),
         ),
         threads=1,
-        output=SimpleNamespace(raw=str(folder / "raw"), extra=[]),
+        output=output,
         log=SimpleNamespace(text=str(folder / "log"), timing=str(folder / "timing.json")),
     )
     runpy.run_path(str(SCRIPT), {"snakemake": snakemake}, run_name="__main__")

@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all."""
 
 import os
+import platform
 
 import pytest
 
@@ -8,8 +9,9 @@ from facefill.core.errors import FacefillError
 from facefill.core.files import (
     atomic,
     atomic_folder,
-    copy_folder,
+    own_suffix,
     read_table,
+    remove_partials,
     sha256_path,
     write_bytes,
 )
@@ -64,13 +66,33 @@ def test_a_folder_that_fails_leaves_the_one_before(tmp_path):
     assert listing(tmp_path) == ["faces", "faces/a.png"]
 
 
-def test_what_a_killed_run_left_is_no_part_of_the_next(tmp_path):
-    left = tmp_path / ".faces.partial" / "old"
-    left.mkdir(parents=True)
-    (left / "a.png").write_bytes(b"x")
-    copy_folder(tmp_path / ".faces.partial" / "old", tmp_path / "source")
-    copy_folder(tmp_path / "source", tmp_path / "faces")
-    assert listing(tmp_path) == ["faces", "faces/a.png", "source", "source/a.png"]
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    left = [".faces.node-7-1.partial/old", ".train.node-7-1.partial.npy", ".train.a-2.partial.npy"]
+    stays = [".train.node-7-1.partial.csv", ".train_more.node-7-1.partial.npy", "train.npy"]
+    for name in [*left, *stays]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    remove_partials(tmp_path / "faces")
+    remove_partials(tmp_path / "train.npy")
+    remove_partials(tmp_path / "nowhere" / "a.csv")
+    assert listing(tmp_path) == sorted(stays)
+
+
+def test_what_a_process_of_the_same_number_left_is_no_part_of_the_next(tmp_path):
+    left = tmp_path / f".faces.{own_suffix()}.partial"
+    left.mkdir()
+    (left / "old.png").write_bytes(b"x")
+    with atomic_folder(tmp_path / "faces") as partial:
+        (partial / "a.png").write_bytes(b"x")
+    assert listing(tmp_path) == ["faces", "faces/a.png"]
+
+
+def test_processes_do_not_share_what_they_write(tmp_path):
+    with atomic(tmp_path / "a.csv") as file, atomic_folder(tmp_path / "faces") as folder:
+        for path in (file, folder):
+            assert platform.node()[:20].replace(".", "-") in path.name
+            assert f"-{os.getpid()}.partial" in path.name
+        file.touch()
 
 
 def test_the_checksum_of_a_folder_tells_names_content_and_places(tmp_path):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.iocontainers import Namedlist
 
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_table, write_table
@@ -344,7 +345,7 @@ def test_script(tmp_path, monkeypatch):
         rule="index",
         params=Params(root=str(tmp_path / "p"), identity="folder", strip=True, digest=None),
         wildcards=SimpleNamespace(dataset="mine"),
-        output=SimpleNamespace(csv=str(tmp_path / "index.csv")),
+        output=Namedlist(fromdict={"csv": str(tmp_path / "index.csv")}),
         log=SimpleNamespace(text=str(tmp_path / "log"), timing=str(tmp_path / "timing.json")),
     )
     runpy.run_path(str(SCRIPT), {"snakemake": snakemake})

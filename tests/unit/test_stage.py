@@ -138,13 +138,32 @@ def test_a_job_ends_with_its_snakemake(tmp_path):
         assert job.poll() is None
         snakemake.kill()
         snakemake.wait()
-        job.wait(timeout=10)
+        _, said = job.communicate(timeout=10)
     except subprocess.TimeoutExpired:
         pytest.fail("the job goes on")
     finally:
         job.kill()
-        job.communicate()
         snakemake.kill()
+    assert said == f"facefill: process {snakemake.pid} has ended, and with it this job\n"
+
+
+def test_a_job_waits_for_the_same_job_of_another_head(tmp_path):
+    """A head that was killed leaves its jobs on other nodes; the next one starts them again."""
+    first = started(tmp_path, 'print("ready", flush=True); time.sleep(60)')
+    assert first.stdout.readline() == "ready\n"
+    (tmp_path / "out").mkdir()
+    left = tmp_path / "out" / ".x.node-1.partial"
+    left.touch()
+    second = started(tmp_path, 'print("ready", flush=True)')
+    try:
+        waited = second.stderr.readline()
+        assert f"process {first.pid} on " in waited and "waiting until it has ended" in waited
+        assert second.poll() is None and left.exists()
+    finally:
+        first.kill()
+        first.wait()
+    assert second.communicate(timeout=30)[0] == "ready\n" and second.returncode == 0
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

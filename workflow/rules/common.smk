@@ -19,19 +19,20 @@ from snakemake.utils import available_cpu_count, update_config
 # Not `workflow.basedir`, which is the folder of the workflow that takes this one as a module.
 WORKFLOW = Path(str(workflow.current_basedir)).parent
 if not WORKFLOW.is_dir():
-    sys.exit(f"facefill: {workflow.current_basedir}: not a folder; clone facefill, and name its path")
+    sys.exit(
+        f"facefill: {workflow.current_basedir}: not a folder; clone facefill, and name its path"
+    )
 # Another workflow takes this one as a module (docs/cluster.md).
 IMPORTED = workflow.modifier.parent_modifier is not None
 sys.path.insert(0, str(WORKFLOW))
-# Scripts find facefill by PYTHONPATH, before what the user has there, end when the process
-# FACEFILL_SNAKEMAKE does, and their threads wait without spinning (facefill/__init__.py). On
-# another node every job parses this file, so that all of it is set there, too.
+# Scripts find facefill by PYTHONPATH, before what the user has there, and their threads wait
+# without spinning (facefill/__init__.py). On another node every job parses this file, so that all
+# of it is set there, too.
 given_path = os.getenv("PYTHONPATH", "").split(os.pathsep)
 os.environ.update(
     PYTHONPATH=os.pathsep.join(dict.fromkeys([str(WORKFLOW), *filter(None, given_path)])),
     OMP_WAIT_POLICY="PASSIVE",
     OPENBLAS_NUM_THREADS="1",
-    FACEFILL_SNAKEMAKE=str(os.getpid()),
 )
 # Where a training has several threads, a short spin spares most layers the wait for threads to wake
 # up. Beside other work it costs: there, set GOMP_SPINCOUNT=0.
@@ -54,10 +55,13 @@ from facefill.core.checksums import Checksums
 from facefill.core.code import Code
 from facefill.core.errors import FacefillError
 from facefill.core.machine import has_gpu, usable_cores, worthwhile_threads
+from facefill.core.processes import named
 from facefill.kinds import kind_of, kinds, make
 from facefill.methods import ASKED, EXTRA
 from facefill.metrics import face_metrics, set_metrics
 from facefill.trainings import trainings
+
+os.environ.update(FACEFILL_SNAKEMAKE=named())  # scripts end when this process does
 
 # Of the working directory, else the project's own: snakemake -s PROJECT/Snakefile, --directory.
 CONFIG = "config.yaml"

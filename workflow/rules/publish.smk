@@ -20,9 +20,9 @@ rule publish:
         timing="results/logs/{dataset}/publish.json",
     benchmark:
         "results/benchmarks/{dataset}/publish.tsv"
+    localrule: True
     conda:
         "../../envs/facefill.yaml"
-    localrule: True
     params:
         code=code("publish", *(f"metrics.{name}" for name in kinds("metrics")), presentation=True),
         texts=checksums_of("results.md.j2"),

@@ -17,11 +17,11 @@ for kind, declared in kinds("datasets").items():
             f"results/benchmarks/{{dataset}}/{declared.rule}.tsv"
         wildcard_constraints:
             dataset=any_of(entries_of("datasets", kind)),
-        conda:
-            "../../envs/facefill.yaml"
+        retries: 2 if declared.downloads else 0
         # Nodes of a cluster have no internet, as a rule.
         localrule: declared.downloads
-        retries: 2 if declared.downloads else 0
+        conda:
+            "../../envs/facefill.yaml"
         threads: every_core if declared.parallel else 1
         resources:
             mem_mb=memory(4000),

@@ -2,9 +2,9 @@
 
 
 rule restore:
-    localrule: True
     input:
         lambda wildcards: restored_sets(),
+    localrule: True
 
 
 rule restore_set:

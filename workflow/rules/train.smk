@@ -29,9 +29,9 @@ for kind, declared in kinds("models").items():
         wildcard_constraints:
             dataset=any_of(OTHERS),
             model=any_of(entries_of("models", kind)),
+        retries: 2  # each goes on from the last epoch
         conda:
             "../../envs/facefill.yaml"
-        retries: 2  # each goes on from the last epoch
         threads: training_threads
         resources:
             mem_mb=memory(4000, per_input=3),

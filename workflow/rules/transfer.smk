@@ -14,10 +14,10 @@ rule transfer_bundle:
         "results/benchmarks/{dataset}/transfer_bundle.tsv"
     wildcard_constraints:
         dataset=any_of(filter(by_bundle, TRANSFERS)),
+    retries: 2
+    localrule: True  # nodes of a cluster have no internet, as a rule
     conda:
         "../../envs/facefill.yaml"
-    localrule: True  # nodes of a cluster have no internet, as a rule
-    retries: 2
     params:
         code=code("transfer_bundle"),
         content=raw_content,

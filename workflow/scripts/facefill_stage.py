@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facefill.core.errors import FacefillError
-from facefill.core.files import sha256_path, sha256_text, write_bytes
+from facefill.core.exclusive import exclusive
+from facefill.core.files import remove_partials, sha256_path, sha256_text, write_bytes
 from facefill.core.kept import Kept
 from facefill.core.processes import end_with
 
@@ -47,10 +48,11 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
     params and code: what an earlier job made anew and came out equal costs nothing here. `scratch`
     is a folder that a job which was killed goes on from; it goes where there is a result. An error
     ends the script with exit code 1 after one line on the terminal; its traceback goes to the log.
-    SIGTERM ends it as Ctrl-C does, and the death of Snakemake ends it at once.
+    SIGTERM ends it as Ctrl-C does, and the death of Snakemake ends it at once. While another node
+    still does the same job, for a head that was killed, this one waits.
     """
     _heed_stops()
-    end_with(int(os.environ.get("FACEFILL_SNAKEMAKE", os.getppid())))
+    end_with(os.environ.get("FACEFILL_SNAKEMAKE", os.getppid()))
     text, timing = Path(snakemake.log.text), Path(snakemake.log.timing)
     work, start, log = Work(), time.time(), None
     try:
@@ -58,19 +60,25 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
         log.info("rule %s on Python %s", snakemake.rule, platform.python_version())
         for key, value in snakemake.params.items():
             log.info("params.%s = %r", key, value)
-        kept, key = Kept(KEPT / text.with_suffix("")), _key(snakemake) if keep else ""
-        if keep and "FACEFILL_FORCED" not in os.environ and kept.restore(key, _files(snakemake)):
-            log.info("kept from the last time: inputs, settings and code are the same")
+        with exclusive(RUNNING / text.with_suffix(".lock")):
+            _remove_partials(snakemake, scratch)
+            kept, key = Kept(KEPT / text.with_suffix("")), _key(snakemake) if keep else ""
+            if (
+                keep
+                and "FACEFILL_FORCED" not in os.environ
+                and kept.restore(key, _files(snakemake))
+            ):
+                log.info("kept from the last time: inputs, settings and code are the same")
+                _discard(scratch)
+                raise SystemExit(0)
+            yield work
+            end = time.time()
+            log.info("done: %d %s in %.1f s", work.items, work.unit, end - start)
+            facts = {"rule": snakemake.rule, "start": round(start, 3), "end": round(end, 3)}
+            write_bytes(timing, json.dumps(facts | vars(work)).encode() + b"\n")
+            if keep:
+                kept.keep(key, _files(snakemake))
             _discard(scratch)
-            raise SystemExit(0)
-        yield work
-        end = time.time()
-        log.info("done: %d %s in %.1f s", work.items, work.unit, end - start)
-        facts = {"rule": snakemake.rule, "start": round(start, 3), "end": round(end, 3)}
-        write_bytes(timing, json.dumps(facts | vars(work)).encode() + b"\n")
-        if keep:
-            kept.keep(key, _files(snakemake))
-        _discard(scratch)
     except FacefillError as error:
         _fail(log, str(error))
     except KeyboardInterrupt:
@@ -87,12 +95,21 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
 
 
 KEPT = Path(".snakemake/facefill-kept")  # results of jobs, in folders called after their logs
+RUNNING = Path(".snakemake/facefill-running")  # locks of jobs, called likewise
 
 
 def _files(snakemake: "Snakemake") -> dict[str, Path]:
     """What a job writes: its outputs, and its timing, which is that of the real work."""
     files = {f"{number}": Path(file) for number, file in enumerate(snakemake.output)}
     return files | {"timing": Path(snakemake.log.timing)}
+
+
+def _remove_partials(snakemake: "Snakemake", scratch: str | None) -> None:
+    """Remove what this job left when it was killed: nobody else does it now."""
+    for path in [*snakemake.output, snakemake.log.timing]:
+        remove_partials(path)
+    for folder in Path(scratch).glob("*") if scratch else ():
+        remove_partials(folder / "checkpoint.pt")
 
 
 def _discard(scratch: str | None) -> None:

@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import os
+import platform
+import re
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -23,12 +25,18 @@ if TYPE_CHECKING:
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
+def own_suffix() -> str:
+    """What tells a file of this process from those of others, also on other nodes."""
+    host = "".join(c if c.isalnum() else "-" for c in platform.node())
+    return f"{host[:40]}-{os.getpid()}"
+
+
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` (same suffix) that replaces it if all goes well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial = path.with_name(f".{path.stem}.{own_suffix()}.partial{path.suffix}")
     try:
         yield partial
         # On the disk before it has its name: a power cut must not leave an empty file there.
@@ -43,10 +51,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
 def atomic_folder(folder: Path | str) -> Iterator[Path]:
     """Yield an empty folder beside `folder` that replaces it if all goes well."""
     folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.partial")
-    for path, _, _ in os.walk(partial):  # of a run that was killed, whatever permissions it has
-        os.chmod(path, 0o700)
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = folder.with_name(f".{folder.name}.{own_suffix()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that had the same number
     partial.mkdir(parents=True)
     try:
         yield partial
@@ -54,6 +60,23 @@ def atomic_folder(folder: Path | str) -> Iterator[Path]:
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_partials(path: Path | str) -> None:
+    """Remove what processes that were killed have left of a file or folder.
+
+    No process may be writing it now.
+    """
+    path = Path(path)
+    ways = (path.stem, path.suffix), (path.name, "")  # of `atomic`, of `atomic_folder`
+    names = "|".join(
+        rf"\.{re.escape(stem)}\.[^.]+-\d+\.partial{re.escape(suffix)}" for stem, suffix in ways
+    )
+    for entry in path.parent.iterdir() if path.parent.is_dir() else ():
+        if re.fullmatch(names, entry.name):
+            for folder, _, _ in os.walk(entry):  # whatever permissions an archive gave them
+                os.chmod(folder, 0o700)
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def copy_folder(source: Path | str, folder: Path | str) -> None:

@@ -7,13 +7,31 @@ import time
 from contextlib import suppress
 
 
-def end_with(pid: int) -> None:
-    """End this process as soon as process `pid` has ended, however that came about.
+def pid_namespace() -> int:
+    """What tells apart the numberings of processes: a container may have one of its own."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:  # not Linux
+        return 0
 
-    A Snakemake that was killed cannot stop its jobs; a job that went on would write into the
-    results of the next run. Nothing is cleaned up here, since that next run may be at work already.
+
+def named() -> str:
+    """The name of this process for `end_with` in another one."""
+    return f"{os.getpid()}@{pid_namespace()}"
+
+
+def end_with(process: str | int) -> None:
+    """End this process as soon as another one has ended, however that came about.
+
+    `process` is what `named` returned there, or its number alone. A Snakemake that was killed
+    cannot stop its jobs; a job that went on would write into the results of the next run. Nothing
+    is cleaned up here, since that next run may be at work already. In a container that numbers
+    processes by itself the other one cannot be seen, and is not waited for.
     """
-    threading.Thread(target=_watch, args=(pid,), daemon=True, name="end_with").start()
+    pid, _, namespace = str(process).partition("@")
+    if namespace and int(namespace) != pid_namespace():
+        return
+    threading.Thread(target=_watch, args=(int(pid),), daemon=True, name="end_with").start()
 
 
 def _watch(pid: int) -> None:
@@ -27,6 +45,8 @@ def _watch(pid: int) -> None:
     except ProcessLookupError:
         pass
     end_children()
+    with suppress(OSError):
+        os.write(2, f"facefill: process {pid} has ended, and with it this job\n".encode())
     os._exit(1)
 
 
