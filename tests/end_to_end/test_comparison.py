@@ -31,7 +31,7 @@ def project(synthetic_project, tmp_path_factory) -> Project:
         masks={"drawn": {"kind": "file", "path": "drawn.png"}},
         compare={"masks": MASKS, "methods": METHODS, "faces": FACES},
     )
-    project.build("docs/results-synthetic.md")
+    project.build("results/synthetic/results.md")
     return project
 
 
@@ -121,11 +121,11 @@ def test_a_completion_network_leaves_what_a_model_leaves(results):
 
 
 def test_the_figures_are_published(project):
-    page = (project.folder / "docs/results-synthetic.md").read_text(encoding="utf-8")
-    assert "snakemake docs/results-synthetic.md\n" in page
+    page = (project.folder / "results/synthetic/results.md").read_text(encoding="utf-8")
+    assert "snakemake results/synthetic/results.md\n" in page
     for mask in MASKS:
         assert f"## Mask {mask}\n" in page
     assert page.count("| telea | 3 | ") == page.count("| hmc | 2 | ") == len(MASKS)
     assert page.count("How fast the known pixels are fitted") == len(MASKS)
     assert "Over the faces that both completed" in page and "| dcgan | " in page
-    assert project.planned("docs/results-synthetic.md") == {}
+    assert project.planned("results/synthetic/results.md") == {}

@@ -93,7 +93,7 @@ STAGES = {
     ],
     "calibrate": ["results/packed/completions/center/ours/calibration.csv"],
     "report": ["results/packed/report/index.html"],
-    "publish": ["docs/results-packed.md"],
+    "publish": ["results/packed/results.md"],
 }  # fmt: skip
 BYTES_PER_SECOND = 400_000  # of the server: the archive takes about a second
 PATIENCE = 60  # seconds for a killed build to be gone

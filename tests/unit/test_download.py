@@ -1035,6 +1035,7 @@ def run_script(folder: Path, url: str) -> None:
     output.raw, output.extra = output[0], []
     snakemake = SimpleNamespace(
         rule="download",
+        resources={},
         params=Params(
             settings={"kind": "archive", "urls": [url], "sha256": None, "extras": []}
             | {"identity": "folder"},

@@ -343,6 +343,7 @@ def test_script(tmp_path, monkeypatch):
     make(tmp_path / "p", "a/1.jpg", "b/1.jpg", "c/1.jpg")
     snakemake = SimpleNamespace(
         rule="index",
+        resources={},
         params=Params(root=str(tmp_path / "p"), identity="folder", strip=True, digest=None),
         wildcards=SimpleNamespace(dataset="mine"),
         output=Namedlist(fromdict={"csv": str(tmp_path / "index.csv")}),

@@ -77,7 +77,7 @@ def page(tmp_path):
             dataset="lfw",
             searched=[("center", "better")],
             jobs=[job],
-            command="snakemake docs/results-lfw.md --configfile x.yaml",
+            command="snakemake results/lfw/results.md --configfile x.yaml",
         )
         return (tmp_path / "page.md").read_text()
 
@@ -92,7 +92,7 @@ def line(text, start, number=0):
 
 def test_numbers_intervals_and_seconds(page):
     text = page()
-    assert "snakemake docs/results-lfw.md --configfile x.yaml" in text
+    assert "snakemake results/lfw/results.md --configfile x.yaml" in text
     faces, psnr = line(text, "second")[1:3]
     assert faces == "3" and psnr.startswith("21.00 [20.") and psnr.endswith("]")
     assert line(text, "better")[-1] == "20.3"

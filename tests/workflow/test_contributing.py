@@ -147,7 +147,7 @@ def test_after_a_finished_build_only_what_they_add_runs(built):
         "report": 1,
     }
     assert plan.wildcards["train_tiny"] == {"dataset=mine, model=tiny"}
-    built.build("all", "docs/results-mine.md")
+    built.build("all", "results/mine/results.md")
     assert built.planned() == {}
     report = built.folder / "results" / "mine" / "report"
     metrics = pd.read_csv(report / "metrics.csv")

@@ -270,7 +270,7 @@ def _as_list(kinds: str | list[str]) -> list[str]:
 
 def _expand_homes(config: dict[str, Any]) -> None:
     """Turn the ~ of paths into the user's home folder."""
-    tables = [(config, "cache"), (config["align"], "predictor")]
+    tables = [(config, "cache"), (config, "checkpoints"), (config["align"], "predictor")]
     named = [*config["datasets"].values(), *config["masks"].values()]
     tables += [(entry, "path") for entry in named if "path" in entry]
     tables += [(entry, "folder") for entry in config["methods"].values() if "folder" in entry]

@@ -105,6 +105,11 @@ class General(Settings):
 
     dataset: str = setting(doc="which of `datasets` to build", schema={"type": "string"})
     cache: str = setting("downloads", "folder of downloaded archives")
+    checkpoints: str | None = setting(
+        None,
+        "folder of checkpoints of trainings, which must outlive a job: on a cluster without a "
+        "shared file system one that nodes share; null = in results/",
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = setting(
         "auto", "where networks run; auto = cuda, then mps, then cpu"
     )
@@ -115,7 +120,7 @@ class General(Settings):
 def schema() -> dict[str, Any]:
     """The JSON Schema of the configuration, made from all kinds."""
     general = General.schema()["properties"]
-    properties = {key: general[key] for key in ("dataset", "cache")}
+    properties = {key: general[key] for key in ("dataset", "cache", "checkpoints")}
     tables = {table: {"type": "object", "propertyNames": {"pattern": NAME}} for table in NAMED}
     for table, entry in tables.items():
         entry["additionalProperties"] = {"$ref": f"#/$defs/{table[:-1]}"}

@@ -230,12 +230,6 @@ def checksums_of(*patterns):
     return {file.name: CHECKSUMS.sha256(file) for file in files}
 
 
-def unless_to_come(name):
-    """A file of workflow/report as an input, unless Snakemake would take its date for a mistake."""
-    file = WORKFLOW / "report" / name
-    return os.path.relpath(file) if file.stat().st_mtime < time.time() else []
-
-
 def report_code():
     """The code of the report, the words of all measures among it, and of its masks."""
     masks = [kind_module("masks", mask) for mask in config["compare"]["masks"]]
@@ -833,10 +827,22 @@ def timing_logs(wildcards):
     return [f"results/logs/{dataset}/{job}.json" for job in jobs]
 
 
+def stored_timings(wildcards):
+    """The same as inputs, where jobs share no file system; elsewhere what is missing is left out."""
+    return timing_logs(wildcards) if workflow.storage_settings.default_storage_provider else []
+
+
+def checkpoint_folder(wildcards, input):
+    """Where a training leaves checkpoints: no output, so that a killed one finds them again."""
+    top = config["checkpoints"] or f"results/{wildcards.dataset}/checkpoints"
+    within = f"{wildcards.dataset}/{wildcards.model}" if config["checkpoints"] else wildcards.model
+    return f"{top}/{within}"
+
+
 def publish_command(wildcards):
     """What to type to get this page again."""
     files = [os.path.relpath(file) for file in workflow.overwrite_configfiles]
     given = workflow.config_settings.config_args or []
     options = f" --configfile {' '.join(map(shlex.quote, files))}" if files else ""
     options += f" --config {' '.join(map(shlex.quote, given))}" if given else ""
-    return f"snakemake docs/results-{wildcards.dataset}.md{options}"
+    return f"snakemake results/{wildcards.dataset}/results.md{options}"

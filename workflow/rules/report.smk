@@ -31,6 +31,7 @@ rule report:
         train_npy="results/{dataset}/splits/train.npy",
         val_npy="results/{dataset}/splits/val.npy",
         test_npy="results/{dataset}/splits/test.npy",
+        timings=stored_timings,
     output:
         metrics=report_output("metrics.csv", "metrics", "Measures", "every face"),
         summary=report_output("summary.csv", "summary", "Summary", "summary"),

@@ -52,7 +52,6 @@ for kind, declared in kinds("models").items():
             captions=lambda wildcards, input: kind_of(
                 "models", config["models"][wildcards.model]
             ).captions,
-            # Unknown to Snakemake, so that a training that was killed finds its checkpoint again.
-            checkpoints="results/{dataset}/checkpoints/{model}",
+            checkpoints=checkpoint_folder,
         script:
             "../scripts/train.py"

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facefill.core.cards import take
 from facefill.core.errors import FacefillError
 from facefill.core.exclusive import exclusive
 from facefill.core.files import remove_partials, sha256_path, sha256_text, write_bytes
@@ -58,6 +59,8 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
     try:
         log = _start_log(text)
         log.info("rule %s on Python %s", snakemake.rule, platform.python_version())
+        cards = take(snakemake.resources.get("gpu", 0), CARDS)
+        log.info("cards: %s", ", ".join(cards) or "none")
         for key, value in snakemake.params.items():
             log.info("params.%s = %r", key, value)
         with exclusive(RUNNING / text.with_suffix(".lock")):
@@ -74,8 +77,9 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
             yield work
             end = time.time()
             log.info("done: %d %s in %.1f s", work.items, work.unit, end - start)
-            facts = {"rule": snakemake.rule, "start": round(start, 3), "end": round(end, 3)}
-            write_bytes(timing, json.dumps(facts | vars(work)).encode() + b"\n")
+            facts = {"rule": _own_name(snakemake.rule, timing)}
+            facts |= {"start": round(start, 3), "end": round(end, 3)} | vars(work)
+            write_bytes(timing, json.dumps(facts).encode() + b"\n")
             if keep:
                 kept.keep(key, _files(snakemake))
             _discard(scratch)
@@ -94,8 +98,15 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
         _ignore_stops()  # all is written: Python, which shuts down, would answer with a traceback
 
 
+def _own_name(rule: str, timing: Path) -> str:
+    """A rule's name here, whatever a workflow calls it that imports facefill as a module."""
+    parts = [part for part in timing.with_suffix("").parts if part in rule]
+    return max(parts, key=len, default=rule)
+
+
 KEPT = Path(".snakemake/facefill-kept")  # results of jobs, in folders called after their logs
 RUNNING = Path(".snakemake/facefill-running")  # locks of jobs, called likewise
+CARDS = Path(".snakemake/facefill-cards")  # locks of GPUs
 
 
 def _files(snakemake: "Snakemake") -> dict[str, Path]:

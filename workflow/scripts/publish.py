@@ -11,6 +11,6 @@ with stage(snakemake) as work:
         dict(snakemake.input.items()) | {"template": params.template},
         dataset=params.dataset,
         searched=params.searched,
-        jobs=params.timings,
+        jobs=snakemake.input.jobs or params.timings,
         command=params.command,
     )

@@ -39,8 +39,7 @@ def commit(folder: Path) -> dict[str, Any]:
     """
     if _git(folder, "ls-files", "--error-unmatch", __file__) is None:
         return {"commit": None, "uncommitted_changes": None, "changed_files": None}
-    # docs/results-*.md is written by the workflow itself.
-    changed = _git(folder, "diff", "--name-only", "HEAD", "--", ":/", ":!/docs/results-*.md") or ""
+    changed = _git(folder, "diff", "--name-only", "HEAD", "--", ":/") or ""
     new = _git(folder, "ls-files", "--others", "--exclude-standard", "--full-name") or ""
     files = sorted({*changed.splitlines(), *new.splitlines()})
     return {
