@@ -17,7 +17,8 @@ from types import SimpleNamespace
 from facefill_stage import stage
 
 log = SimpleNamespace(text="log", timing="timing.json")
-with stage(SimpleNamespace(rule="align", params={}, output=["out/x"], resources={}, log=log)) as work:
+job = {"rule": "align", "params": {}, "output": ["out/x"], "resources": {}, "log": log}
+with stage(SimpleNamespace(**job)) as work:
 """
 
 

@@ -3,6 +3,7 @@
 
 rule align:
     input:
+        raw=raw_photos,
         # A folder's shard depends on the digest of its own photos alone: one photo more, and one
         # shard is aligned again.
         index=lambda wildcards: (
@@ -27,7 +28,7 @@ rule align:
     params:
         code=code("align"),
         # Where the photos and the landmark model lie does not decide what they are.
-        root=lambda wildcards, input: photo_root(wildcards),
+        root=photo_root,
         predictor=lambda wildcards, input: config["align"]["predictor"],
         shard=lambda wildcards: int(wildcards.shard),
         digest=photo_digest,

@@ -245,10 +245,14 @@ def dataset_of(wildcards):
     return make("datasets", config["datasets"][wildcards.dataset])
 
 
-def photo_root(wildcards):
+def raw_photos(wildcards):
+    """The photos that a rule makes; those of a folder are no files of Snakemake."""
+    return f"results/{wildcards.dataset}/raw" if dataset_of(wildcards).rule else []
+
+
+def photo_root(wildcards, input):
     """The folder of a dataset's photos."""
-    dataset = dataset_of(wildcards)
-    return f"results/{wildcards.dataset}/raw" if dataset.rule else dataset.path
+    return input.raw or dataset_of(wildcards).path
 
 
 @cache

@@ -3,9 +3,7 @@
 
 rule index:
     input:
-        raw=lambda wildcards: (
-            [] if photo_digest(wildcards) is not None else f"results/{wildcards.dataset}/raw"
-        ),
+        raw=raw_photos,
     output:
         csv="results/{dataset}/index.csv",
     log:
@@ -25,7 +23,7 @@ rule index:
         code=code("index"),
         content=identity,
         # Where the photos and the table of people lie does not decide what they are.
-        root=lambda wildcards, input: photo_root(wildcards),
+        root=photo_root,
         identity=lambda wildcards, input: dataset_of(wildcards).identity,
         strip=lambda wildcards: dataset_of(wildcards).strip,
         digest=photo_digest,
