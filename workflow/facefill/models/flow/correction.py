@@ -21,6 +21,7 @@ from facefill.models.flow.augment import draw_light, in_light
 from facefill.models.flow.errors import Errors, in_hole
 from facefill.models.flow.folds import Folds
 from facefill.models.flow.forms import Forms
+from facefill.train import team
 from facefill.train.average import update_average
 
 INPUTS = 128  # components that decide; all are corrected
@@ -56,8 +57,8 @@ class Correction(nn.Module):
         blocks = ((known == 0.5).any(3).any(2)).float()
         given = z[:, : self.inputs], spread[:, : self.inputs].clamp(min=1e-3).log() / 2
         x = torch.cat([*given, places, blocks], 1)
-        gated = F.dropout(self.value(x) * torch.tanh(self.gate(x)), DROPOUT, self.training)
-        return z + spread * self.last(gated)
+        gated = self.value(x) * torch.tanh(self.gate(x))
+        return z + spread * self.last(team.dropout(gated, DROPOUT, self.training))
 
 
 def fit_correction(
@@ -96,14 +97,15 @@ def fit_correction(
             if step % batches == 0:
                 table = guess_all(pictures, folds, forms, random, bar.update)
                 order = torch.randperm(masks * count, generator=random)
-            pairs = order[step % batches * BATCH :][:BATCH]
+            pairs = team.share(order[step % batches * BATCH :][:BATCH])
             mask, row = (pairs // count).to(device), pairs % count
             form, z = table.form[pairs // count, row], table.z[pairs // count, row]
             form, z = form.to(device), z.to(device).float()
             true = in_light(to_unit(pictures[row]), table.light[row]).to(device)
             known_map = maps[form]
             if flips and own.signs is not None:
-                mirrored = (torch.rand(len(row), generator=random) < 0.5).to(device)
+                drawn = torch.rand(BATCH, generator=random) < 0.5
+                mirrored = team.share(drawn).to(device)
                 z = torch.where(mirrored[:, None], z * own.signs, z)
                 true, known_map = (
                     torch.where(mirrored[:, None, None, None], part.flip(3), part)
@@ -119,6 +121,7 @@ def fit_correction(
             loss = (left / unit).mean()
             adam.zero_grad(set_to_none=True)
             loss.backward()
+            team.average_gradients(network.parameters())
             adam.step()
             update_average(average, network, EMA, step + 1)
             bar.update()
