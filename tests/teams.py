@@ -1,5 +1,6 @@
 """Trainings by several processes, for tests: `python -m torch.distributed.run teams.py FOLDER`."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -73,7 +74,8 @@ def together(folder: Path, cases: dict[str, Case]) -> dict[str, dict[str, Any] |
     (folder / "cases").write_bytes(pickle.dumps(cases))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     launcher += ["--nproc_per_node=2", __file__, str(folder)]
-    subprocess.run(launcher, check=True, timeout=300)
+    paths = os.pathsep.join(filter(None, sys.path))  # pytest's
+    subprocess.run(launcher, check=True, timeout=300, env=os.environ | {"PYTHONPATH": paths})
     return torch.load(folder / "results", weights_only=False)
 
 

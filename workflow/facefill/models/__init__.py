@@ -61,14 +61,12 @@ class Model(Kind):
 
     def check_team(self, key: str, processes: int) -> None:
         """Refuse so many processes for one training (facefill.train.team), where it has batches."""
-        self._check_shares(f"{key}.batch is {self.batch}", self.batch, processes)
-
-    def _check_shares(self, what: str, batch: int, processes: int) -> None:
-        if batch % processes:
-            fewer = max(n for n in range(1, processes) if batch % n == 0)
+        if self.batch % processes:
+            fewer = max(n for n in range(1, processes) if self.batch % n == 0)
             raise FacefillError(
-                f"config: {what}, which {processes} processes cannot share evenly; set it to a "
-                f"multiple of {processes}, or the rule's resource gpu to {fewer}"
+                f"config: {key}.batch is {self.batch}, which {processes} processes cannot share "
+                f"evenly; set it to a multiple of {processes}, or the resource gpu of its rule to "
+                f"{fewer}"
             )
 
     def work(self, config: Config) -> float:

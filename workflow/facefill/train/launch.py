@@ -50,6 +50,7 @@ def by_team(job: Job, processes: int) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    keep_from_terminal()
     given = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(MODULES), given]))
     with tempfile.TemporaryDirectory() as folder:
@@ -74,6 +75,12 @@ def by_team(job: Job, processes: int) -> int:
         except SignalException as error:
             raise KeyboardInterrupt from error
         return json.loads(Path(folder, "images.json").read_text())
+
+
+def keep_from_terminal() -> None:
+    """Let torch.distributed log where this process does; by itself it prints."""
+    log = logging.getLogger("torch.distributed")
+    log.handlers, log.propagate = logging.getLogger().handlers, False
 
 
 def _shared_logs() -> list[str]:

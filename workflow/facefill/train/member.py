@@ -11,6 +11,7 @@ from facefill.core.device import present
 from facefill.core.processes import end_with
 from facefill.train import team
 from facefill.train.job import Job, carry_out
+from facefill.train.launch import keep_from_terminal
 
 log = logging.getLogger("facefill.train")
 
@@ -55,6 +56,7 @@ def _start_logs(files: list[str]) -> None:
     else:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (progress, which rank 0 shows)
     logging.basicConfig(level=logging.INFO if first else logging.ERROR, handlers=handlers)
+    keep_from_terminal()
 
 
 def _noted(error: Exception) -> dict[str, object]:

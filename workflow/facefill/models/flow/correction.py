@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from facefill.core.progress import progress
 from facefill.core.tensors import random_stream, to_unit
+from facefill.models.flow import CORRECTION_BATCH
 from facefill.models.flow.augment import draw_light, in_light
 from facefill.models.flow.errors import Errors, in_hole
 from facefill.models.flow.folds import Folds
@@ -26,7 +27,6 @@ from facefill.train.average import update_average
 
 INPUTS = 128  # components that decide; all are corrected
 PLACES = 8  # side of the map that says which parts of a face are known
-BATCH = 256  # pairs of a face and a mask
 RATE, BETAS = 0.002, (0.9, 0.99)
 WARM_UP = 50  # steps over which the rate rises
 EMA = 0.998
@@ -87,7 +87,7 @@ def fit_correction(
     average = copy.deepcopy(network)
     adam = torch.optim.Adam(network.parameters(), RATE, BETAS)
     count, masks = len(faces), len(forms.of_mask)
-    batches = masks * count // BATCH
+    batches = masks * count // CORRECTION_BATCH
     maps = [forms.see(to_unit(pictures[:1]).to(device), torch.tensor([each]))[1][0]
             for each in range(len(forms.every))]  # fmt: skip
     maps = torch.stack(maps)
@@ -97,14 +97,14 @@ def fit_correction(
             if step % batches == 0:
                 table = guess_all(pictures, folds, forms, random, bar.update)
                 order = torch.randperm(masks * count, generator=random)
-            pairs = team.share(order[step % batches * BATCH :][:BATCH])
+            pairs = team.share(order[step % batches * CORRECTION_BATCH :][:CORRECTION_BATCH])
             mask, row = (pairs // count).to(device), pairs % count
             form, z = table.form[pairs // count, row], table.z[pairs // count, row]
             form, z = form.to(device), z.to(device).float()
             true = in_light(to_unit(pictures[row]), table.light[row]).to(device)
             known_map = maps[form]
             if flips and own.signs is not None:
-                drawn = torch.rand(BATCH, generator=random) < 0.5
+                drawn = torch.rand(CORRECTION_BATCH, generator=random) < 0.5
                 mirrored = team.share(drawn).to(device)
                 z = torch.where(mirrored[:, None], z * own.signs, z)
                 true, known_map = (
