@@ -47,7 +47,9 @@ def choose(
         channels_last = device != "mps"
     _reproducible()
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    return Compute(torch.device(device), getattr(torch, precision), layout)
+    # Of several cards the current one: generators of random numbers would take the first.
+    card = f":{torch.cuda.current_device()}" if device == "cuda" else ""
+    return Compute(torch.device(device + card), getattr(torch, precision), layout)
 
 
 def present(device: str) -> str:

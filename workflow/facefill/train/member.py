@@ -54,7 +54,7 @@ def _start_logs(files: list[str]) -> None:
         terminal.addFilter(lambda record: record.levelno == logging.WARNING)
         handlers.append(terminal)
     else:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (progress, which rank 0 shows)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # rank 0 shows progress
     logging.basicConfig(level=logging.INFO if first else logging.ERROR, handlers=handlers)
     keep_from_terminal()
 
