@@ -9,7 +9,7 @@ PyTorch's DistributedDataParallel would not do: it averages in the one backward 
 where a step here may have several for several optimisers, and penalties have gradients of gradients
 (R1, R2). SyncBatchNorm has no second derivative and refuses tensors on the CPU.
 
-Without a team (`size()` is 1) every function here returns what it is given.
+Without a team (`size()` is 1) there is nothing to share: everything is what PyTorch has.
 """
 
 import os
@@ -147,14 +147,14 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         gradient.copy_(part.view(gradient.shape))
 
 
-def dropout(own: Tensor, share_dropped: float, training: bool) -> Tensor:
-    """Drop a share of values; which ones, is drawn for the whole batch."""
+def dropout(own: Tensor, probability: float, training: bool) -> Tensor:
+    """Drop values as F.dropout does; which ones, is drawn for the whole batch."""
     if _team.size == 1 or not training:
-        return F.dropout(own, share_dropped, training)
+        return F.dropout(own, probability, training)
     whole = own.new_ones(len(own) * _team.size, *own.shape[1:])
     if own.dim() == 4 and own.is_contiguous(memory_format=torch.channels_last):
         whole = whole.contiguous(memory_format=torch.channels_last)  # numbers go by place in memory
-    return own * share(F.dropout(whole, share_dropped))
+    return own * share(F.dropout(whole, probability))
 
 
 class BatchNorm(nn.BatchNorm2d):

@@ -58,7 +58,8 @@ class Correction(nn.Module):
         given = z[:, : self.inputs], spread[:, : self.inputs].clamp(min=1e-3).log() / 2
         x = torch.cat([*given, places, blocks], 1)
         gated = self.value(x) * torch.tanh(self.gate(x))
-        return z + spread * self.last(team.dropout(gated, DROPOUT, self.training))
+        gated = team.dropout(gated, DROPOUT, self.training)
+        return z + spread * self.last(gated)
 
 
 def fit_correction(
