@@ -1,5 +1,8 @@
 """Several processes in one training compute what one would, and continue one another."""
 
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -56,23 +59,29 @@ def cases(tmp_path_factory, one_thread):
 
 @pytest.fixture(scope="module")
 def alone(cases, tmp_path_factory):
-    """What one process makes of the cases."""
+    """What one process makes of a case."""
     folder = tmp_path_factory.mktemp("alone")
-    return {name: teams.train(folder / name, case) for name, case in cases.items()}
+    return cache(lambda name: teams.train(folder / name, cases[name]))
 
 
 @pytest.fixture(scope="module")
-def team_folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("together")
+def both(cases, request, tmp_path_factory):
+    """What two processes make of the cases that tests of this run ask for."""
+    calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    asked = {params.get("name") for params in calls}
+    asked = {name: case for name, case in cases.items() if name in asked}
+    return together(tmp_path_factory.mktemp("both"), asked)
 
 
 @pytest.fixture(scope="module")
-def both(cases, team_folder):
-    """What two processes make of them, and of a training that one process has begun."""
-    dying = Case("dcgan", cases["dcgan"].changes, last=LAST)
-    assert teams.train(team_folder / "continued", dying) is None
-    others = {"continued": cases["dcgan"], "given up": dying}
-    return together(team_folder, cases | others)
+def handed_over(cases, tmp_path_factory):
+    """A folder where a team went on with a training of one process, and gave one up; the first."""
+    folder, whole = tmp_path_factory.mktemp("handed-over"), cases["dcgan"]
+    dying = replace(whole, last=LAST)
+    assert teams.train(folder / "continued", dying) is None
+    results = together(folder, {"continued": whole, "given up": dying})
+    assert results["given up"] is None
+    return folder, results["continued"]
 
 
 def assert_equal(one, two, tolerance):
@@ -107,13 +116,14 @@ def test_every_kind_that_learns_from_batches_is_here(cases):
     ],
 )
 def test_two_processes_train_as_one_does(alone, both, name, tolerance):
-    assert_equal(alone[name], both[name], tolerance)
-    assert alone[name]["images"] == both[name]["images"]
-    assert alone[name]["facts"].get("warnings") == both[name]["facts"].get("warnings")
+    one, two = alone(name), both[name]
+    assert_equal(one, two, tolerance)
+    assert one["images"] == two["images"]
+    assert one["facts"].get("warnings") == two["facts"].get("warnings")
 
 
-def test_a_team_goes_on_from_the_checkpoint_of_one_process(alone, both):
-    whole, continued = alone["dcgan"], both["continued"]
+def test_a_team_goes_on_from_the_checkpoint_of_one_process(alone, handed_over):
+    whole, continued = alone("dcgan"), handed_over[1]
     assert 0 < continued["images"] < whole["images"]
     assert_equal(whole, continued, FLOAT)
     said, *others = continued["facts"]["warnings"]
@@ -121,11 +131,10 @@ def test_a_team_goes_on_from_the_checkpoint_of_one_process(alone, both):
     assert others == whole["facts"]["warnings"]
 
 
-def test_one_process_goes_on_from_the_checkpoint_of_a_team(alone, both, cases, team_folder, caplog):
-    assert both["given up"] is None
-    continued = teams.train(team_folder / "given up", cases["dcgan"])
-    assert 0 < continued["images"] < alone["dcgan"]["images"]
-    assert_equal(alone["dcgan"], continued, FLOAT)
+def test_one_process_goes_on_from_the_checkpoint_of_a_team(alone, handed_over, cases, caplog):
+    whole, continued = alone("dcgan"), teams.train(handed_over[0] / "given up", cases["dcgan"])
+    assert 0 < continued["images"] < whole["images"]
+    assert_equal(whole, continued, FLOAT)
     said = "arithmetic changed after epoch 1: 2 processes -> 1 process; "
     assert continued["facts"]["warnings"][0].startswith(said)
     assert said in caplog.text
