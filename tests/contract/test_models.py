@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from contract.examples import example, settings
-from facefill.core.device import choose
 from facefill.core.errors import FacefillError
 from facefill.kinds import kinds
 from facefill.models import Model
@@ -150,18 +149,17 @@ def another(name, value, entry):
 def test_a_checkpoint_of_other_settings_is_another_file(kind, tmp_path):
     """Every setting counts, and what the training is given."""
     model, task = example("models", kind), training(FACES, UNSEEN, tmp_path)
-    compute = choose("cpu")
-    file = checkpoint.checkpoint_file(task, model, compute)
-    assert checkpoint.checkpoint_file(task, example("models", kind), compute) == file
+    file = checkpoint.checkpoint_file(task, model)
+    assert checkpoint.checkpoint_file(task, example("models", kind)) == file
     properties = type(model).schema()["properties"]
     others = [
         checkpoint.checkpoint_file(
-            task, replace(model, **{name: another(name, getattr(model, name), entry)}), compute
+            task, replace(model, **{name: another(name, getattr(model, name), entry)})
         )
         for name, entry in properties.items()
     ]
     for changes in ({"seed": 1}, {"zoom": 1.2}, {"fingerprint": "y"}):
-        others.append(checkpoint.checkpoint_file(replace(task, **changes), model, compute))
+        others.append(checkpoint.checkpoint_file(replace(task, **changes), model))
     assert len({file, *others}) == 1 + len(others)
 
 

@@ -297,14 +297,30 @@ def test_health():
     assert health(pd.DataFrame([good | {"val_detectability": None}], dtype=object)) == []
 
 
-def test_validation_drops_nothing(tmp_path):
-    pictures, made, rank = smooth_faces(12, SIZE), symmetric_normal(SIZE, 12), 12
-    settings = example("models", "flow", dropout=0.9)
+def loop_with(correction, pictures, folder, **changes):
+    """A training on the first 8 of `pictures`, from the guesses of a normal of rank 12."""
+    settings = example("models", "flow", **changes)
     forms = Forms(settings.masks, SIZE, 1.0, CPU)
-    own = Posterior(Guess.of(made), forms.every, CPU)
+    guess = Guess.of(symmetric_normal(SIZE, 12))
+    own = Posterior(guess, forms.every, CPU)
     folds = Folds([torch.arange(8)], [own], own)
-    task, compute = training(pictures[:8], pictures[8:], tmp_path), device.choose("cpu", "float32")
-    loop = FlowLoop(task, settings, compute, forms, folds, Guess.of(made), Correction(rank, 4))
+    task, compute = training(pictures[:8], pictures[8:], folder), device.choose("cpu", "float32")
+    return FlowLoop(task, settings, compute, forms, folds, guess, correction)
+
+
+def test_a_checkpoint_goes_on_with_the_correction_that_it_had(tmp_path):
+    """Another machine fits another one, which the network has not learnt to mend."""
+    pictures, corrections = smooth_faces(12, SIZE), [Correction(12, 4) for _ in range(2)]
+    for number, correction in enumerate(corrections):
+        torch.nn.init.constant_(correction.last.bias, number)
+    before, after = (loop_with(each, pictures, tmp_path) for each in corrections)
+    after.load_state(before.state())
+    assert torch.equal(after.correction.last.bias, corrections[0].last.bias)
+    assert (corrections[1].last.bias == 1).all()  # a loop that begins anew gets that
+
+
+def test_validation_drops_nothing(tmp_path):
+    loop = loop_with(Correction(12, 4), smooth_faces(12, SIZE), tmp_path, dropout=0.9)
     for parameter in loop.average.parameters():
         torch.nn.init.normal_(parameter, 0.0, 0.1)
     first, second = (loop.evaluate()[1] for _ in range(2))

@@ -55,6 +55,7 @@ CHANGES = {
     "ema": 0.9,
 }
 Z_DIM = 8  # of the example
+VERSION = torch.__version__
 FACES = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3)).astype(np.uint8)
 UNSEEN = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
 
@@ -226,6 +227,57 @@ def test_a_foreign_checkpoint_is_never_taken_up(tmp_path, other):
     assert same(anew, fit(tmp_path / "b", **other))
 
 
+def parts(folder, monkeypatch, epoch):
+    """Begin or go on with a training in `folder`, which dies after an epoch."""
+    with monkeypatch.context() as patch:
+        interrupted(patch, epoch)
+        with pytest.raises(KeyboardInterrupt):
+            fit(folder)
+
+
+def test_another_machine_goes_on_and_says_so(tmp_path, monkeypatch, caplog):
+    """With other arithmetic, threads and PyTorch; once said, it stays true."""
+    with monkeypatch.context() as patch:
+        patch.setattr(device, "_native_bfloat16", lambda kind: True)
+        parts(tmp_path, monkeypatch, 1)
+    caplog.clear()
+    monkeypatch.setattr(device, "_native_bfloat16", lambda kind: False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "__version__", "99.0")
+    parts(tmp_path, monkeypatch, 2)
+    said = (
+        "arithmetic changed after epoch 1: bfloat16, 1 thread, PyTorch "
+        f"{VERSION} -> float32, 2 threads, PyTorch 99.0; the result is not byte for byte that of "
+        "one machine"
+    )
+    assert caplog.messages.count(said) == 1
+    caplog.clear()
+    resumed = fit(tmp_path)
+    assert resumed.images == 2 * 8  # the last epoch alone
+    assert "arithmetic" not in caplog.text
+    assert resumed.facts["warnings"] == [said, *fit(tmp_path / "whole").facts["warnings"]]
+
+
+@pytest.mark.parametrize("first", ["cpu", "cuda (H200)"])
+def test_another_device_goes_on_and_says_so(tmp_path, monkeypatch, first):
+    words = device.Compute.words
+    with monkeypatch.context() as patch:
+        patch.setattr(device.Compute, "words", lambda self: [first, *words(self)[1:]])
+        patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+        parts(tmp_path, monkeypatch, 1)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    changed = f"{first} (AVX2) -> cpu (AVX512); "
+    assert changed in fit(tmp_path).facts["warnings"][0]
+
+
+def test_the_same_machine_says_nothing(tmp_path, monkeypatch, caplog):
+    parts(tmp_path, monkeypatch, 2)
+    resumed = fit(tmp_path)
+    assert "training goes on after epoch 2" in caplog.text
+    assert resumed.facts == fit(tmp_path / "whole").facts
+    assert same(resumed, fit(tmp_path / "whole"))
+
+
 def damaged(file, how):
     state = torch.load(file, weights_only=True)
     if how == "truncated":
@@ -243,7 +295,15 @@ def damaged(file, how):
 
 @pytest.mark.parametrize(
     "how",
-    ["truncated", "empty", "without discriminator", "without kept", "another shape", "trap"],
+    [
+        "truncated",
+        "empty",
+        "without discriminator",
+        "without kept",
+        "without machine",
+        "another shape",
+        "trap",
+    ],
 )
 def test_a_damaged_checkpoint_is_put_away(tmp_path, caplog, how):
     one = fit(tmp_path / "a")

@@ -20,11 +20,15 @@ class Compute:
         enabled = self.dtype != torch.float32
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled)
 
-    def __str__(self) -> str:
+    def words(self) -> list[str]:
+        """The device, with the name of a GPU, the arithmetic and the memory layout."""
         layout = "channels_last" if self.memory_format == torch.channels_last else "contiguous"
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
         kind = f"{self.device.type} ({name})" if name else self.device.type
-        return f"{kind}, {str(self.dtype).removeprefix('torch.')}, {layout}"
+        return [kind, str(self.dtype).removeprefix("torch."), layout]
+
+    def __str__(self) -> str:
+        return ", ".join(self.words())
 
 
 def choose(
@@ -36,21 +40,29 @@ def choose(
     channels_last where convolutions are faster in it (everywhere but on mps). Raises
     FacefillError when the device asked for is missing.
     """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        device = next((name for name, found in present.items() if found), "cpu")
-    elif not present.get(device, True):
-        raise FacefillError(
-            f"config: device is {device!r}, but PyTorch {torch.__version__} finds none; set "
-            "device: auto, or install the PyTorch build for your driver"
-        )
+    device = present(device)
     if precision == "auto":
         precision = "bfloat16" if _native_bfloat16(device) else "float32"
     if channels_last == "auto":
         channels_last = device != "mps"
     _reproducible()
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    return Compute(torch.device(device), getattr(torch, precision), layout)
+    # Of several cards the current one: generators of random numbers would take the first.
+    card = f":{torch.cuda.current_device()}" if device == "cuda" else ""
+    return Compute(torch.device(device + card), getattr(torch, precision), layout)
+
+
+def present(device: str) -> str:
+    """The device that `choose` takes: "cuda", "mps" or "cpu". Raises FacefillError as it does."""
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next((name for name, there in found.items() if there), "cpu")
+    if not found.get(device, True):
+        raise FacefillError(
+            f"config: device is {device!r}, but PyTorch {torch.__version__} finds none; set "
+            "device: auto, or install the PyTorch build for your driver"
+        )
+    return device
 
 
 def _native_bfloat16(device: str) -> bool:

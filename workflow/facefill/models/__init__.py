@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from facefill.core.errors import FacefillError
 from facefill.kinds import Config, Kind, declare, setting
 
 if TYPE_CHECKING:
@@ -57,6 +58,16 @@ class Model(Kind):
     def train(self, training: Training) -> Trained:
         """Train on the faces of `training`. Raises FacefillError when that cannot succeed."""
         raise NotImplementedError
+
+    def check_team(self, key: str, processes: int) -> None:
+        """Refuse so many processes for one training (facefill.train.team), where it has batches."""
+        if self.batch % processes:
+            fewer = max(n for n in range(1, processes) if self.batch % n == 0)
+            raise FacefillError(
+                f"config: {key}.batch is {self.batch}, which {processes} processes cannot share "
+                f"evenly; set it to a multiple of {processes}, or the resource gpu of its rule to "
+                f"{fewer}"
+            )
 
     def work(self, config: Config) -> float:
         """Multiply-accumulates of one training step, which decide how many threads it gets."""

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from facefill.train import team
+
 
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, ema: float, updates: int) -> None:
@@ -20,11 +22,15 @@ def update_average(average: nn.Module, network: nn.Module, ema: float, updates: 
 
 @contextmanager
 def fresh_statistics(network: nn.Module) -> Iterator[None]:
-    """Let BatchNorm take plain means over the batches of the block; end in evaluation mode."""
+    """Let BatchNorm take plain means over the batches of the block; end in evaluation mode.
+
+    Every process of a team sees the same batches here.
+    """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
             module.momentum = None  # a plain mean instead of a decaying one
     network.train()
-    yield
+    with team.apart():
+        yield
     network.eval()

@@ -18,7 +18,7 @@ from facefill.core.device import Compute
 from facefill.core.errors import FacefillError
 from facefill.core.progress import progress
 from facefill.core.tensors import random_stream
-from facefill.train import checkpoint
+from facefill.train import checkpoint, team
 from facefill.train.task import Training
 
 log = logging.getLogger("facefill.train")
@@ -68,6 +68,7 @@ class TrainingLoop(ABC):
         self.epoch, self.steps, self.images = 0, 0, 0
         self.history: list[dict[str, float | None]] = []
         self.sheets: list[np.ndarray] = []
+        self.changes: list[str] = []  # of the arithmetic, in words
         torch.manual_seed(training.seed)  # initial weights
 
     @abstractmethod
@@ -80,7 +81,11 @@ class TrainingLoop(ABC):
 
     @abstractmethod
     def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
-        """Make the steps of an epoch, drawing from `random` alone; each yields its losses."""
+        """Make the steps of an epoch, drawing from `random` alone; each yields its losses.
+
+        A process of a team computes its rows of each batch (facefill.train.team), and yields losses
+        whose mean over the processes is the whole batch's.
+        """
 
     @abstractmethod
     def evaluate(self) -> tuple[np.ndarray, dict[str, float | None]]:
@@ -115,6 +120,7 @@ class TrainingLoop(ABC):
         """All that the rest of the training depends on."""
         state = {name: part.state_dict() for name, part in self.parts().items()}
         state |= {"epoch": self.epoch, "steps": self.steps, "history": self.history}
+        state |= {"machine": checkpoint.machine(self.compute), "changes": self.changes}
         return state | {"sheets": torch.from_numpy(np.stack(self.sheets))}
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -122,6 +128,7 @@ class TrainingLoop(ABC):
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
         self.epoch, self.steps, self.history = state["epoch"], state["steps"], state["history"]
+        self.changes = state["changes"]
         self.sheets = list(state["sheets"].numpy())
 
     # -- the loop ------------------------------------------------------------------------------
@@ -141,13 +148,14 @@ class TrainingLoop(ABC):
                     bar.update()
                     if number % REPORT_EVERY == 0 or number == batches:
                         rate = number * self.settings.batch / (time.perf_counter() - start)
-                        means = zip(names, (sums / number).tolist(), strict=True)
+                        means = zip(names, team.mean(sums / number).tolist(), strict=True)
                         text = ", ".join(f"{name} {mean:.3f}" for name, mean in means)
                         text = f"epoch {self.epoch + 1}/{epochs}, {text}, {rate:.0f} images/s"
                         bar.set_postfix_str(text, refresh=False)
                 self.epoch += 1
                 self.images += batches * self.settings.batch
-                self._record(dict(zip(names, (sums / batches).tolist(), strict=True)))
+                means = team.mean(sums / batches).tolist()
+                self._record(dict(zip(names, means, strict=True)))
                 yield self.epoch
 
     def _record(self, means: dict[str, float]) -> None:
@@ -166,16 +174,36 @@ class TrainingLoop(ABC):
 def run_training(begin: Callable[[], TrainingLoop], training: Training) -> Trained:
     """Train what `begin` returns to its last epoch, from a checkpoint where one fits.
 
-    `training.checkpoints` holds a folder per training, named by a digest of all that determines
-    the result. Raises FacefillError when there are fewer faces than a batch or the losses are no
-    longer numbers.
+    `training.checkpoints` holds a folder per training, named by a digest of what is trained on what
+    (`checkpoint_file`). Raises FacefillError when there are fewer faces than a batch or the losses
+    are no longer numbers.
     """
     loop = begin()
-    file = checkpoint.checkpoint_file(training, loop.settings, loop.compute)
-    if file.exists() and not checkpoint.resume(file, loop):
-        loop = begin()  # without what the checkpoint has spoilt
+    file = checkpoint.checkpoint_file(training, loop.settings)
+    goes_on = False
+    if team.rank() == 0 and file.exists():
+        goes_on = checkpoint.resume(file, loop)
+        if not goes_on:
+            loop = begin()  # without what the checkpoint has spoilt
+    if team.agree(goes_on) and team.rank() > 0:
+        loop.load_state(checkpoint.load(file))
     log.info("training on %s; checkpoints in %s", loop.compute, file.parent)
     folder = file.parent / "events"
+    if team.rank() == 0:
+        _train(loop, file, folder)
+    else:
+        for _ in loop.epochs():
+            pass  # rank 0 writes
+    trained = loop.finish(folder)
+    for warning in trained.facts.get("warnings", []):
+        log.warning("%s", warning)
+    if loop.changes:  # said when the training went on
+        trained.facts["warnings"] = [*loop.changes, *trained.facts.get("warnings", [])]
+    return trained
+
+
+def _train(loop: TrainingLoop, file: Path, folder: Path) -> None:
+    """Train the epochs that are left; each ends with a checkpoint, in `file`."""
     # Events of later epochs, from before a kill, are dropped: they will be written again.
     with SummaryWriter(str(folder), purge_step=loop.epoch + 1) as events:
         for epoch in loop.epochs():
@@ -184,7 +212,3 @@ def run_training(begin: Callable[[], TrainingLoop], training: Training) -> Train
                     events.add_scalar(name, value, epoch)
             events.add_image("samples", loop.sheets[-1], epoch, dataformats="HWC")
             checkpoint.save(file, loop.state())
-    trained = loop.finish(folder)
-    for warning in trained.facts.get("warnings", []):
-        log.warning("%s", warning)
-    return trained

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from facefill.train import team
+
 SHIFT = 0.125  # share of the side by which `translation` moves a face at most
 CUT = 0.5  # side of the square that `cutout` makes grey, as a share of the face's
 NUMBERS = 7  # random numbers per face
@@ -16,11 +18,13 @@ NUMBERS = 7  # random numbers per face
 def augment(faces: Tensor, kinds: Sequence[str], random: torch.Generator) -> Tensor:
     """Apply the augmentations `kinds` in turn to `faces`, float [N, 3, size, size] in [-1, 1].
 
-    `random` is on the CPU: every device gets the same numbers.
+    `random` is on the CPU: every device gets the same numbers. Of a team, `faces` are a process's
+    rows of the batch.
     """
     if not kinds:
         return faces
-    numbers = torch.rand(len(faces), NUMBERS, generator=random).to(faces.device)
+    drawn = torch.rand(len(faces) * team.size(), NUMBERS, generator=random)
+    numbers = team.share(drawn).to(faces.device)
     for kind in kinds:
         faces = AUGMENTATIONS[kind](faces, numbers)
     return faces

@@ -16,6 +16,7 @@ from facefill.models.dcgan.residual import (
     initialise_residual,
     reduced,
 )
+from facefill.train.team import BatchNorm
 
 FIRST_SIDE = 4  # of G's first feature map and D's last
 COLOUR_PASSES = 2  # of Antialias: about a Gaussian of 1 pixel's deviation
@@ -143,7 +144,7 @@ class Discriminator(nn.Module):
                 layers += [*reduced(narrow, wide), ResidualBlock(wide)]
                 continue
             layers.append(nn.Conv2d(narrow, wide, kernel, 2, padding, bias=spectral))
-            layers += [nn.LeakyReLU(0.2)] if spectral else [nn.BatchNorm2d(wide), nn.LeakyReLU(0.2)]
+            layers += [nn.LeakyReLU(0.2)] if spectral else [BatchNorm(wide), nn.LeakyReLU(0.2)]
         layers.append(nn.Flatten())
         width = channels[-1] * FIRST_SIDE**2
         if fully_connected:
@@ -186,7 +187,7 @@ def _hidden(channels: int, residual: bool) -> list[nn.Module]:
     """What makes one of G's feature maps."""
     if residual:
         return [ResidualBlock(channels), Deviations(channels)]
-    return [nn.BatchNorm2d(channels), nn.ReLU()]
+    return [BatchNorm(channels), nn.ReLU()]
 
 
 def _up(wide: int, narrow: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:

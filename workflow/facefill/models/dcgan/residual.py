@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from facefill.core.tensors import initialise
+from facefill.train.team import BatchNorm
 
 SLOPE = 0.2  # of the leaky ReLUs
 
@@ -27,7 +28,7 @@ class ResidualBlock(nn.Module):
         return features + self.layers(features)
 
 
-class Deviations(nn.BatchNorm2d):
+class Deviations(BatchNorm):
     """Passes a feature map on unchanged, and knows each channel's standard deviation.
 
     It keeps BatchNorm's statistics, so that these are measured where BatchNorm's are.

@@ -27,6 +27,7 @@ from facefill.models.dcgan.losses import (
 )
 from facefill.models.dcgan.networks import Discriminator, Generator, make_networks
 from facefill.models.dcgan.validation import Validation
+from facefill.train import team
 from facefill.train.average import fresh_statistics, update_average
 from facefill.train.best import Best, checked_epochs
 from facefill.train.loop import Trained, TrainingLoop, run_training
@@ -114,13 +115,13 @@ class DcganLoop(TrainingLoop):
         order = torch.randperm(len(self.faces), generator=random)[: batches * size]
         flips = torch.rand(batches, size, generator=random) < 0.5
         for number, chosen in enumerate(order.view(batches, size)):
-            real = self.faces[chosen.to(self.compute.device)]
+            real = self.faces[team.share(chosen).to(self.compute.device)]
             if self.settings.flips:
-                real = self.mirror(real, flips[number])
+                real = self.mirror(real, team.share(flips[number]))
             yield step(
                 self.players,
                 to_unit(real).contiguous(memory_format=self.compute.memory_format),
-                self._z(size, random),
+                team.share(self._z(size, random)),
                 self.settings,
                 compute=self.compute,
                 random=random,
@@ -210,10 +211,10 @@ def step(
 ) -> Tensor:
     """One D step and `generator_steps` G steps on the same z (Goodfellow et al. 2014, algorithm 1).
 
-    `real` is float32 [N, 3, size, size] in [-1, 1]; `random` draws the augmentations; with
-    `penalise` D pays the gradient penalties of PENALTY_EVERY steps. Returns the means of D's loss,
-    G's loss, and D's verdicts on real faces and samples as one tensor on the device, so that
-    nothing waits.
+    `real` is float32 [N, 3, size, size] in [-1, 1], and `z` has as many rows: in a team, those of
+    this process. `random` draws the augmentations; with `penalise` D pays the gradient penalties of
+    PENALTY_EVERY steps. Returns the means of D's loss, G's loss, and D's verdicts on real faces and
+    samples as one tensor on the device, so that nothing waits.
     """
     generator, discriminator = players.generator, players.discriminator
 
@@ -232,6 +233,7 @@ def step(
             if weight:
                 penalty = gradient_penalty(discriminator, augmented(faces))
                 (weight * PENALTY_EVERY * penalty).backward()
+    team.average_gradients(discriminator.parameters())
     players.discriminator_adam.step()
 
     discriminator.requires_grad_(False)  # G needs gradients of D's inputs only: a sixth less work
@@ -246,6 +248,7 @@ def step(
             g_loss = generator_loss(settings.loss, discriminator(augmented(fake)), partners)
         players.generator_adam.zero_grad(set_to_none=True)
         g_loss.backward()
+        team.average_gradients(generator.parameters())
         players.generator_adam.step()
         after_generator_step()
     discriminator.requires_grad_(True)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from facefill.core.tensors import initialise
 from facefill.models.dcgan.networks import FIRST_SIDE, feature_channels, feature_sides
+from facefill.train.team import BatchNorm
 
 
 class Encoder(nn.Module):
@@ -65,7 +66,7 @@ class Encoder(nn.Module):
 
 
 def _layer(convolution: nn.Module, channels: int) -> nn.Sequential:
-    return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.LeakyReLU(0.2))
+    return nn.Sequential(convolution, BatchNorm(channels), nn.LeakyReLU(0.2))
 
 
 def make_encoder(settings: dict[str, Any], generator: dict[str, Any], size: int) -> Encoder:

@@ -19,6 +19,7 @@ from facefill.models.dcgan.networks import Discriminator
 from facefill.models.dcgan.trained import TrainedDcgan, load_dcgan
 from facefill.models.encoder import Encoder
 from facefill.models.encoder.network import make_encoder
+from facefill.train import team
 from facefill.train.holes import Holes, recalibrate
 from facefill.train.loop import Trained, TrainingLoop, run_training
 from facefill.train.task import Training
@@ -85,17 +86,20 @@ class EncoderLoop(TrainingLoop):
 
     def _step(self, chosen: Tensor, random: torch.Generator) -> Tensor:
         """One step on real faces with the numbers `chosen` and some samples; the losses."""
-        real = to_unit(self.faces[chosen.to(self.compute.device)])
+        own = team.rows(self.settings.batch)  # faces first, then samples
+        of_real, of_samples = team.parts(own, len(chosen))
+        real = to_unit(self.faces[chosen[of_real].to(self.compute.device)])
         if self.settings.flips:
-            real = self.mirror(real, torch.rand(len(real), generator=random) < 0.5)
+            mirrored = torch.rand(len(chosen), generator=random) < 0.5
+            real = self.mirror(real, mirrored[of_real])
         z_dim, prior = self.dcgan.settings["z_dim"], self.dcgan.settings["prior"]
-        z = sample_z(self.samples, z_dim, prior, random).to(self.compute.device)
+        z = sample_z(self.samples, z_dim, prior, random)[of_samples].to(self.compute.device)
         with torch.no_grad(), self.compute.autocast():
             samples = self.dcgan.generator(z).float()
         # A real face has no true z: its target is the prior's mean.
         true_z = torch.cat([torch.zeros(len(real), z_dim, device=z.device), z])
         faces = torch.cat([real, samples]).contiguous(memory_format=self.compute.memory_format)
-        holes = self.holes.draw(len(faces), random)
+        holes = self.holes.draw(self.settings.batch, random)[own]
         known = self.holes.known_map(holes)
         with self.compute.autocast():
             predicted_z, changes = self.encoder(*self.holes.observe(faces, known, holes))
@@ -112,6 +116,7 @@ class EncoderLoop(TrainingLoop):
         loss = loss + Z_WEIGHT * distance + CHANGES_WEIGHT * change
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
+        team.average_gradients(self.encoder.parameters())
         self.adam.step()
         return torch.stack([pixels, features, distance, change]).detach()
 
@@ -146,7 +151,7 @@ def pixel_distance(generated: Tensor, faces: Tensor, known: Tensor) -> Tensor:
     difference = generated - faces
     colour = difference - difference.mean(1, keepdim=True)
     total = ((difference.abs() + COLOUR_WEIGHT * colour.abs()) * weight).sum()
-    return total / (3 * weight.sum())
+    return total / (3 * team.mean(weight.sum()))
 
 
 def feature_distance(discriminator: Discriminator, generated: Tensor, faces: Tensor) -> Tensor:
@@ -160,7 +165,8 @@ def feature_distance(discriminator: Discriminator, generated: Tensor, faces: Ten
         targets = [layer.float() for layer in discriminator.features(faces)]
     pairs = zip(discriminator.features(generated), targets, strict=True)
     distances = [
-        (layer.float() - target).abs().mean() / (target - target.roll(1, 0)).abs().mean()
+        (layer.float() - target).abs().mean()
+        / team.mean((target - team.previous(target)).abs().mean())
         for layer, target in pairs
     ]
     return torch.stack(distances).mean()

@@ -7,6 +7,7 @@ from facefill.kinds import Config, declare, reference, setting
 from facefill.models import FORWARD_AND_BACKWARD, Model, Plot
 from facefill.models._masks import EXAMPLE, check_masks, masks_setting
 
+CORRECTION_BATCH = 256  # pairs of a face and a mask in a step of the layer that corrects guesses
 SIDES = 3  # maps of the network: of side size / patch, and a half and a quarter of it
 
 MASKS = (
@@ -98,6 +99,16 @@ class Flow(Model):
             raise FacefillError(
                 f"config: {key}.patch is {self.patch}, expected a number whose {1 << (SIDES - 1)}"
                 f"-fold divides align.size, {size}; set it to 2, or 4 for larger faces"
+            )
+
+    def check_team(self, key: str, processes: int) -> None:
+        super().check_team(key, processes)
+        if CORRECTION_BATCH % processes:
+            fewer = 1 << processes.bit_length() - 1
+            raise FacefillError(
+                f"config: {key} learns its correction from batches of {CORRECTION_BATCH}, which "
+                f"{processes} processes cannot share evenly; set the resource gpu of its rule to "
+                f"{fewer}"
             )
 
     def work(self, config: Config) -> float:

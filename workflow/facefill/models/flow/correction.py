@@ -17,15 +17,16 @@ from torch import Tensor, nn
 
 from facefill.core.progress import progress
 from facefill.core.tensors import random_stream, to_unit
+from facefill.models.flow import CORRECTION_BATCH
 from facefill.models.flow.augment import draw_light, in_light
 from facefill.models.flow.errors import Errors, in_hole
 from facefill.models.flow.folds import Folds
 from facefill.models.flow.forms import Forms
+from facefill.train import team
 from facefill.train.average import update_average
 
 INPUTS = 128  # components that decide; all are corrected
 PLACES = 8  # side of the map that says which parts of a face are known
-BATCH = 256  # pairs of a face and a mask
 RATE, BETAS = 0.002, (0.9, 0.99)
 WARM_UP = 50  # steps over which the rate rises
 EMA = 0.998
@@ -56,7 +57,8 @@ class Correction(nn.Module):
         blocks = ((known == 0.5).any(3).any(2)).float()
         given = z[:, : self.inputs], spread[:, : self.inputs].clamp(min=1e-3).log() / 2
         x = torch.cat([*given, places, blocks], 1)
-        gated = F.dropout(self.value(x) * torch.tanh(self.gate(x)), DROPOUT, self.training)
+        gated = self.value(x) * torch.tanh(self.gate(x))
+        gated = team.dropout(gated, DROPOUT, self.training)
         return z + spread * self.last(gated)
 
 
@@ -86,7 +88,7 @@ def fit_correction(
     average = copy.deepcopy(network)
     adam = torch.optim.Adam(network.parameters(), RATE, BETAS)
     count, masks = len(faces), len(forms.of_mask)
-    batches = masks * count // BATCH
+    batches = masks * count // CORRECTION_BATCH
     maps = [forms.see(to_unit(pictures[:1]).to(device), torch.tensor([each]))[1][0]
             for each in range(len(forms.every))]  # fmt: skip
     maps = torch.stack(maps)
@@ -96,14 +98,15 @@ def fit_correction(
             if step % batches == 0:
                 table = guess_all(pictures, folds, forms, random, bar.update)
                 order = torch.randperm(masks * count, generator=random)
-            pairs = order[step % batches * BATCH :][:BATCH]
+            pairs = team.share(order[step % batches * CORRECTION_BATCH :][:CORRECTION_BATCH])
             mask, row = (pairs // count).to(device), pairs % count
             form, z = table.form[pairs // count, row], table.z[pairs // count, row]
             form, z = form.to(device), z.to(device).float()
             true = in_light(to_unit(pictures[row]), table.light[row]).to(device)
             known_map = maps[form]
             if flips and own.signs is not None:
-                mirrored = (torch.rand(len(row), generator=random) < 0.5).to(device)
+                drawn = torch.rand(CORRECTION_BATCH, generator=random) < 0.5
+                mirrored = team.share(drawn).to(device)
                 z = torch.where(mirrored[:, None], z * own.signs, z)
                 true, known_map = (
                     torch.where(mirrored[:, None, None, None], part.flip(3), part)
@@ -119,6 +122,7 @@ def fit_correction(
             loss = (left / unit).mean()
             adam.zero_grad(set_to_none=True)
             loss.backward()
+            team.average_gradients(network.parameters())
             adam.step()
             update_average(average, network, EMA, step + 1)
             bar.update()

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from facefill.train import team
+
 MEMORY = 0.995  # of the running means, per step
 
 
@@ -21,7 +23,11 @@ class Errors(nn.Module):
         self.register_buffer("counts", torch.zeros(masks, device=device))
 
     def update(self, masks: Tensor, errors: Tensor) -> Tensor:
-        """Take in `errors`, [N], under `masks`, long [N]; return the mean of each one's mask."""
-        self.counts.mul_(MEMORY).index_add_(0, masks, torch.ones_like(errors))
-        self.sums.mul_(MEMORY).index_add_(0, masks, errors)
+        """Take in `errors`, [N], under `masks`, long [N]; return the mean of each one's mask.
+
+        Of a team, those of all its processes are taken in.
+        """
+        every_mask, every_error = team.gather(masks), team.gather(errors)
+        self.counts.mul_(MEMORY).index_add_(0, every_mask, torch.ones_like(every_error))
+        self.sums.mul_(MEMORY).index_add_(0, every_mask, every_error)
         return (self.sums / self.counts.clamp(min=1e-9))[masks]

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facefill.models.flow import SIDES
+from facefill.train import team
 
 FREQUENCIES = 8  # sines and cosines of time
 TIME = 64  # features of time
@@ -83,13 +84,13 @@ class Residual(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = _zero(nn.Conv2d(channels, channels, 3, padding=1))
         self.time = _zero(nn.Linear(TIME, 2 * channels))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         nn.init.kaiming_normal_(self.first.weight)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         scale, shift = self.time(time)[:, :, None, None].chunk(2, 1)
         changed = F.silu(self.first(F.silu(x)) * (1 + scale) + shift)
-        return x + self.second(self.dropout(changed))
+        return x + self.second(team.dropout(changed, self.dropout, self.training))
 
 
 def _zero(layer: nn.Conv2d | nn.Linear) -> nn.Module:

@@ -31,6 +31,7 @@ from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import point, slope
 from facefill.models.flow.trained import TrainedFlow, guesses, mean, sample, slopes
 from facefill.models.gaussian.normal import load_normal
+from facefill.train import team
 from facefill.train.average import update_average
 from facefill.train.best import Best, checked_epochs
 from facefill.train.loop import Trained, TrainingLoop, run_training
@@ -108,7 +109,7 @@ class FlowLoop(TrainingLoop):
         super().__init__(training, settings, compute)
         size = training.faces.shape[1]
         self.forms, self.folds, self.own = forms, folds, folds.own
-        self.guess, self.correction = guess, correction
+        self.guess, self.correction = guess, copy.deepcopy(correction)  # a checkpoint has another
         shape = settings.width, settings.blocks, settings.patch, settings.dropout
         self.network = FlowNetwork(size, *shape)
         self.network.mean.copy_(guess.mean)
@@ -131,6 +132,7 @@ class FlowLoop(TrainingLoop):
             "average": self.average,
             "adam": self.adam,
             "errors": self.errors,
+            "correction": self.correction,  # that which the network has learnt to mend
         }
 
     def state(self) -> dict[str, Any]:
@@ -173,7 +175,7 @@ class FlowLoop(TrainingLoop):
     def _step(
         self, fold: int, chosen: Tensor, random: torch.Generator, noise: torch.Generator
     ) -> Tensor:
-        """One step on the faces with the numbers `chosen`, of one fold; the losses."""
+        """One step on the faces with the numbers `chosen`, of one fold; the batch's losses."""
         way = self._draw(fold, chosen, random, noise)
         flow = TrainedFlow(self.network, self.correction, self.guess, self.compute)
         found = slopes(flow, way.seen, way.known_map, way.guess, way.moved, way.time)
@@ -184,12 +186,14 @@ class FlowLoop(TrainingLoop):
         loss = error.mean()
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
+        team.average_gradients(self.network.parameters())
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
         self.adam.step()
         update_average(self.average, self.network, self.settings.ema, self.steps + 1)
         # Over the guess's errors for the same faces: from face to face these differ more.
-        base = (of_guess / unit)[: self.means].mean()
-        return torch.stack([error[: self.means].mean() / base, error[self.means :].mean()]).detach()
+        error, base = team.gather(error.detach()), team.gather(of_guess / unit)
+        relative = error[: self.means].mean() / base[: self.means].mean()
+        return torch.stack([relative, error[self.means :].mean()])
 
     @torch.no_grad()
     def _draw(
@@ -198,38 +202,36 @@ class FlowLoop(TrainingLoop):
         """Hide a part of faces, guess it by their fold's normal, and place them on their way.
 
         `random` is on the CPU, `noise` on the device, where many numbers are drawn faster.
+        Of a team, the result has a process's rows of the batch.
         """
-        faces = move(to_unit(self.faces[chosen.to(self.compute.device)]), noise)
-        faces = in_light(faces, draw_light(len(faces), noise))
+        count, own = len(chosen), team.rows(len(chosen))
+        faces = move(to_unit(self.faces[chosen[own].to(self.compute.device)]), noise)
+        faces = in_light(faces, draw_light(count, noise)[own])
         posterior = self.folds.posteriors[fold]
-        forms = self.forms.draw(len(faces), random)
+        forms = self.forms.draw(count, random)[own]
         seen, known_map = self.forms.see(faces, forms)
         z = self.folds.translate(fold, posterior.coefficients(seen, forms))
         guess = guesses(self.correction, self.own, z, forms, known_map, mirror=False)
+        of_means, of_ways = team.parts(own, self.means)
+        means = of_means.stop - of_means.start  # in these rows
+        numbers = [part[of_ways] for part in _numbers(posterior, count - self.means, noise)]
         drawn = torch.zeros_like(faces)
-        rest = Seen(*(part[self.means :] for part in seen))
-        drawn[self.means :] = self._deviations(posterior, rest, forms[self.means :], noise)
+        if means < len(faces):
+            rest = Seen(*(part[means:] for part in seen))
+            drawn[means:] = posterior.deviations(rest, forms[means:], *numbers)
         if self.settings.flips:  # all alike: the normal is symmetric
-            mirrored = torch.rand(len(faces), generator=random) < 0.5
+            mirrored = torch.rand(count, generator=random)[own] < 0.5
             faces, known_map, guess, drawn, observed, known = (
                 self.mirror(part, mirrored)
                 for part in (faces, known_map, guess, drawn, seen.observed, seen.known)
             )
             seen = Seen(observed, known, seen.blocks)
-        time = torch.rand(len(faces), generator=noise, device=noise.device)
-        time[: self.means] = 0  # there a way starts at the guess itself
+        time = torch.rand(count, generator=noise, device=noise.device)[own]
+        time[:means] = 0  # there a way starts at the guess itself
         end = faces - guess
         masks = self.forms.mask_of[forms].to(faces.device)
         ways = point(drawn, end, time), slope(drawn, end, time)
         return Way(seen, known_map, guess, end, *ways, time, masks)
-
-    def _deviations(
-        self, posterior: Posterior, seen: Seen, forms: Tensor, noise: torch.Generator
-    ) -> Tensor:
-        count, rank, device = len(forms), posterior.basis.shape[1], noise.device
-        z = torch.randn(count, rank, generator=noise, device=device)
-        white = torch.randn(count, 2, *seen.observed.shape[1:], generator=noise, device=device)
-        return posterior.deviations(seen, forms, z, white)
 
     # -- validation ----------------------------------------------------------------------------
 
@@ -250,7 +252,8 @@ class FlowLoop(TrainingLoop):
             row = number % len(faces)  # another face for every mask
             rows = slice(None) if checked else slice(row, row + 1)
             part = Seen(seen.observed[rows], seen.known[rows], seen.blocks[rows])
-            drawn = self._deviations(self.own, part, forms[rows], noise)
+            numbers = _numbers(self.own, len(part.observed), noise)
+            drawn = self.own.deviations(part, forms[rows], *numbers)
             sampled = sample(flow, part, known_map[rows], guess[rows], drawn, STEPS)
             filled = [
                 to_pictures(from_unit(torch.where(known, seen_of, values)))
@@ -311,6 +314,13 @@ class Way(NamedTuple):
     slope: Tensor
     time: Tensor  # [N]
     masks: Tensor  # long [N], the number of each face's mask
+
+
+def _numbers(posterior: Posterior, count: int, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The standard normal numbers of `count` draws, as `Posterior.deviations` takes them."""
+    rank, shape, device = posterior.basis.shape[1], posterior.mean.shape, noise.device
+    z = torch.randn(count, rank, generator=noise, device=device)
+    return z, torch.randn(count, 2, *shape, generator=noise, device=device)
 
 
 def _psnr(true: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> float:

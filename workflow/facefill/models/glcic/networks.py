@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from facefill.models.dcgan.networks import FIRST_SIDE
+from facefill.train.team import BatchNorm
 
 DILATIONS = (2, 4, 8, 16)
 # Of a convolution of the discriminators, and of their hidden layers, at a width of 1.
@@ -73,7 +74,7 @@ def scaled(channels: int, width: float) -> int:
 
 
 def _layer(convolution: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
-    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU(True))
+    return nn.Sequential(convolution, BatchNorm(convolution.out_channels), nn.ReLU(True))
 
 
 class Discriminators(nn.Module):
@@ -117,7 +118,7 @@ def _features(size: int, width: float, spectral: bool) -> nn.Sequential:
         channels.append(scaled(min(64 << step, WIDEST), width))
     for narrow, wide in itertools.pairwise(channels):
         layers.append(nn.Conv2d(narrow, wide, 5, 2, 2, bias=spectral))
-        layers += [] if spectral else [nn.BatchNorm2d(wide)]
+        layers += [] if spectral else [BatchNorm(wide)]
         layers.append(nn.LeakyReLU(0.2, True))
     units = scaled(FULLY_CONNECTED, width)
     layers += [nn.Flatten(), nn.Linear(channels[-1] * FIRST_SIDE**2, units)]

@@ -22,6 +22,7 @@ from facefill.models.dcgan.losses import discriminator_loss, generator_loss, ver
 from facefill.models.glcic import Glcic
 from facefill.models.glcic.health import health
 from facefill.models.glcic.networks import CompletionNetwork, Discriminators, patch_corners
+from facefill.train import team
 from facefill.train.average import update_average
 from facefill.train.best import Best, checked_epochs
 from facefill.train.holes import Holes, recalibrate
@@ -138,11 +139,12 @@ class GlcicLoop(TrainingLoop):
         self.completion.train(phase != DISCRIMINATOR)
         order = torch.randperm(len(self.faces), generator=random)[: batches * size]
         for chosen in order.view(batches, size):
-            faces = to_unit(self.faces[chosen.to(self.compute.device)])
+            faces = to_unit(self.faces[team.share(chosen).to(self.compute.device)])
             if self.settings.flips:
-                faces = self.mirror(faces, torch.rand(size, generator=random) < 0.5)
+                mirrored = torch.rand(size, generator=random) < 0.5
+                faces = self.mirror(faces, team.share(mirrored))
             faces = faces.contiguous(memory_format=self.compute.memory_format)
-            yield self._step(phase, faces, self.holes.draw(size, random))
+            yield self._step(phase, faces, team.share(self.holes.draw(size, random)))
 
     def _step(self, phase: int, faces: Tensor, holes: Tensor) -> Tensor:
         """One step on `faces` [N, 3, size, size] in [-1, 1] under `holes`; its losses."""
@@ -186,6 +188,7 @@ class GlcicLoop(TrainingLoop):
         loss = discriminator_loss("bce", on_real, on_completed, 0.0)
         self.discriminators_optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        team.average_gradients(self.discriminators.parameters())
         self.discriminators_optimizer.step()
         verdicts = [verdict("bce", part.detach()) for part in (on_real, on_completed)]
         return [loss.detach(), *verdicts]
@@ -197,6 +200,7 @@ class GlcicLoop(TrainingLoop):
             self.optimizer.param_groups[0]["lr"] = self.rate * (1 + math.cos(math.pi * done)) / 2
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        team.average_gradients(self.completion.parameters())
         self.optimizer.step()
         self.updates += 1
         update_average(self.average, self.completion, self.settings.ema, self.updates)
