@@ -145,7 +145,11 @@ class Watch(threading.Thread):
     def run(self) -> None:
         while not self._over.wait(EVERY):
             total = 0
-            for process in [self._process, *self._process.children(recursive=True)]:
+            try:
+                family = [self._process, *self._process.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                break
+            for process in family:
                 try:
                     status = Path(f"/proc/{process.pid}/status").read_text()
                 except OSError:
