@@ -14,7 +14,6 @@ import io
 import json
 import os
 import platform
-import shutil
 import signal
 import statistics
 import subprocess
@@ -67,7 +66,7 @@ RAW_DRY = {
 
 
 def portraits() -> tuple[list[np.ndarray], str]:
-    """PORTRAITS faces, RGB uint8 [SIDE, SIDE, 3], eyes and lip in the same places; what they are."""
+    """PORTRAITS faces, RGB uint8 [SIDE, SIDE, 3], eyes in the same places, and what they are."""
     settings = {"landmarks": "innerEyesAndBottomLip", "several_faces": "skip"}
     aligner = Aligner(None, SIDE, zoom=ZOOM, max_pixels=10**7, **settings)
     archive = os.environ.get("FACEFILL_LFW")
@@ -103,7 +102,7 @@ def _lfw_photos(archive: str) -> Iterator[bytes]:
 
 
 def make_photos(folder: Path, count: int, faces: list[np.ndarray]) -> None:
-    """Write `count` JPEGs, PER_PERSON in the folder of each person; more photos begin as fewer do."""
+    """Write `count` JPEGs, PER_PERSON in each person's folder; the first are always the same."""
     done = folder.with_suffix(".done")
     if done.exists():
         return
