@@ -1,12 +1,14 @@
 """Seconds and peak memory of every stage for more and more photos, as a table in Markdown.
 
-    python tools/bench/scale.py [--sizes 12500 50000 200000] [--work FOLDER] [--output FILE]
+    PYTHONPATH=workflow python tools/bench/scale.py [--sizes 12500 50000 200000] [--work FOLDER]
+        [--output FILE]
 
-The rules are run by Snakemake, stage by stage, in a folder per number of photos, which needs some
-12 GB for 200,000. What was measured is written down there: a run that was stopped goes on where it
-was. Photos of people who are all different would take hours to render, so two of 700 aligned
-portraits are mixed half and half: every photo has pixels, and so landmarks, of its own. The
-portraits are rendered, or come from LFW where FACEFILL_LFW names its archive.
+Snakemake runs the rules of this project, stage by stage, in a folder per number of photos, which
+takes 12 GB for 200,000. What was measured is written down there by commit: a run that was stopped
+goes on where it was. Photos of so many different people would take hours to render, so each is the
+mixture, half and half, of two of 700 portraits whose eyes and lip lie in the same places: every
+photo has pixels, and so landmarks, of its own. The portraits are rendered, or cut from LFW where
+FACEFILL_LFW names its archive.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -43,42 +46,53 @@ SIDE, ZOOM = 128, 0.6  # of a portrait: the detector's smallest face has 80 pixe
 PER_PERSON = 20  # photos
 EVERY = 0.1  # seconds between two looks at the memory
 STEPS = 5  # seconds of training steps that are watched
-PARSES = 3  # measurements of what takes seconds
+RUNS = 3  # of what takes seconds
 
-DATA = "results/photos"
-TRAINING = f"{DATA}/models/dcgan/weights.safetensors"
-# What each stage of the folder data set is asked for.
-TARGETS = {
-    "index": f"{DATA}/index.csv",
-    "align": f"{DATA}/manifest.csv",  # with --until
-    "flatten": f"{DATA}/manifest.csv",
-    "split": f"{DATA}/splits/train.npy",
+Measured = dict[str, float]  # seconds, peak (bytes), and what `STAGES` says
+
+PHOTOS, ARCHIVE = "results/photos", "results/archive"
+# Of each stage what Snakemake is asked for, and the timings of its jobs below results/logs.
+STAGES = {
+    "index": ([f"{PHOTOS}/index.csv"], "photos/index.json"),
+    "align": ([f"{PHOTOS}/manifest.csv", "--until", "align"], "photos/align/*.json"),
+    "flatten": ([f"{PHOTOS}/manifest.csv"], "photos/flatten.json"),
+    "split": ([f"{PHOTOS}/splits/train.npy"], "photos/split.json"),
 }
-RAW_TARGETS = {"download": "results/archive/raw", "index, raw/": "results/archive/index.csv"}
-DRY = {"dry run": ["--dry-run", "all"], "no-op": [TARGETS["split"]]}
-RAW_DRY = {
-    "dry run, raw/": ["--dry-run", "all", "--config", "dataset=archive"],
-    "no-op, raw/": [RAW_TARGETS["index, raw/"]],
+RAW_STAGES = {
+    "download": ([f"{ARCHIVE}/raw"], "archive/download.json"),
+    "index of raw/": ([f"{ARCHIVE}/index.csv"], "archive/index.json"),
 }
+TRAINING = f"{PHOTOS}/models/dcgan/weights.safetensors"
+PLANS = {
+    "dry run": ["--dry-run", "all"],
+    "no-op": [f"{PHOTOS}/splits/train.npy"],
+}
+RAW_PLANS = {
+    "dry run with raw/": ["--dry-run", "all", "--config", "dataset=archive"],
+    "no-op with raw/": [f"{ARCHIVE}/index.csv"],
+}
+FLAT = "faces/"  # the name of what is measured of the flat folder
 
 
 # -- photos ------------------------------------------------------------------------------------
 
 
-def portraits() -> tuple[list[np.ndarray], str]:
-    """PORTRAITS faces, RGB uint8 [SIDE, SIDE, 3], eyes in the same places, and what they are."""
+def portraits(file: Path, archive: str | None) -> np.ndarray:
+    """PORTRAITS faces in the same place, RGB uint8 [N, SIDE, SIDE, 3]; kept in `file`."""
+    if file.exists():
+        return np.load(file)
     settings = {"landmarks": "innerEyesAndBottomLip", "several_faces": "skip"}
     aligner = Aligner(None, SIDE, zoom=ZOOM, max_pixels=10**7, **settings)
-    archive = os.environ.get("FACEFILL_LFW")
-    photos = _lfw_photos(archive) if archive else _rendered_photos()
     faces = []
-    for photo in photos:
-        outcome = aligner.align(photo)
-        if outcome.face is not None and np.count_nonzero(outcome.face.max(axis=2) == 0) == 0:
-            faces.append(outcome.face)
+    for photo in _lfw_photos(archive) if archive else _rendered_photos():
+        face = aligner.align(photo).face
+        if face is not None and face.any(axis=2).all():  # no black corner from outside the photo
+            faces.append(face)
         if len(faces) == PORTRAITS:
-            return faces, "LFW's" if archive else "rendered"
-    raise SystemExit(f"only {len(faces)} of {PORTRAITS} portraits were found in {archive}")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.save(file, np.stack(faces))
+            return np.stack(faces)
+    raise SystemExit(f"{archive}: {len(faces)} portraits were found, expected {PORTRAITS}")
 
 
 def _rendered_photos() -> Iterator[bytes]:
@@ -101,7 +115,7 @@ def _lfw_photos(archive: str) -> Iterator[bytes]:
                 yield opened.extractfile(entry).read()
 
 
-def make_photos(folder: Path, count: int, faces: list[np.ndarray]) -> None:
+def make_photos(folder: Path, count: int, faces: np.ndarray) -> None:
     """Write `count` JPEGs, PER_PERSON in each person's folder; the first are always the same."""
     done = folder.with_suffix(".done")
     if done.exists():
@@ -120,10 +134,10 @@ def make_photos(folder: Path, count: int, faces: list[np.ndarray]) -> None:
 def make_archive(file: Path, folder: Path) -> None:
     """Pack the photos; the file appears whole."""
     if not file.exists():
-        partial = file.with_suffix(".partial")
-        with tarfile.open(partial, "w") as archive:
+        partial_file = file.with_suffix(".partial")
+        with tarfile.open(partial_file, "w") as archive:
             archive.add(folder, "photos")
-        partial.rename(file)
+        partial_file.rename(file)
 
 
 # -- measurements ------------------------------------------------------------------------------
@@ -143,34 +157,33 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(EVERY):
-            total = 0
             try:
                 family = [self._process, *self._process.children(recursive=True)]
             except psutil.NoSuchProcess:
                 break
-            for process in family:
-                try:
-                    status = Path(f"/proc/{process.pid}/status").read_text()
-                except OSError:
-                    continue
-                sizes = dict(line.split(":") for line in status.splitlines() if "kB" in line)
-                total += _bytes(sizes.get("VmRSS"))
-                self.peak = max(self.peak, _bytes(sizes.get("VmHWM")))
-            self.peak = max(self.peak, total)
+            sizes = [_resident(process.pid) for process in family]
+            self.peak = max(self.peak, sum(now for now, _ in sizes), *(most for _, most in sizes))
 
     def stop(self) -> None:
         self._over.set()
         self.join()
 
 
-def _bytes(entry: str | None) -> int:
-    return int(entry.split()[0]) * 1024 if entry else 0
+def _resident(process: int) -> tuple[int, int]:
+    """The resident set of a process, now and at its largest, in bytes; 0 of one that has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0, 0
+    entries = dict(line.split(":", 1) for line in lines)
+    now, most = (entries.get(name, "0 kB").split()[0] for name in ("VmRSS", "VmHWM"))
+    return int(now) * 1024, int(most) * 1024
 
 
-def snakemake(folder: Path, *arguments: str, until: str | None = None) -> dict[str, float]:
-    """Run Snakemake in `folder`: seconds and peak memory in bytes.
+def snakemake(folder: Path, arguments: list[str], until: str | None = None) -> Measured:
+    """Run Snakemake in `folder`: seconds and peak memory.
 
-    With `until` it is stopped STEPS seconds after a line of its output begins so, and the seconds
+    With `until` it is stopped STEPS seconds after the first line that begins so, and the seconds
     are those to that line.
     """
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
@@ -202,51 +215,27 @@ def snakemake(folder: Path, *arguments: str, until: str | None = None) -> dict[s
     return {"seconds": elapsed if seconds is None else seconds, "peak": watch.peak}
 
 
-def measure(folder: Path, photos: Path, archive: Path) -> dict[str, dict[str, float]]:
-    """All measurements of one number of photos, those of earlier runs among them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    datasets = {
-        "photos": {"kind": "folder", "path": str(photos)},
-        "archive": {"kind": "archive", "urls": [archive.as_uri()]},
-    }
-    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    config |= {"dataset": "photos", "datasets": config["datasets"] | datasets}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    note = folder / "measured.json"
-    measured = json.loads(note.read_text()) if note.exists() else {}
+def run_stage(folder: Path, arguments: list[str], timings: str) -> Measured:
+    """Run a stage; `jobs` are the seconds from the start of its first job to the end of its last.
 
-    def once(name: str, how: Callable[[], dict[str, float]]) -> None:
-        if name not in measured:
-            measured[name] = how()
-            print(f"{folder.name} {name}: {measured[name]}", file=sys.stderr, flush=True)
-            note.write_text(json.dumps(measured))
-
-    once("first dry run", lambda: snakemake(folder, "--dry-run", "all"))
-    for stage, target in TARGETS.items():
-        arguments = [target, "--until", stage] if stage == "align" else [target]
-        once(stage, lambda arguments=arguments: snakemake(folder, *arguments))
-    once("start of a training", lambda: snakemake(folder, TRAINING, until="training:"))
-    for name, arguments in DRY.items():
-        once(name, lambda arguments=arguments: repeatedly(folder, *arguments))
-    once("faces/", lambda: flat_folder(folder / DATA / "faces"))
-    for name, target in RAW_TARGETS.items():
-        once(name, lambda target=target: snakemake(folder, target))
-    for name, arguments in RAW_DRY.items():
-        once(name, lambda arguments=arguments: repeatedly(folder, *arguments))
-    return measured
+    These are without the start of Snakemake and of Python, which hide how the rest grows.
+    """
+    measured = snakemake(folder, arguments)
+    jobs = [json.loads(file.read_text()) for file in (folder / "results/logs").glob(timings)]
+    span = max(job["end"] for job in jobs) - min(job["start"] for job in jobs)
+    return measured | {"jobs": span}
 
 
-def repeatedly(folder: Path, *arguments: str) -> dict[str, float]:
-    """The median of PARSES runs."""
-    runs = [snakemake(folder, *arguments) for _ in range(PARSES)]
+def plan(folder: Path, arguments: list[str]) -> Measured:
+    """The median of RUNS runs."""
+    runs = [snakemake(folder, arguments) for _ in range(RUNS)]
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
 
 
-def flat_folder(faces: Path) -> dict[str, float]:
+def flat_folder(faces: Path) -> Measured:
     """What a folder of many faces costs: files, bytes in them and on the disk, seconds to list."""
     start = time.perf_counter()
-    with os.scandir(faces) as entries:
-        names = [entry.path for entry in entries]
+    names = [entry.path for entry in os.scandir(faces)]
     listed = time.perf_counter() - start
     stats = [os.lstat(name) for name in names]
     return {
@@ -257,97 +246,129 @@ def flat_folder(faces: Path) -> dict[str, float]:
     }
 
 
+def measure(folder: Path, photos: Path, archive: Path) -> dict[str, Measured]:
+    """All measurements of one number of photos; those of earlier runs are read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    config["dataset"] = "photos"
+    config["datasets"] |= {
+        "photos": {"kind": "folder", "path": str(photos)},
+        "archive": {"kind": "archive", "urls": [archive.as_uri()]},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    steps: dict[str, Callable[[], Measured]] = {
+        "first dry run": partial(snakemake, folder, PLANS["dry run"]),
+        **{name: partial(run_stage, folder, *stage) for name, stage in STAGES.items()},
+        "start of a training": partial(snakemake, folder, [TRAINING], until="training:"),
+        **{name: partial(plan, folder, arguments) for name, arguments in PLANS.items()},
+        FLAT: partial(flat_folder, folder / PHOTOS / "faces"),
+        **{name: partial(run_stage, folder, *stage) for name, stage in RAW_STAGES.items()},
+        **{name: partial(plan, folder, arguments) for name, arguments in RAW_PLANS.items()},
+    }
+    note = folder / "measured.json"
+    measured = json.loads(note.read_text()) if note.exists() else {}
+    for name, step in steps.items():
+        if name not in measured:
+            measured[name] = step()
+            print(f"{folder.name} photos, {name}: {measured[name]}", file=sys.stderr, flush=True)
+            note.write_text(json.dumps(measured))
+    return measured
+
+
 # -- the table ---------------------------------------------------------------------------------
 
 
 def exponent(sizes: list[int], seconds: list[float]) -> float:
-    """The slope of a straight line through the logarithms."""
+    """The slope of the straight line that fits the logarithms best."""
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
-def table(measured: dict[int, dict[str, dict[str, float]]], what: str) -> str:
-    """The measurements of each number of photos in Markdown; `what` are the portraits."""
+def tables(measured: dict[int, dict[str, Measured]], what: str) -> str:
+    """The measurements by numbers of photos in Markdown; `what` are the portraits."""
     sizes = sorted(measured)
-    every = [name for name in measured[sizes[0]] if name != "faces/"]
-    last = f"{sizes[-2]:,} to {sizes[-1]:,}" if len(sizes) > 1 else ""
+    names = [name for name in measured[sizes[0]] if name != FLAT]
     titles = ["stage", *(f"{size:,} photos" for size in sizes)]
-    titles += ["growth exponent", last] if last else []
-    lines = [_row(titles), _row(["---", *["---:"] * (len(titles) - 1)])]
-    for name in every:
-        of_name = [measured[size][name] for size in sizes]
-        seconds = [one["seconds"] for one in of_name]
-        cells = [name, *(f"{one['seconds']:.1f} s, {one['peak'] / 1e9:.2f} GB" for one in of_name)]
-        if last:
-            cells += [f"{exponent(sizes, seconds):.2f}"]
-            cells += [f"{exponent(sizes[-2:], seconds[-2:]):.2f}"]
-        lines.append(_row(cells))
-    lines += ["", _flat(measured, sizes), "", _machine(what)]
-    return "\n".join(lines) + "\n"
+    if len(sizes) > 1:
+        titles += ["growth", f"from {sizes[-2]:,}"]
+    rows = [_stage_row(name, sizes, [measured[size][name] for size in sizes]) for name in names]
+    flat = [(size, measured[size][FLAT]) for size in sizes]
+    parts = [_markdown(titles, rows), _markdown(*_flat(flat)), _machine(what)]
+    return "\n".join(parts)
 
 
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _stage_row(name: str, sizes: list[int], measured: list[Measured]) -> list[str]:
+    cells = [name]
+    for each in measured:
+        jobs = f" ({each['jobs']:.1f})" if "jobs" in each else ""
+        cells.append(f"{each['seconds']:.1f}{jobs} s, {each['peak'] / 1e9:.2f} GB")
+    if len(sizes) > 1:
+        seconds = [each.get("jobs", each["seconds"]) for each in measured]
+        cells.append(f"{exponent(sizes, seconds):.2f}")
+        cells.append(f"{exponent(sizes[-2:], seconds[-2:]):.2f}")
+    return cells
 
 
-def _flat(measured: dict[int, dict[str, dict[str, float]]], sizes: list[int]) -> str:
-    lines = [_row(["faces/", "files", "bytes", "on the disk", "to list"])]
-    lines.append(_row(["---", *["---:"] * 4]))
-    for size in sizes:
-        flat = measured[size]["faces/"]
-        cells = [f"{size:,} photos", f"{flat['files']:,}", f"{flat['bytes'] / 1e6:,.0f} MB"]
-        cells += [f"{flat['disk'] / 1e6:,.0f} MB", f"{flat['seconds']:.2f} s"]
-        lines.append(_row(cells))
-    return "\n".join(lines)
+def _flat(measured: list[tuple[int, Measured]]) -> tuple[list[str], list[list[str]]]:
+    rows = [
+        [
+            f"{size:,} photos",
+            f"{flat['files']:,}",
+            f"{flat['bytes'] / 1e6:,.0f} MB",
+            f"{flat['disk'] / 1e6:,.0f} MB",
+            f"{flat['seconds']:.2f} s",
+        ]
+        for size, flat in measured
+    ]
+    return [FLAT, "files", "bytes", "on the disk", "to list"], rows
+
+
+def _markdown(titles: list[str], rows: list[list[str]]) -> str:
+    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def _machine(what: str) -> str:
-    memory = psutil.virtual_memory().total / 1e9
-    model = platform.processor() or platform.machine()
+    model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
-            break
+    memory = psutil.virtual_memory().total / 1e9
     return (
-        f"{platform.node()}: {model}, {CORES} of {os.cpu_count()} cores used, {memory:.0f} GB of"
-        f" memory; commit {commit()}, {datetime.now(UTC):%Y-%m-%d}. Photos: JPEGs of {SIDE}x{SIDE}"
-        f" pixels, each the mixture of two of {PORTRAITS} {what} portraits, {PER_PERSON} a person."
+        f"{platform.node()} ({model}, {CORES} of {os.cpu_count()} cores used, {memory:.0f} GB of"
+        f" memory), commit {commit()}, {datetime.now(UTC):%Y-%m-%d}. Photos: JPEGs of {SIDE} x"
+        f" {SIDE} pixels, each the mixture of two of {PORTRAITS} {what} portraits, {PER_PERSON} a"
+        " person.\n"
     )
 
 
 def commit() -> str:
     """The commit, marked where files differ from it."""
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(
-        command, cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.strip()
+    process = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return process.stdout.strip()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of photos")
-    parser.add_argument(
-        "--work",
-        type=Path,
-        default=Path(tempfile.gettempdir(), "facefill-scale"),
-        help="folder for photos and results",
-    )
-    parser.add_argument("--output", type=Path, help="file for the table (default: the terminal)")
+    usual = Path(tempfile.gettempdir(), "facefill-scale")
+    parser.add_argument("--work", type=Path, default=usual, help="folder of photos and results")
+    parser.add_argument("--output", type=Path, help="file for the tables instead of the terminal")
     options = parser.parse_args()
+    pairs = PORTRAITS * (PORTRAITS - 1) // 2
+    if max(options.sizes) > pairs:
+        parser.error(f"--sizes: {max(options.sizes)} photos, expected at most {pairs}")
 
-    work = options.work.resolve()
-    most = PORTRAITS * (PORTRAITS - 1) // 2
-    if max(options.sizes) > most:
-        raise SystemExit(f"--sizes: {max(options.sizes)} photos are more than the {most} pairs")
-    source = "lfw" if os.environ.get("FACEFILL_LFW") else "rendered"
-    faces, what = portraits()
+    archive = os.environ.get("FACEFILL_LFW")
+    work = options.work.resolve() / ("lfw" if archive else "rendered")
+    faces = portraits(work / "portraits.npy", archive)
     measured = {}
     for size in sorted(options.sizes):
-        photos = work / source / f"photos-{size}"
+        photos = work / f"photos-{size}"
         make_photos(photos, size, faces)
-        archive = photos.with_suffix(".tar")
-        make_archive(archive, photos)
-        measured[size] = measure(work / source / commit() / f"{size}", photos, archive)
-    text = table(measured, what)
+        make_archive(photos.with_suffix(".tar"), photos)
+        measured[size] = measure(work / commit() / f"{size}", photos, photos.with_suffix(".tar"))
+    text = tables(measured, "LFW" if archive else "rendered")
     if options.output:
         options.output.write_text(text, encoding="utf-8")
     else:
