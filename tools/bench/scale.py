@@ -283,8 +283,8 @@ def exponent(sizes: list[int], seconds: list[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
-def tables(measured: dict[int, dict[str, Measured]], what: str) -> str:
-    """The measurements by numbers of photos in Markdown; `what` are the portraits."""
+def tables(measured: dict[int, dict[str, Measured]], *facts: str) -> str:
+    """The measurements by numbers of photos in Markdown; `facts` are commit and portraits."""
     sizes = sorted(measured)
     names = [name for name in measured[sizes[0]] if name != FLAT]
     titles = ["stage", *(f"{size:,} photos" for size in sizes)]
@@ -292,7 +292,7 @@ def tables(measured: dict[int, dict[str, Measured]], what: str) -> str:
         titles += ["growth", f"from {sizes[-2]:,}"]
     rows = [_stage_row(name, sizes, [measured[size][name] for size in sizes]) for name in names]
     flat = [(size, measured[size][FLAT]) for size in sizes]
-    parts = [_markdown(titles, rows), _markdown(*_flat(flat)), _machine(what)]
+    parts = [_markdown(titles, rows), _markdown(*_flat(flat)), _machine(*facts)]
     return "\n".join(parts)
 
 
@@ -327,7 +327,7 @@ def _markdown(titles: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _machine(what: str) -> str:
+def _machine(commit: str, portraits: str) -> str:
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -335,13 +335,13 @@ def _machine(what: str) -> str:
     memory = psutil.virtual_memory().total / 1e9
     return (
         f"{platform.node()} ({model}, {CORES} of {os.cpu_count()} cores used, {memory:.0f} GB of"
-        f" memory), commit {commit()}, {datetime.now(UTC):%Y-%m-%d}. Photos: JPEGs of {SIDE} x"
-        f" {SIDE} pixels, each the mixture of two of {PORTRAITS} {what} portraits, {PER_PERSON} a"
+        f" memory), commit {commit}, {datetime.now(UTC):%Y-%m-%d}. Photos: JPEGs of {SIDE} x"
+        f" {SIDE} pixels, each the mixture of two of {PORTRAITS} {portraits} portraits, {PER_PERSON} a"
         " person.\n"
     )
 
 
-def commit() -> str:
+def current_commit() -> str:
     """The commit, marked where files differ from it."""
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     process = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
@@ -359,16 +359,17 @@ def main() -> None:
     if max(options.sizes) > pairs:
         parser.error(f"--sizes: {max(options.sizes)} photos, expected at most {pairs}")
 
-    archive = os.environ.get("FACEFILL_LFW")
+    archive, commit = os.environ.get("FACEFILL_LFW"), current_commit()
     work = options.work.resolve() / ("lfw" if archive else "rendered")
     faces = portraits(work / "portraits.npy", archive)
     measured = {}
     for size in sorted(options.sizes):
         photos = work / f"photos-{size}"
+        packed = photos.with_suffix(".tar")
         make_photos(photos, size, faces)
-        make_archive(photos.with_suffix(".tar"), photos)
-        measured[size] = measure(work / commit() / f"{size}", photos, photos.with_suffix(".tar"))
-    text = tables(measured, "LFW" if archive else "rendered")
+        make_archive(packed, photos)
+        measured[size] = measure(work / commit / f"{size}", photos, packed)
+    text = tables(measured, commit, "LFW" if archive else "rendered")
     if options.output:
         options.output.write_text(text, encoding="utf-8")
     else:
