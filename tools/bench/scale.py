@@ -336,8 +336,8 @@ def _machine(commit: str, portraits: str) -> str:
     return (
         f"{platform.node()} ({model}, {CORES} of {os.cpu_count()} cores used, {memory:.0f} GB of"
         f" memory), commit {commit}, {datetime.now(UTC):%Y-%m-%d}. Photos: JPEGs of {SIDE} x"
-        f" {SIDE} pixels, each the mixture of two of {PORTRAITS} {portraits} portraits, {PER_PERSON} a"
-        " person.\n"
+        f" {SIDE} pixels, each the mixture of two of {PORTRAITS} {portraits} portraits,"
+        f" {PER_PERSON} a person.\n"
     )
 
 
