@@ -48,16 +48,17 @@ def find_near_duplicates(
         for other in names[:place]:
             for rows, columns in _batches(_candidates(coarse[name], coarse[other])):
                 rows, columns = np.array(rows), np.array(columns)
-                near, contrasts = _register(fine[name][rows], fine[other][columns], HASTY)
-                hopeful = near <= HOPELESS * contrasts
-                if not hopeful.any():
+                pairs = _Registration(fine[name][rows], fine[other][columns])
+                pairs.go_on(HASTY)
+                hopeful = np.flatnonzero(pairs.left <= HOPELESS * pairs.contrast)
+                if len(hopeful) == 0:
                     continue
-                rows, columns = rows[hopeful], columns[hopeful]
-                near, contrasts = _register(fine[name][rows], fine[other][columns], STEPS)
-                for number in np.flatnonzero(near <= SAME * contrasts):
-                    row, column = rows[number], columns[number]
+                pairs.keep(hopeful)
+                pairs.go_on(STEPS - HASTY)
+                for number in np.flatnonzero(pairs.left <= SAME * pairs.contrast):
+                    row, column = rows[hopeful[number]], columns[hopeful[number]]
                     pair = splits[name][0][row], name, splits[other][0][column], other
-                    found.append((*pair, f"{near[number]:.1f}"))
+                    found.append((*pair, f"{pairs.left[number]:.1f}"))
     return sorted(found)
 
 
@@ -195,55 +196,72 @@ def _batches(pairs: Iterator[tuple[int, int]]) -> Iterator[tuple[list[int], list
         yield tuple(map(list, zip(*batch, strict=True)))
 
 
-def _register(faces: np.ndarray, others: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Register pairs of uint8 [N, FINE, FINE] by affine maps, in so many steps (Lucas-Kanade).
+class _Registration:
+    """Pairs of uint8 [N, FINE, FINE], one moved onto the other by affine maps (Lucas-Kanade).
 
-    Return what difference is left, and the contrast of `faces`: float64 [N], in grey levels, of
-    the pixels that MARGIN leaves.
+    `left` is what difference is left, and `contrast` that of `faces`: float64 [N], in grey levels,
+    of the pixels that MARGIN leaves.
     """
-    inner = slice(MARGIN, FINE - MARGIN)
-    y, x = (each[inner, inner].ravel() for each in np.mgrid[0:FINE, 0:FINE].astype(float))
-    v, u = (each / FINE - 0.5 for each in (y, x))
-    whole = faces.astype(float)
-    down, right = (
-        gradient[:, inner, inner].reshape(len(faces), -1)
-        for gradient in np.gradient(whole, axis=(1, 2))
-    )
-    target = whole[:, inner, inner].reshape(len(faces), -1)
-    centred = target - target.mean(axis=1, keepdims=True)
-    contrast = centred.std(axis=1) + 1e-9
-    columns = [right, right * u, right * v, down, down * u, down * v]
-    jacobian = np.stack([*columns, np.ones_like(target), centred], axis=2)
-    square = jacobian.transpose(0, 2, 1) @ jacobian + 1e-3 * np.eye(jacobian.shape[2])
-    solve = np.linalg.inv(square) @ jacobian.transpose(0, 2, 1)
-    bounds = np.array([SHIFT, STRETCH, STRETCH] * 2)
-    moves = np.zeros((len(faces), 6))
-    best = np.full(len(faces), np.inf)
-    for _ in range(steps):
-        moved = _sample(
-            others.reshape(len(others), -1),
-            y + moves[:, 3:4] + moves[:, 4:5] * u + moves[:, 5:6] * v,
-            x + moves[:, 0:1] + moves[:, 1:2] * u + moves[:, 2:3] * v,
+
+    def __init__(self, faces: np.ndarray, others: np.ndarray):
+        inner = slice(MARGIN, FINE - MARGIN)
+        self._y, self._x = (
+            each[inner, inner].ravel() for each in np.mgrid[0:FINE, 0:FINE].astype(float)
         )
-        error = moved - target
-        rest = error - error.mean(axis=1, keepdims=True)
-        gain = (rest * centred).mean(axis=1, keepdims=True) / np.square(contrast)[:, None]
-        rest -= gain.clip(-GAIN, GAIN) * centred
-        best = np.minimum(best, np.sqrt(np.square(rest).mean(axis=1)))
-        moves -= (solve @ error[:, :, None])[:, :6, 0]
-        moves = moves.clip(-bounds, bounds)
-    return best, contrast
+        self._v, self._u = (each / FINE - 0.5 for each in (self._y, self._x))
+        whole = faces.astype(float)
+        down, right = (
+            gradient[:, inner, inner].reshape(len(faces), -1)
+            for gradient in np.gradient(whole, axis=(1, 2))
+        )
+        self._target = whole[:, inner, inner].reshape(len(faces), -1)
+        self._centred = self._target - self._target.mean(axis=1, keepdims=True)
+        self.contrast = self._centred.std(axis=1) + 1e-9
+        u, v = self._u, self._v
+        columns = [right, right * u, right * v, down, down * u, down * v]
+        jacobian = np.stack([*columns, np.ones_like(right), self._centred], axis=2)
+        square = jacobian.transpose(0, 2, 1) @ jacobian + 1e-3 * np.eye(jacobian.shape[2])
+        self._solve = np.linalg.inv(square) @ jacobian.transpose(0, 2, 1)
+        self._others = others
+        self._moves = np.zeros((len(faces), 6))
+        self.left = np.full(len(faces), np.inf)
+
+    def keep(self, chosen: np.ndarray) -> None:
+        """Leave out all pairs but those of these numbers."""
+        self._target, self._centred = self._target[chosen], self._centred[chosen]
+        self._solve, self._others = self._solve[chosen], self._others[chosen]
+        self._moves = self._moves[chosen]
+        self.contrast, self.left = self.contrast[chosen], self.left[chosen]
+
+    def go_on(self, steps: int) -> None:
+        """Take so many more steps."""
+        bounds = np.array([SHIFT, STRETCH, STRETCH] * 2)
+        u, v = self._u, self._v
+        for _ in range(steps):
+            moves = self._moves
+            moved = _sample(
+                self._others,
+                self._y + moves[:, 3:4] + moves[:, 4:5] * u + moves[:, 5:6] * v,
+                self._x + moves[:, 0:1] + moves[:, 1:2] * u + moves[:, 2:3] * v,
+            )
+            error = moved - self._target
+            rest = error - error.mean(axis=1, keepdims=True)
+            gain = (rest * self._centred).mean(axis=1, keepdims=True)
+            gain /= np.square(self.contrast)[:, None]
+            rest -= gain.clip(-GAIN, GAIN) * self._centred
+            self.left = np.minimum(self.left, np.sqrt(np.square(rest).mean(axis=1)))
+            moves = moves - (self._solve @ error[:, :, None])[:, :6, 0]
+            self._moves = moves.clip(-bounds, bounds)
 
 
 def _sample(pictures: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Bilinear samples of [N, FINE * FINE] at y and x, [N, points]; edges go on."""
+    """Bilinear samples of [N, FINE, FINE] at y and x, [N, points]; edges go on."""
     y, x = (each.clip(0, FINE - 1 - 1e-6) for each in (y, x))
     top, left = y.astype(int), x.astype(int)
-    place, down, right = top * FINE + left, y - top, x - left
-
-    def at(offset: int) -> np.ndarray:
-        return np.take_along_axis(pictures, place + offset, axis=1)
-
-    above = at(0) * (1 - right) + at(1) * right
-    below = at(FINE) * (1 - right) + at(FINE + 1) * right
+    down, right = y - top, x - left
+    place = top * FINE + left
+    place += FINE**2 * np.arange(len(pictures))[:, None]
+    pixels = pictures.ravel()
+    above = pixels[place] * (1 - right) + pixels[place + 1] * right
+    below = pixels[place + FINE] * (1 - right) + pixels[place + FINE + 1] * right
     return above * (1 - down) + below * down
