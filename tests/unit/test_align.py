@@ -2,6 +2,7 @@ import csv
 import importlib.util
 import io
 import os
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -14,9 +15,11 @@ from PIL import Image
 
 from facefill import align
 from facefill.align import COLUMNS, Aligner, Outcome, align_shard, member, warp
+from facefill.core import photos
 from facefill.core.errors import FacefillError
 from facefill.core.files import sha256_file
 from facefill.core.images import png_bytes
+from facefill.core.listings import write_listings
 from facefill.core.photos import digest, find_photos, photo_sha256, shard_of
 from facefill.core.template import ANCHORS, template_points
 
@@ -372,14 +375,23 @@ def run(root: Path, shard: int = 0, shards: int = 1, aligner=None, **known) -> l
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("kind", ["archive", "folder"])
+def listed(root: Path, shards: int) -> list[dict]:
+    """What the job of each shard is told of a folder whose photos the head has listed."""
+    hashes = {photo.source: photo_sha256(photo) for photo in find_photos(root)}
+    _, contents = write_listings(root.parent / "listings", "photos", hashes, shards)
+    return [{"content": content, "listings": root.parent / "listings"} for content in contents]
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder", "listed folder"])
 def test_every_raw_image_has_its_row(root, kind):
     rows = []
     for shard in range(3):
         if kind == "archive":
             known = {"index": write_index(root)}
-        else:
+        elif kind == "folder":
             known = {"content": content(root, shard, 3)}
+        else:
+            known = listed(root, 3)[shard]
         part = run(root, shard, 3, **known)
         assert part == sorted(part, key=lambda row: row["source"])
         rows += part
@@ -405,8 +417,80 @@ def test_every_raw_image_has_its_row(root, kind):
 def test_a_shard_has_the_same_bytes_again(root):
     run(root, index=write_index(root))
     first = [(root.parent / name).read_bytes() for name in ("0.zip", "0.csv")]
-    run(root, content=content(root, 0, 1))
-    assert first == [(root.parent / name).read_bytes() for name in ("0.zip", "0.csv")]
+    for known in ({"content": content(root, 0, 1)}, listed(root, 1)[0]):
+        run(root, **known)
+        assert first == [(root.parent / name).read_bytes() for name in ("0.zip", "0.csv")]
+
+
+@pytest.fixture
+def opened(monkeypatch) -> list[str]:
+    """The photos that were opened, and "walk" for each walk through the folder."""
+    calls, open_one, walk = [], photos.open_photo, photos.find_photos
+
+    def spy(path):
+        calls.append(path.name)
+        return open_one(path)
+
+    for module in (photos, align):
+        monkeypatch.setattr(module, "open_photo", spy)
+    monkeypatch.setattr(align, "find_photos", lambda *a, **k: calls.append("walk") or walk(*a, **k))
+    return calls
+
+
+def sources(root: Path, shard: int, shards: int) -> list[str]:
+    """The names of a shard's photos that can be read."""
+    return [
+        photo.path.name
+        for photo in find_photos(root)
+        if not photo.status and shard_of(photo.source, shards) == shard
+    ]
+
+
+def test_a_listed_shard_is_read_once_without_a_walk(root, opened):
+    for shard, known in enumerate(listed(root, 3)):
+        opened.clear()
+        run(root, shard, 3, **known)
+        assert opened == sources(root, shard, 3)
+
+
+def test_an_indexed_shard_is_read_once(root, opened, monkeypatch):
+    """And of photos of other shards only the names are looked at."""
+    index, expected = write_index(root), [sources(root, shard, 3) for shard in range(3)]
+    everything = len(find_photos(root))
+    status, examined = photos._status, []
+    monkeypatch.setattr(
+        photos, "_status", lambda path, stat: examined.append(path) or status(path, stat)
+    )
+    for shard in range(3):
+        opened.clear()
+        run(root, shard, 3, index=index)
+        assert opened == ["walk", *expected[shard]]
+    assert len(examined) == len(set(examined)) == everything
+
+
+def test_a_shard_whose_listing_is_lost_is_searched(root, opened):
+    (known,) = listed(root, 1)
+    shutil.rmtree(known["listings"])
+    opened.clear()
+    run(root, **known)
+    assert opened[0] == "walk"
+
+
+@pytest.mark.parametrize("how", ["changed", "removed"])
+def test_photos_other_than_in_the_listing_stop(root, how):
+    (known,) = listed(root, 1)
+    change(root, how)
+    with pytest.raises(FacefillError, match=r"many/07\.jpg: changed .*run again"):
+        run(root, **known)
+    assert not list(root.parent.glob("*.zip")) and not (root.parent / "0.csv").exists()
+
+
+def test_a_listed_photo_that_can_be_read_again_stops(root):
+    (known,) = listed(root, 1)
+    (root / "dead.jpg").unlink()
+    (root / "dead.jpg").write_bytes(b"face at last")
+    with pytest.raises(FacefillError, match=r"dead\.jpg: changed .*run again"):
+        run(root, **known)
 
 
 def test_an_empty_shard_is_a_shard(tmp_path):

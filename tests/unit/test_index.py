@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import runpy
+import time
 import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.iocontainers import Namedlist
 
+from facefill.core import checksums, photos
 from facefill.core.errors import FacefillError
 from facefill.core.files import read_table, write_table
 from facefill.core.photos import cached_digests, digest
@@ -86,6 +88,28 @@ def test_digest_of_what_was_read(tmp_path):
     make(tmp_path, "p/new.jpg")
     with pytest.raises(FacefillError, match=r"p: photos changed .*; run again"):
         index_photos(tmp_path / "p", "folder", expected=expected)
+
+
+def test_what_the_cache_knows_is_not_read_again(tmp_path, monkeypatch):
+    """And what has changed since is noticed."""
+    monkeypatch.setattr(checksums, "RACY_NS", -3600 * 10**9)
+    make(tmp_path / "p", "a/1.jpg", "b.jpg")
+    (tmp_path / "p/gone.jpg").symlink_to("nowhere")
+    cache = tmp_path / "cache"
+    expected = digest(cached_digests(tmp_path / "p", cache).items())
+    whole = index_photos(tmp_path / "p", "folder")
+    read, reads = photos.read_digest, []
+    monkeypatch.setattr(
+        photos, "read_digest", lambda photo: reads.append(photo.source) or read(photo)
+    )
+    index = index_photos(tmp_path / "p", "folder", expected=expected, cache=cache)
+    assert reads == [] and index.equals(whole)
+    time.sleep(0.02)  # more than a tick of the file system's clock
+    make(tmp_path, "p/b.jpg")
+    (tmp_path / "p/b.jpg").write_bytes(b"B.jpg")
+    with pytest.raises(FacefillError, match=r"p: photos changed .*; run again"):
+        index_photos(tmp_path / "p", "folder", expected=expected, cache=cache)
+    assert reads == ["b.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -344,7 +368,9 @@ def test_script(tmp_path, monkeypatch):
     snakemake = SimpleNamespace(
         rule="index",
         resources={},
-        params=Params(root=str(tmp_path / "p"), identity="folder", strip=True, digest=None),
+        params=Params(
+            root=str(tmp_path / "p"), identity="folder", strip=True, digest=None, cache=None
+        ),
         wildcards=SimpleNamespace(dataset="mine"),
         output=Namedlist(fromdict={"csv": str(tmp_path / "index.csv")}),
         log=SimpleNamespace(text=str(tmp_path / "log"), timing=str(tmp_path / "timing.json")),

@@ -465,6 +465,58 @@ def test_cache_that_cannot_be_written(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["file", "p"]
 
 
+def test_of_photos_not_chosen_only_the_name_is_looked_at(tmp_path, monkeypatch):
+    make(tmp_path, "a/1.jpg", "a/2.jpg", "b/3.jpg", "b/text", "notes.txt")
+    monkeypatch.setattr(photos, "_look", lambda *args: pytest.fail("looked into"))
+    status, examined = photos._status, []
+    monkeypatch.setattr(
+        photos, "_status", lambda path, stat: examined.append(path) or status(path, stat)
+    )
+    chosen = find_photos(tmp_path, chosen=lambda source: source.endswith("2.jpg"))
+    assert [photo.source for photo in chosen] == ["a/2.jpg"]
+    assert examined == [str(tmp_path / "a/2.jpg")]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a fork beside other threads
+def test_a_single_photo_is_as_in_the_walk(tmp_path):
+    make(tmp_path, "p/folder.jpg/inside.png", "p/closed.jpg", "p/closed")
+    (tmp_path / "p").chmod(0o755)
+    (tmp_path / "p/closed").write_bytes(JPEG)
+    for name in ("closed", "closed.jpg"):
+        (tmp_path / "p" / name).chmod(0)
+    os.mkfifo(tmp_path / "p/pipe.jpg")
+    (tmp_path / "p/device.jpg").symlink_to("/dev/null")
+    (tmp_path / "p/dangling.jpg").symlink_to("nowhere")
+    (tmp_path / "p/loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "p/huge.jpg").touch()
+    os.truncate(tmp_path / "p/huge.jpg", MAX_BYTES + 1)
+
+    def both():
+        walked = find_photos("p")
+        return walked, [photos.photo_at("p", photo.source) for photo in walked]
+
+    walked, single = as_nobody(tmp_path, both)
+    assert len(walked) == 9 and walked == single
+
+
+def test_what_the_cache_knows_is_not_read_again(tmp_path, no_race, reads):
+    make(tmp_path / "p", "a.jpg", "b.jpg", "text")
+    cache = tmp_path / "cache"
+    expected = cached_digests(tmp_path / "p", cache)
+    before = cache.read_bytes()
+    make(tmp_path / "p", "c.jpg")
+    time.sleep(0.02)  # more than a tick of the file system's clock
+    (tmp_path / "p/b.jpg").write_bytes(b"another")
+    reads.clear()
+    passed = PassedOver()
+    found, contents = photos.hashed_photos(tmp_path / "p", cache, passed)
+    assert reads == ["b.jpg", "c.jpg"]
+    assert found == find_photos(tmp_path / "p")
+    assert contents == list(photos.read_digests(found)) and contents[0] == (5, expected["a.jpg"])
+    assert passed.files[""] == 1  # counted, however well known
+    assert cache.read_bytes() == before
+
+
 def test_many_photos_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(photos, "CHUNK", 3)
     monkeypatch.setattr(photos, "MANY", 5)

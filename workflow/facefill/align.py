@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from facefill.core.errors import FacefillError
 from facefill.core.files import add_to_zip, atomic, csv_rows, read_table, sha256_bytes, sha256_text
 from facefill.core.images import MAX_SIDE, TooLargeImage, UnreadableImage, decode_photo, png_bytes
+from facefill.core.listings import read_listing
 from facefill.core.photos import (
     UNREACHABLE,
     UNREAD,
@@ -21,6 +23,7 @@ from facefill.core.photos import (
     digest,
     find_photos,
     open_photo,
+    photo_at,
     photo_sha256,
     shard_of,
 )
@@ -198,18 +201,29 @@ def align_shard(
     *,
     index: Path | None = None,
     content: str | None = None,
+    listings: Path | None = None,
 ) -> int:
     """Align the photos below `root` that fall in shard `shard` of `shards`; return their number.
 
     `archive` receives the faces as PNG (named by `member`), `table` one row of COLUMNS per raw
     image, sorted by source. The photos must be what earlier stages saw: those of `index`, or,
-    without one, those with the digest `content`. Raises FacefillError when they are not.
+    without one, those with the digest `content`, which stand in the folder `listings` or are
+    searched. Raises FacefillError when they are not.
     """
-    photos = [photo for photo in find_photos(root) if shard_of(photo.source, shards) == shard]
-    if index is not None:
-        expected = _indexed(root, photos, index, shard, shards)
+
+    def is_ours(source: str) -> bool:
+        return shard_of(source, shards) == shard
+
+    listed = read_listing(listings, content) if listings is not None else None
+    if listed is not None:
+        photos = [_listed(root, source, listed[source]) for source in sorted(listed)]
+        expected = _read_sums(listed)
     else:
-        expected = _hashed(root, photos, content)
+        photos = find_photos(root, chosen=is_ours)
+        if index is not None:
+            expected = _indexed(root, photos, index, is_ours)
+        else:
+            expected = _hashed(root, photos, content)
 
     with (
         atomic(archive) as partial,
@@ -232,27 +246,37 @@ def align_shard(
 
 
 def _indexed(
-    root: Path, photos: list[Photo], index: Path, shard: int, shards: int
+    root: Path, photos: list[Photo], index: Path, is_ours: Callable[[str], bool]
 ) -> dict[str, str]:
     """Checksum of every photo of the shard as in the index, "" for those that cannot be read."""
     rows = read_table(index, ["source", "sha256"], text=["source", "sha256"])
-    expected = dict(zip(rows["source"], rows["sha256"], strict=True))
-    expected = {key: expected[key] for key in expected if shard_of(key, shards) == shard}
+    rows = zip(rows["source"], rows["sha256"], strict=True)
+    expected = {source: sha256 for source, sha256 in rows if is_ours(source)}
     different = expected.keys() ^ {photo.source for photo in photos}
     if different:
         raise _changed(root, min(different))
     return expected
 
 
+def _listed(root: Path, source: str, sha256: str) -> Photo:
+    """A photo of a listing; why it cannot be read does not stand there."""
+    return photo_at(root, source) if sha256 in UNREAD else Photo(source, root / source, "")
+
+
 def _hashed(root: Path, photos: list[Photo], content: str | None) -> dict[str, str]:
     """The same from the photos themselves, whose digest must be `content`."""
-    pairs = [(photo.source, photo_sha256(photo)) for photo in photos]
-    if digest(pairs) != content:
+    found = {photo.source: photo_sha256(photo) for photo in photos}
+    if digest(found.items()) != content:
         raise FacefillError(
             f"{root}: a photo was added, changed or removed after the workflow had started; "
             "run again"
         )
-    return {source: "" if sha256 in UNREAD else sha256 for source, sha256 in pairs}
+    return _read_sums(found)
+
+
+def _read_sums(found: dict[str, str]) -> dict[str, str]:
+    """As in the index: no checksum for what cannot be read."""
+    return {source: "" if sha256 in UNREAD else sha256 for source, sha256 in found.items()}
 
 
 def _read(photo: Photo, expected: str, root: Path) -> bytes | None:

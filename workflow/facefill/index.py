@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from facefill.core.errors import FacefillError
-from facefill.core.photos import PassedOver, Photo, digest, find_photos, read_digests
+from facefill.core.photos import PassedOver, Photo, digest, find_photos, hashed_photos, read_digests
 from facefill.people import identities_from_table, nfc
 
 SPLITS = 3  # training, validation and test, each with people of its own
@@ -24,6 +24,7 @@ def index_photos(
     identity: str | dict[str, str],
     strip: bool = False,
     expected: str | None = None,
+    cache: Path | str | None = None,
 ) -> pd.DataFrame:
     """Read all photos below `root`; return `source,identity,bytes,sha256`, sorted by source.
 
@@ -31,12 +32,16 @@ def index_photos(
     `strip` drops from the first two what all photos share, as the top folder of an archive.
     Spellings of one name are one person (Unicode's NFC). Photos that cannot be read have
     neither bytes nor sha256. `expected` is the digest the photos must have
-    (facefill.core.photos.digest), None for any. Logs what was passed over. Raises FacefillError
-    when there are no photos, when the table does not name a photo's person, or when the digest
-    differs.
+    (facefill.core.photos.digest), None for any; what `cache` knows of them, as cached_digests left
+    it, is not read again. Logs what was passed over. Raises FacefillError when there are no
+    photos, when the table does not name a photo's person, or when the digest differs.
     """
     passed = PassedOver()
-    photos = find_photos(root, passed)
+    if cache is None:
+        photos = find_photos(root, passed)
+        contents = read_digests(photos)
+    else:
+        photos, contents = hashed_photos(root, cache, passed)
     if not photos:
         raise FacefillError(
             f"{root}: no photos in this folder or below it"
@@ -48,7 +53,7 @@ def index_photos(
         level = logging.WARNING if passed.archives or passed.unknown else logging.INFO
         log.log(level, "%s: %s", root, passed)
     identities = _identities(photos, Path(root), identity, strip)
-    contents = list(read_digests(photos))
+    contents = list(contents)
     if expected is not None and expected != digest(
         (photo.source, sha256) for photo, (_, sha256) in zip(photos, contents, strict=True)
     ):

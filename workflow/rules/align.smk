@@ -29,6 +29,7 @@ rule align:
         code=code("align"),
         # Where the photos and the landmark model lie does not decide what they are.
         root=photo_root,
+        listings=lambda wildcards, input: photo_listings(wildcards),
         predictor=lambda wildcards, input: config["align"]["predictor"],
         shard=lambda wildcards: int(wildcards.shard),
         digest=photo_digest,

@@ -50,7 +50,7 @@ if set("{}") & set(str(WORKFLOW)):
     )
 
 from facefill.config import load, named_by, read_yaml
-from facefill.core import photos
+from facefill.core import listings, photos
 from facefill.core.checksums import Checksums
 from facefill.core.code import Code
 from facefill.core.errors import FacefillError
@@ -255,25 +255,36 @@ def photo_root(wildcards, input):
     return input.raw or dataset_of(wildcards).path
 
 
-@cache
-def photo_hashes(dataset):
-    """SHA-256 of every photo of a folder dataset by source: its photos are no Snakemake files."""
-    try:
-        return photos.cached_digests(
-            Path(config["datasets"][dataset]["path"]), Path(".snakemake/facefill-photos.json")
-        )
-    except FacefillError as error:
-        sys.exit(f"facefill: config: datasets.{dataset}.path: {error}")
+# What is remembered of the photos of folders; they are no Snakemake files.
+PHOTO_CACHE = ".snakemake/facefill-photos.json"
+PHOTO_LISTINGS = ".snakemake/facefill-listings"
+
+
+def photo_cache(wildcards):
+    """The file that remembers the photos of a folder dataset; None where raw/ is made."""
+    return None if dataset_of(wildcards).rule else PHOTO_CACHE
+
+
+def photo_listings(wildcards):
+    """The folder that lists the photos of a folder dataset; None where raw/ is made."""
+    return None if dataset_of(wildcards).rule else f"{PHOTO_LISTINGS}/{wildcards.dataset}"
 
 
 @cache
 def photo_digests(dataset):
     """The digest of all photos of a folder dataset, and those of its shards."""
-    shards = [[] for _ in range(config["align"]["shards"])]
-    for pair in photo_hashes(dataset).items():
-        shards[photos.shard_of(pair[0], len(shards))].append(pair)
-    everything = photos.digest(pair for shard in shards for pair in shard)
-    return everything, [photos.digest(shard) for shard in shards]
+    path, shards = config["datasets"][dataset]["path"], config["align"]["shards"]
+    folder = f"{PHOTO_LISTINGS}/{dataset}"
+    # A job on another node was planned with what lies there: it neither walks nor hashes again.
+    planned = None
+    if not workflow.is_main_process:
+        planned = listings.planned_digests(folder, path, shards)
+    try:
+        return planned or listings.write_listings(
+            folder, path, photos.cached_digests(path, PHOTO_CACHE), shards
+        )
+    except FacefillError as error:
+        sys.exit(f"facefill: config: datasets.{dataset}.path: {error}")
 
 
 def photo_digest(wildcards):

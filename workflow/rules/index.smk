@@ -25,6 +25,7 @@ rule index:
         # Where the photos and the table of people lie does not decide what they are.
         root=photo_root,
         identity=lambda wildcards, input: dataset_of(wildcards).identity,
+        cache=lambda wildcards, input: photo_cache(wildcards),
         strip=lambda wildcards: dataset_of(wildcards).strip,
         digest=photo_digest,
     script:

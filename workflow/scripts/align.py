@@ -26,5 +26,6 @@ with stage(snakemake, keep=True) as work:
         table,
         index=snakemake.input.index or None,
         content=params.digest,
+        listings=params.listings and Path(params.listings),
     )
     work.unit = "photos"

@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from facefill.core.files import sha256_file
 
@@ -41,7 +42,7 @@ class Checksums:
     def save(self) -> None:
         """Write the cache if anything is new."""
         if self._known != self._before:
-            write_cache(self._file, self._known)
+            write_json(self._file, self._known)
 
 
 def stamp(stat: os.stat_result) -> str:
@@ -56,19 +57,28 @@ def is_settled(stat: os.stat_result) -> bool:
 
 def read_cache(file: Path | str) -> Cache:
     try:
-        with open(file, encoding="ascii") as opened:
-            return {key: (stamp, sha256) for key, (stamp, sha256) in json.load(opened).items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {key: (stamp, sha256) for key, (stamp, sha256) in read_json(file).items()}
+    except (ValueError, TypeError, AttributeError):
         return {}
 
 
-def write_cache(file: Path | str, cache: Cache) -> None:
+def read_json(file: Path | str) -> Any:
+    """Return what `write_json` wrote, None where there is nothing that can be read."""
+    try:
+        with open(file, encoding="ascii") as opened:
+            return json.load(opened)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def write_json(file: Path | str, content: Any) -> None:
+    """Write a file that may as well be missing, as on a full or a read-only disk."""
     # Not facefill.core.files.atomic: two workflows may write this file at the same time.
     partial = f"{file}.partial-{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(os.path.abspath(file)), exist_ok=True)
         with open(partial, "w", encoding="ascii") as opened:
-            opened.write(json.dumps(cache))
+            opened.write(json.dumps(content))
         os.replace(partial, file)
     except OSError as error:
-        log.info("%s: cache not written (%s)", file, error.strerror)
+        log.info("%s: not written (%s)", file, error.strerror)

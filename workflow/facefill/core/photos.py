@@ -19,7 +19,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
 from typing import BinaryIO
 
-from facefill.core.checksums import is_settled, read_cache, stamp, write_cache
+from facefill.core.checksums import is_settled, read_cache, stamp, write_json
 from facefill.core.errors import FacefillError
 from facefill.core.formats import ARCHIVE_MARKS, AVIF, HEIF, RAW_MARKS
 
@@ -98,6 +98,9 @@ MANY = 5000  # photos that take long enough to read for a progress bar
 
 log = logging.getLogger(__name__)
 
+# What the walk finds: source, path, (status, detail), stat.
+_Found = tuple[str, str, tuple[str, str], os.stat_result | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:
@@ -146,8 +149,14 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join([*listed, f"others {rest}"] if rest else listed)
 
 
-def find_photos(root: Path | str, passed: PassedOver | None = None) -> list[Photo]:
+def find_photos(
+    root: Path | str,
+    passed: PassedOver | None = None,
+    chosen: Callable[[str], bool] | None = None,
+) -> list[Photo]:
     """Return every photo below `root`, sorted by source; put down in `passed` what is none.
+
+    `chosen` says by source which are asked for: of other files nothing but the name is looked at.
 
     A photo is what is named like an image file, and what holds a picture under any name but
     those of known companions. A folder named like an image is NOT_A_FILE, and is searched all the
@@ -157,8 +166,20 @@ def find_photos(root: Path | str, passed: PassedOver | None = None) -> list[Phot
     order. Raises FacefillError when `root` is not a folder that can be read.
     """
     passed = PassedOver() if passed is None else passed
-    found = _walk(root, partial(_look, passed), passed)
+    found = _walk(root, partial(_look, passed), passed, chosen)
     return [Photo(source, Path(path), *status) for source, path, status, _ in found]
+
+
+def photo_at(root: Path | str, source: str) -> Photo:
+    """Return the photo `source` below `root` as `find_photos` does; it was found there before."""
+    path = os.path.join(root, source)
+    status, _ = _status(path, partial(os.stat, path))
+    if status[0] in ("", TOO_LARGE) and _ending(source) not in SUFFIXES:
+        try:
+            os.close(_without_waiting(path, os.O_RDONLY))
+        except OSError as error:
+            status = (UNREACHABLE, error.strerror)
+    return Photo(source, Path(path), *status)
 
 
 def _look(passed: PassedOver, source: str, path: str, stat: os.stat_result) -> bool:
@@ -181,9 +202,12 @@ def _ending(name: str) -> str:
 
 
 def _walk(
-    root: Path | str, is_picture: Callable[[str, str, os.stat_result], bool], passed: PassedOver
-) -> list[tuple[str, str, tuple[str, str], os.stat_result | None]]:
-    """Return (source, path, (status, detail), stat) of every photo below `root`, sorted by source.
+    root: Path | str,
+    is_picture: Callable[[str, str, os.stat_result], bool],
+    passed: PassedOver,
+    chosen: Callable[[str], bool] | None = None,
+) -> list[_Found]:
+    """Return every photo below `root`, sorted by source; `chosen` as in `find_photos`.
 
     `is_picture` decides by source, path and stat where the name does not tell; it may raise
     OSError. Every system call counts here: one per folder and one per photo.
@@ -233,14 +257,16 @@ def _walk(
                 continue
             if is_folder:
                 (links if entry.is_symlink() else folders).append((f"{source}/", entry.path))
+            if chosen is not None and not chosen(source):
+                continue
             if ending in SUFFIXES:
-                photos.append((source, entry.path, *_status(entry)))
+                photos.append((source, entry.path, *_status(entry.path, entry.stat)))
             elif ending in ARCHIVES and not is_folder:
                 passed.archives.append(source)
             elif ending in COMPANIONS and not is_folder:
                 passed.files[ending] += 1
             elif not is_folder:
-                status, stat = _status(entry)
+                status, stat = _status(entry.path, entry.stat)
                 try:
                     if status[0] in ("", TOO_LARGE) and not is_picture(source, entry.path, stat):
                         continue
@@ -282,17 +308,19 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def _status(entry: os.DirEntry) -> tuple[tuple[str, str], os.stat_result | None]:
+def _status(
+    path: str, get_stat: Callable[[], os.stat_result]
+) -> tuple[tuple[str, str], os.stat_result | None]:
     """Nothing is opened here: a named pipe would wait for a writer, a device never end."""
     try:
-        stat = entry.stat()
+        stat = get_stat()
     except OSError as error:
         reasons = {errno.ENOENT: "a link that leads nowhere", errno.ELOOP: "a loop of links"}
         return (UNREACHABLE, reasons.get(error.errno, error.strerror)), None
     if not S_ISREG(stat.st_mode):
         return (NOT_A_FILE, _kind(stat.st_mode)), stat
     everyone_reads = stat.st_mode & 0o444 == 0o444
-    if not everyone_reads and not os.access(entry.path, os.R_OK):
+    if not everyone_reads and not os.access(path, os.R_OK):
         return (UNREACHABLE, "no permission to read it"), stat
     if stat.st_size > MAX_BYTES:
         return (TOO_LARGE, f"more than {MAX_BYTES} bytes"), stat
@@ -372,48 +400,78 @@ def cached_digests(root: Path | str, cache_file: Path | str) -> dict[str, str]:
     changed in the last two seconds are read again next time. The cache may be lost, damaged
     or read-only. Raises FacefillError when `root` is not a folder that can be read.
     """
-    base = os.path.abspath(root) + "/"
-    cache = read_cache(cache_file)
-    digests: dict[str, str] = {}
-    fresh: dict[str, tuple[str, str]] = {}
-    stale: list[Photo] = []
-    stamps: list[tuple[str, bool]] = []
-    passed = PassedOver()
+    cache = _Cache(root, cache_file)
 
     def is_picture(source: str, path: str, stat: os.stat_result) -> bool:
         """As _look, but once: the cache keeps NO_PICTURE for a checksum."""
-        key = base + source
-        known = cache.get(key)
-        if known and known[0] == stamp(stat):
-            found = known[1] != NO_PICTURE
-        else:
-            found = _look(passed, source, path, stat)
+        known = cache.get(source, stat)
+        found = known != NO_PICTURE if known else _look(PassedOver(), source, path, stat)
         if not found and is_settled(stat):
-            fresh[key] = (stamp(stat), NO_PICTURE)
+            cache.put(source, NO_PICTURE, stat)
         return found
 
-    for source, path, (status, _), stat in _walk(root, is_picture, passed):
-        digests[source] = status
-        if status:
-            continue
-        key = base + source
-        known = cache.get(key)
-        if known and known[0] == stamp(stat):
-            digests[source] = known[1]
-            fresh[key] = known
-        else:
-            stale.append(Photo(source, Path(path), status))
-            stamps.append((stamp(stat), is_settled(stat)))
-    for photo, (stamped, settled), (size, sha256) in zip(
-        stale, stamps, read_digests(stale), strict=True
-    ):
-        digests[photo.source] = sha256
-        if settled and size is not None:
-            fresh[base + photo.source] = (stamped, sha256)
-    others = {key: known for key, known in cache.items() if not key.startswith(base)}
-    if others | fresh != cache:
-        write_cache(cache_file, others | fresh)
-    return digests
+    found = _walk(root, is_picture, PassedOver())
+    contents = _hash(found, cache)
+    cache.save()
+    return {each[0]: sha256 for each, (_, sha256) in zip(found, contents, strict=True)}
+
+
+def hashed_photos(
+    root: Path | str, cache_file: Path | str, passed: PassedOver
+) -> tuple[list[Photo], list[tuple[int | None, str]]]:
+    """Return what `find_photos` does, and `read_digest` of each photo.
+
+    Read are only those whose size, times or inode differ from `cache_file`, which stays as it is.
+    """
+    found = _walk(root, partial(_look, passed), passed)
+    photos = [Photo(source, Path(path), *status) for source, path, status, _ in found]
+    return photos, _hash(found, _Cache(root, cache_file))
+
+
+class _Cache:
+    """Checksums of the photos below `root`, by their stamps, in a file that other roots share."""
+
+    def __init__(self, root: Path | str, file: Path | str):
+        self._base, self._file = os.path.abspath(root) + "/", file
+        self._before = read_cache(file)
+        self._fresh: dict[str, tuple[str, str]] = {}
+
+    def get(self, source: str, stat: os.stat_result) -> str | None:
+        """What is known of a file that has not changed since."""
+        key = self._base + source
+        known = self._before.get(key)
+        if known is None or known[0] != stamp(stat):
+            return None
+        self._fresh[key] = known
+        return known[1]
+
+    def put(self, source: str, sha256: str, stat: os.stat_result) -> None:
+        """Remember a file that was read after its `stat`."""
+        self._fresh[self._base + source] = (stamp(stat), sha256)
+
+    def save(self) -> None:
+        """Write the cache if anything is new; what was not asked for is gone."""
+        ours = self._base
+        others = {key: known for key, known in self._before.items() if not key.startswith(ours)}
+        if others | self._fresh != self._before:
+            write_json(self._file, others | self._fresh)
+
+
+def _hash(found: list[_Found], cache: _Cache) -> list[tuple[int | None, str]]:
+    """`read_digest` of what was found; only what the cache does not know is read."""
+    contents: list[tuple[int | None, str]] = []
+    stale: list[tuple[int, bool]] = []
+    for place, (source, _, (status, _), stat) in enumerate(found):
+        known = None if status else cache.get(source, stat)
+        contents.append((stat.st_size, known) if known else (None, status))
+        if not status and known is None:
+            stale.append((place, is_settled(stat)))  # now: what is read later may be another file
+    photos = [Photo(found[place][0], Path(found[place][1]), "") for place, _ in stale]
+    for (place, settled), content in zip(stale, read_digests(photos), strict=True):
+        contents[place] = content
+        if settled and content[0] is not None:
+            cache.put(found[place][0], content[1], found[place][3])
+    return contents
 
 
 def _utf8(text: str) -> bytes:

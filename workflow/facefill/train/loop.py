@@ -16,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from facefill.core.device import Compute
 from facefill.core.errors import FacefillError
+from facefill.core.mapped import forget
 from facefill.core.progress import progress
 from facefill.core.tensors import random_stream
 from facefill.train import checkpoint, team
@@ -23,6 +24,7 @@ from facefill.train.task import Training
 
 log = logging.getLogger("facefill.train")
 
+COPIED = 4096  # faces at a time
 REPORT_EVERY = 20  # steps between two looks at the losses: each waits for the device
 
 
@@ -97,8 +99,18 @@ class TrainingLoop(ABC):
 
     def on_device(self, faces: np.ndarray) -> Tensor:
         """uint8 [N, size, size, 3] -> [N, 3, size, size] on the device: a batch is one indexing."""
-        copied = torch.from_numpy(np.array(faces)).to(self.compute.device)  # no files in the loop
-        return copied.permute(0, 3, 1, 2).contiguous(memory_format=self.compute.memory_format)
+        count, height, width, channels = faces.shape
+        copied = torch.empty(
+            (count, channels, height, width),
+            dtype=torch.uint8,
+            device=self.compute.device,
+            memory_format=self.compute.memory_format,
+        )
+        for start in range(0, count, COPIED):  # the whole of it is in memory once
+            part = torch.from_numpy(np.array(faces[start : start + COPIED]))  # no file in the loop
+            copied[start : start + COPIED] = part.to(copied.device).permute(0, 3, 1, 2)
+            forget(faces)
+        return copied
 
     def mirror(self, faces: Tensor, chosen: Tensor) -> Tensor:
         """Mirror those of `faces` [N, 3, size, size] where `chosen`, bool [N], is True."""

@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from facefill.core.images import contact_sheet
 from facefill.core.likeness import psnr
+from facefill.core.mapped import forget
 from facefill.core.masking import Masks, make_masks, observe
 from facefill.core.progress import progress
 from facefill.core.tensors import random_stream
@@ -95,6 +96,7 @@ def batches(faces: np.ndarray) -> Iterator[np.ndarray]:
     count = max(1, BATCH_VALUES // faces[0].size)
     for start in range(0, len(faces), count):
         yield faces[start : start + count]
+        forget(faces)
 
 
 def mean_face(faces: np.ndarray, flips: bool) -> np.ndarray:

@@ -17,6 +17,7 @@ from facefill.core.descriptor import Describer
 from facefill.core.device import Compute
 from facefill.core.images import contact_sheet
 from facefill.core.likeness import psnr
+from facefill.core.mapped import forget
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.models.dcgan.losses import discriminator_loss, generator_loss, verdict
 from facefill.models.glcic import Glcic
@@ -309,5 +310,6 @@ def _mean_colour(faces: np.ndarray) -> Tensor:
     total = np.zeros(3)
     for start in range(0, len(faces), 4096):  # a memory-mapped split need not fit into memory
         total += faces[start : start + 4096].sum((0, 1, 2), dtype=np.int64)
+        forget(faces)
     mean = total / (len(faces) * faces.shape[1] * faces.shape[2])
     return torch.from_numpy(mean / 127.5 - 1).float()[:, None, None]
