@@ -59,8 +59,9 @@ docs: .venv/installed
 	PYTHONPATH=workflow python tools/docs/configuration.py
 	python -m pytest tests/hostile --write-docs
 
-# Every package of a new environment of requirements.txt, as the image installs it. A version after
-# "+" says how PyTorch was built: for a CPU or a CUDA.
+# Every package of a new environment of requirements.txt, as the image installs it. To be made with
+# the oldest Python 3.11 at hand (make lock PYTHON=/usr/bin/python3): some releases do not run on
+# 3.11.2, Debian's. What follows a "+" says how PyTorch was built: for a CPU or a CUDA.
 LOCKING = .venv/locking
 lock:
 	rm -rf $(LOCKING)
