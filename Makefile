@@ -1,9 +1,9 @@
-# make install | run | test | test-fast | lint | survival | protections | verify | bench | scale | compare | docs | clean. The environment .venv is built when missing.
+# make install | run | test | test-fast | lint | survival | protections | verify | bench | scale | compare | docs | lock | clean. The environment .venv is built when missing.
 PYTHON ?= python3
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: install run test test-fast lint survival protections verify bench scale compare docs clean
+.PHONY: install run test test-fast lint survival protections verify bench scale compare docs lock clean
 
 install: .venv/installed
 
@@ -65,6 +65,19 @@ scale: .venv/installed
 docs: .venv/installed
 	PYTHONPATH=workflow python tools/docs/configuration.py
 	python -m pytest tests/hostile --write-docs
+
+# Every package of a new environment of requirements.txt, as the image installs it. To be made with
+# the oldest Python 3.11 at hand (make lock PYTHON=/usr/bin/python3): some releases do not run on
+# 3.11.2, Debian's. What follows a "+" says how PyTorch was built: for a CPU or a CUDA.
+LOCKING = .venv/locking
+lock:
+	rm -rf $(LOCKING)
+	$(PYTHON) -m venv $(LOCKING)
+	$(LOCKING)/bin/pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	{ echo "# By make lock. Without hashes, since PyTorch's wheels differ by platform and by CUDA."; \
+	  $(LOCKING)/bin/pip freeze --all --exclude pip | sed "s/+.*//"; } > envs/lock.txt.partial
+	mv envs/lock.txt.partial envs/lock.txt
+	rm -rf $(LOCKING)
 
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
