@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 import pytest
-import slurm
 import yaml
 
+import slurm
 from project import Project
 
 pytestmark = pytest.mark.slow
