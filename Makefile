@@ -83,9 +83,9 @@ clean:
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
 	rm -rf .snakemake
 
-.venv/installed: envs/requirements.txt envs/dev.txt
+.venv/installed: envs/requirements.txt envs/dev.txt envs/lock.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "facefill: needs Python 3.11 or newer, $$($(PYTHON) --version) found; try make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -r envs/dev.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check -c envs/lock.txt -r envs/dev.txt
 	touch $@

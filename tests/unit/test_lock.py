@@ -1,6 +1,7 @@
 """The packages of the image are those of the environment that is tested."""
 
 import re
+from importlib import metadata
 from pathlib import Path
 
 from project import ROOT
@@ -23,3 +24,13 @@ LOCK = pins(ROOT / "envs/lock.txt")
 def test_the_lock_has_the_pins_of_the_requirements():
     """`make lock` after a change of requirements.txt."""
     assert pins(ROOT / "envs/requirements.txt").items() <= LOCK.items()
+
+
+def test_what_is_installed_here_is_what_the_lock_says():
+    """`make` installs by the lock, or another release of some package would fail here one day."""
+    versions = {canonical(one.name): one.version for one in metadata.distributions()}
+    # A version after "+" says how PyTorch was built.
+    installed = {name: version.partition("+")[0] for name, version in versions.items()}
+    both = LOCK.keys() & installed.keys()
+    assert len(both) > 50
+    assert {name: installed[name] for name in both} == {name: LOCK[name] for name in both}
