@@ -5,8 +5,8 @@
 ARG PYTHON=3.11.14-slim-bookworm
 FROM python:${PYTHON}
 
-# PyTorch's own index has wheels without CUDA; PyPI's wheel asks for CUDA's packages, at versions
-# that it names itself: they are in no lock.
+# PyTorch's own index has wheels without CUDA; PyPI's wheel asks for CUDA's packages, nearly all at
+# versions that it names itself: they are in no lock.
 ARG COMPUTE=cpu
 COPY envs/lock.txt /opt/facefill/
 RUN case "$COMPUTE" in \
