@@ -56,7 +56,7 @@ MISTAKES = {
     ),
     "an unknown key": (
         {"colour": "blue"},
-        ["colour is not a known key", "known keys: align, cache, compare"],
+        ["colour is not a known key", "known keys: align, cache, checkpoints, compare"],
     ),
     "a near miss of a key": (
         {"models": {"dcgan": {"epoch": 3}}},
