@@ -60,8 +60,8 @@ MinJobAge=300
 GresTypes=gpu
 NodeName=cpu NodeHostname={host} NodeAddr=127.0.0.1 Port={cpu} {size}
 NodeName=gpu NodeHostname={host} NodeAddr=127.0.0.1 Port={gpu} {size} Gres=gpu:{gpus}
-PartitionName=cpu Nodes=cpu Default=YES MaxTime=60
-PartitionName=gpu Nodes=gpu MaxTime=60
+PartitionName=cpu Nodes=cpu Default=YES MaxTime=2-0
+PartitionName=gpu Nodes=gpu MaxTime=2-0
 """
 
 
