@@ -81,6 +81,7 @@ def elsewhere(nodes: Path, how: str = "submit") -> list[str]:
     """Arguments that run jobs by node.py, which keeps their output in the folder `nodes`."""
     commands = {"submit": [*NODE, how, str(nodes)], "status": [*NODE, "status", str(nodes)]}
     given = ["--executor", "cluster-generic", "--jobs", "2", "--max-threads", "2"]
+    given += ["--seconds-between-status-checks", "1"]
     for name, command in commands.items():
         given += [f"--cluster-generic-{name}-cmd", shlex.join(command)]
     return given
@@ -143,8 +144,7 @@ def cluster(tmp_path_factory):
 
 def test_slurm_with_a_partition_without_gpus_and_a_head_that_is_killed(project, expected, cluster):
     """Trainings go to the partition with GPUs, all else to the other one, which refuses --gpus."""
-    arguments = ["--profile", "profiles/slurm", "--max-threads", "2"]
-    arguments += ["--slurm-status-command", "squeue"]
+    arguments = ["--profile", "profiles/slurm", "--slurm-status-command", "squeue"]
     arguments += ["--slurm-init-seconds-before-status-checks", "1"]
     gpu = ["train_dcgan:gpu=1", "train_dcgan:slurm_partition=gpu", "train_dcgan:runtime=60"]
     arguments += ["--set-resources", *gpu]

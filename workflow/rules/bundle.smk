@@ -30,7 +30,7 @@ rule bundle:
         "../../envs/facefill.yaml"
     threads: lambda wildcards: threads_of_methods(bundled_methods())
     resources:
-        mem_mb=memory(6000),
+        mem_mb=memory(3000, gpu=slots_of_methods(bundled_methods())),
         runtime=hours(12),
         gpu=slots_of_methods(bundled_methods()),
     params:

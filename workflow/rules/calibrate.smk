@@ -21,7 +21,7 @@ rule calibrate:
         "../../envs/facefill.yaml"
     threads: lambda wildcards: threads_of_methods(with_targets(wildcards.method))
     resources:
-        mem_mb=memory(6000),
+        mem_mb=memory(3000, gpu=GPU_SLOTS),
         runtime=hours(12),
         gpu=lambda wildcards: slots_of_methods(with_targets(wildcards.method)),
     params:

@@ -420,15 +420,20 @@ def settle():
         workflow.register_resource("gpu", 1)
 
 
-def memory(megabytes, per_input=0):
+CUDA_CONTEXT = 2500  # MB of the host's memory that CUDA takes in each process
+
+
+def memory(megabytes, per_input=0, gpu=0):
     """What a job may need, in MB: so much, and `per_input` times its inputs; more at each retry.
 
-    From the peaks in docs/performance.md, with room for Snakemake's own processes on a node.
+    From the peaks in docs/performance.md, with room for Snakemake's own processes on a node. `gpu`
+    is whether the job computes on one.
     """
+    fixed = megabytes + (CUDA_CONTEXT if gpu else 0)
 
     def mem_mb(wildcards, input, attempt):
         settle()
-        return round((megabytes + (per_input * input.size_mb if per_input else 0)) * attempt)
+        return round((fixed + (per_input * input.size_mb if per_input else 0)) * attempt)
 
     return mem_mb
 

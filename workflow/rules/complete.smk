@@ -24,7 +24,7 @@ for kind, declared in kinds("methods").items():
             "../../envs/facefill.yaml"
         threads: completion_threads
         resources:
-            mem_mb=memory(6000 if computes_on_gpu(declared) else 3000),
+            mem_mb=memory(3000, gpu=GPU_SLOTS if computes_on_gpu(declared) else 0),
             runtime=hours(12),
             gpu=GPU_SLOTS if computes_on_gpu(declared) else 0,
         params:

@@ -25,7 +25,7 @@ rule measure:
     conda:
         "../../envs/facefill.yaml"
     resources:
-        mem_mb=memory(3000),
+        mem_mb=memory(2000),
         runtime=hours(4),
     params:
         code=measuring_code,

@@ -20,7 +20,7 @@ rule measure_model:
     conda:
         "../../envs/facefill.yaml"
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory(2000, gpu=GPU_SLOTS),
         runtime=hours(2),
         gpu=GPU_SLOTS,
     params:

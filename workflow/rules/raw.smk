@@ -24,7 +24,7 @@ for kind, declared in kinds("datasets").items():
             "../../envs/facefill.yaml"
         threads: every_core if declared.parallel else 1
         resources:
-            mem_mb=memory(4000),
+            mem_mb=memory(2000),
             runtime=hours(8),
         params:
             content=raw_content,

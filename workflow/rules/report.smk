@@ -69,7 +69,7 @@ rule report:
     conda:
         "../../envs/facefill.yaml"
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory(3000),
         runtime=hours(1),
     params:
         code=report_code(),

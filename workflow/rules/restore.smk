@@ -29,7 +29,7 @@ rule restore_set:
         "../../envs/facefill.yaml"
     threads: lambda wildcards: threads_of_methods(restored_methods(wildcards))
     resources:
-        mem_mb=memory(6000),
+        mem_mb=memory(3000, gpu=GPU_SLOTS),
         runtime=hours(12),
         gpu=lambda wildcards: slots_of_methods(restored_methods(wildcards)),
     params:

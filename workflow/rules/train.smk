@@ -34,7 +34,7 @@ for kind, declared in kinds("models").items():
             "../../envs/facefill.yaml"
         threads: training_threads
         resources:
-            mem_mb=memory(4000, per_input=3),
+            mem_mb=memory(3000, per_input=3, gpu=0 if declared.on_cpu else GPU_SLOTS),
             runtime=hours(24),
             gpu=0 if declared.on_cpu else GPU_SLOTS,
         params:
