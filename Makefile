@@ -53,7 +53,7 @@ bench: .venv/installed
 	OMP_WAIT_POLICY=PASSIVE PYTHONPATH=workflow python tools/bench/search.py
 	PYTHONPATH=workflow python tools/bench/align.py $(PHOTOS)
 
-# Seconds and memory of every stage at 12,500 to 200,000 photos (half an hour on two cores, and 20
+# Seconds and memory of every stage at 12,500 to 200,000 photos (20 minutes on two cores, and 15
 # GB): make scale SIZES="2000 8000" WORK=FOLDER ARGS="--output FILE". Goes on where it was stopped.
 SIZES ?= 12500 50000 200000
 WORK ?= /tmp/facefill-scale

@@ -92,9 +92,41 @@ def test_does_not_wait_for_a_process_that_was_killed(lock):
 
 
 def test_the_next_process_of_the_same_number_is_not_the_holder(lock):
+    """Its start is another one, as after a clock was set: so the date decides."""
     lock.parent.mkdir()
     lock.write_text(json.dumps(_self() | {"started": 1.0}))
+    assert waits(lock, stale=30)
+    lock.write_text(json.dumps(_self() | {"started": 1.0}))
+    os.utime(lock, (time.time() - 60,) * 2)
+    assert not waits(lock, 5, stale=30)
+
+
+def test_a_process_that_nobody_has_waited_for_is_not_the_holder(lock):
+    """In a container there may be nobody to reap the dead."""
+    process = holder(lock)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert not waits(lock, 5)
+    process.wait()
+
+
+def test_a_holder_that_was_taken_for_dead_ends(lock):
+    """It was stopped for long; two must not write the same files."""
+    held = HOLD.replace("exclusive(Path(sys.argv[1]))", "exclusive(Path(sys.argv[1]), beat=0.05)")
+    process = subprocess.Popen(
+        [sys.executable, "-c", held, lock],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b"held\n"
+    lock.write_text(json.dumps(_self() | {"host": "node7"}))
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert said.decode() == (
+        f"facefill: {lock}: another process has taken this job over, so this one ends\n"
+    )
+    assert json.loads(lock.read_text())["host"] == "node7"
 
 
 def test_waits_for_another_node_as_long_as_it_dates_its_lock(lock):

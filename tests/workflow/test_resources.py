@@ -32,7 +32,9 @@ def resources(project: Project, *arguments: str) -> dict[str, dict[str, str]]:
 
 def test_every_job_says_its_memory_and_time(planned):
     asked = resources(planned, "results/synthetic/bundle.zip", "all")
-    assert {"render", "align", "train_dcgan", "train_glcic", "complete_latent", "bundle"} <= set(asked)
+    assert {"render", "align", "train_dcgan", "train_glcic", "complete_latent", "bundle"} <= set(
+        asked
+    )
     for rule, said in asked.items():
         if rule != "all":
             assert int(said["runtime"]) >= 60, rule
@@ -71,7 +73,7 @@ def test_a_profile_of_the_user_may_let_several_jobs_have_the_gpu(planned, tmp_pa
     # Deleted again, so that there is something to do both times.
     for arguments, granted in ((["--profile", str(profile)], 8), ([], 1)):
         output = project.build(*arguments, "--until", "render")
-        assert re.search(rf'Provided resources: gpu=\D*{granted}\b', output), output
+        assert re.search(rf"Provided resources: gpu=\D*{granted}\b", output), output
         shutil.rmtree(project.folder / "results")
 
 

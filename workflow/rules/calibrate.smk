@@ -21,9 +21,9 @@ rule calibrate:
         "../../envs/facefill.yaml"
     threads: lambda wildcards: threads_of_methods(with_targets(wildcards.method))
     resources:
-        mem_mb=memory(3000, gpu=GPU_SLOTS),
+        mem_mb=memory(3000, gpu=calibration_slots),
         runtime=hours(12),
-        gpu=lambda wildcards: slots_of_methods(with_targets(wildcards.method)),
+        gpu=calibration_slots,
     params:
         mask_content=lambda wildcards: mask_content(wildcards.mask),
         # What decides is the content. Params that take `input` trigger nothing.

@@ -25,15 +25,14 @@ if not WORKFLOW.is_dir():
 # Another workflow takes this one as a module (docs/cluster.md).
 IMPORTED = workflow.modifier.parent_modifier is not None
 sys.path.insert(0, str(WORKFLOW))
-# Scripts find facefill by PYTHONPATH, before what the user has there, and their threads wait
-# without spinning (facefill/__init__.py). On another node every job parses this file, so that all
-# of it is set there, too.
+# Scripts find facefill by PYTHONPATH, before what the user has there. On another node every job
+# parses this file, so that it is set there, too.
 given_path = os.getenv("PYTHONPATH", "").split(os.pathsep)
 os.environ.update(
     PYTHONPATH=os.pathsep.join(dict.fromkeys([str(WORKFLOW), *filter(None, given_path)])),
-    OMP_WAIT_POLICY="PASSIVE",
-    OPENBLAS_NUM_THREADS="1",
 )
+if not IMPORTED:  # threads wait without spinning: see facefill/__init__.py
+    os.environ.update(OMP_WAIT_POLICY="PASSIVE", OPENBLAS_NUM_THREADS="1")
 # Where a training has several threads, a short spin spares most layers the wait for threads to wake
 # up. Beside other work it costs: there, set GOMP_SPINCOUNT=0.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
@@ -114,13 +113,6 @@ if workflow.is_main_process and not IMPORTED and "--unlock" not in sys.argv:
 def begin():
     """Prepare for the jobs, which begin now."""
     STARTED.append(time.time())
-    os.environ.pop("FACEFILL_FORCED", None)
-    asked = workflow.dag_settings
-    if asked.forceall or asked.forcerun or asked.forcetargets:
-        os.environ.update(FACEFILL_FORCED="yes")  # results that are kept do not count
-    if workflow.local_exec:  # no node can be the reason of an error, which is told once
-        for each in workflow.rules:
-            each.restart_times = workflow.execution_settings.retries
     for folder in Path(".snakemake/facefill-kept/results/logs").glob("*"):
         if not os.path.isdir(f"results/{folder.name}"):  # deleted, to have the space or a new start
             shutil.rmtree(folder)
@@ -405,18 +397,26 @@ GPU_SLOTS = int(has_gpu(config["device"]))  # of a job that computes with networ
 
 
 @cache
-def settle():
-    """Set limits that depend on where jobs run: called when jobs are planned, which is known then.
+def set_limits_once():
+    """Set what depends on the command line: called when the first job is planned, and it is known.
 
-    Here one job at a time has the GPU, unless --resources says more. On other nodes this machine's
-    cores limit nothing, which `cores: all` of the default profile would.
+    Here one job at a time has the GPU, unless --resources says more, and an error is told once:
+    `retries` of rules are for nodes that fail. On other nodes this machine's cores limit nothing,
+    which `cores: all` of the default profile would.
     """
-    limits = workflow.global_resources
+    os.environ.pop("FACEFILL_FORCED", None)
     if not workflow.is_main_process:
         return
+    asked, limits = workflow.dag_settings, workflow.global_resources
+    if asked.forceall or asked.forcerun or asked.forcetargets:
+        os.environ.update(FACEFILL_FORCED="yes")  # results that are kept do not count
     if not workflow.local_exec:
         limits["_cores"] = Resource("_cores", workflow.resource_settings.max_threads)
-    elif "gpu" not in limits:
+        return
+    for each in workflow.rules:
+        if each.module_globals is globals():  # and not of a workflow that imports this one
+            each.restart_times = workflow.execution_settings.retries
+    if "gpu" not in limits and not IMPORTED:
         workflow.register_resource("gpu", 1)
 
 
@@ -426,26 +426,26 @@ CUDA_CONTEXT = 2500  # MB of the host's memory that CUDA takes in each process
 def memory(megabytes, per_input=0, gpu=0):
     """What a job may need, in MB: so much, and `per_input` times its inputs; more at each retry.
 
-    From the peaks in docs/performance.md, with room for Snakemake's own processes on a node. `gpu`
-    is whether the job computes on one.
+    From the peaks in docs/performance.md, with room for Snakemake's own processes on a node. `gpu`,
+    a number or a function of wildcards, says whether the job computes on one.
     """
-    fixed = megabytes + (CUDA_CONTEXT if gpu else 0)
 
     def mem_mb(wildcards, input, attempt):
-        settle()
-        return round((fixed + (per_input * input.size_mb if per_input else 0)) * attempt)
+        set_limits_once()
+        of_gpu = CUDA_CONTEXT if (gpu(wildcards) if callable(gpu) else gpu) else 0
+        return round((megabytes + of_gpu + (per_input and per_input * input.size_mb)) * attempt)
 
     return mem_mb
 
 
 def hours(count):
-    """How long a job may take, in Snakemake's minutes; longer at each retry."""
-    return lambda wildcards, attempt: 60 * count * attempt
+    """How long a job may take, in Snakemake's minutes."""
+    return 60 * count
 
 
 def most_cores():
     """The cores that a job's threads are chosen for: those of --max-threads, or of this machine."""
-    settle()
+    set_limits_once()
     return workflow.resource_settings.max_threads or usable_cores()
 
 
@@ -568,6 +568,11 @@ def device_of_methods(methods):
 def slots_of_methods(methods):
     """How much of the GPU a job has that completes by methods."""
     return GPU_SLOTS if device_of_methods(methods) != "cpu" else 0
+
+
+def calibration_slots(wildcards):
+    """How much of the GPU a method's calibration has."""
+    return slots_of_methods(with_targets(wildcards.method))
 
 
 def calibration_file(wildcards):

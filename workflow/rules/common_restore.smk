@@ -6,6 +6,11 @@ def restored_methods(wildcards):
     return each_with_targets(config["restore"][wildcards.set]["method"])
 
 
+def restoring_slots(wildcards):
+    """How much of the GPU a set has."""
+    return slots_of_methods(restored_methods(wildcards))
+
+
 def restoring_code(wildcards):
     """The code of a set's methods, their models, and the mask that is laid on its faces."""
     hole = config["restore"][wildcards.set]["hole"]

@@ -26,7 +26,7 @@ rule measure:
         "../../envs/facefill.yaml"
     resources:
         mem_mb=memory(2000),
-        runtime=hours(4),
+        runtime=hours(1),
     params:
         code=measuring_code,
         mask_content=lambda wildcards: mask_content(wildcards.mask),

@@ -17,7 +17,7 @@ for kind, declared in kinds("datasets").items():
             f"results/benchmarks/{{dataset}}/{declared.rule}.tsv"
         wildcard_constraints:
             dataset=any_of(entries_of("datasets", kind)),
-        retries: 2 if declared.downloads else 0
+        retries: 2 if declared.downloads else None
         # Nodes of a cluster have no internet, as a rule.
         localrule: declared.downloads
         conda:

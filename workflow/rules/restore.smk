@@ -29,9 +29,9 @@ rule restore_set:
         "../../envs/facefill.yaml"
     threads: lambda wildcards: threads_of_methods(restored_methods(wildcards))
     resources:
-        mem_mb=memory(3000, gpu=GPU_SLOTS),
+        mem_mb=memory(3000, gpu=restoring_slots),
         runtime=hours(12),
-        gpu=lambda wildcards: slots_of_methods(restored_methods(wildcards)),
+        gpu=restoring_slots,
     params:
         code=restoring_code,
         digest=lambda wildcards: photograph_digest(wildcards.set),

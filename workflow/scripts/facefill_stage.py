@@ -12,10 +12,11 @@ import platform
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,15 +56,17 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
     _heed_stops()
     end_with(os.environ.get("FACEFILL_SNAKEMAKE", os.getppid()))
     text, timing = Path(snakemake.log.text), Path(snakemake.log.timing)
-    work, start, log = Work(), time.time(), None
+    work, log = Work(), None
     try:
         log = _start_log(text)
         log.info("rule %s on Python %s", snakemake.rule, platform.python_version())
-        cards = take(snakemake.resources.get("gpu", 0), CARDS)
-        log.info("cards: %s", ", ".join(cards) or "none")
         for key, value in snakemake.params.items():
             log.info("params.%s = %r", key, value)
-        with exclusive(RUNNING / text.with_suffix(".lock")):
+        with _alone(text, scratch):
+            os.truncate(text, 0)  # whom this job has waited for wrote there, too
+            start = time.time()
+            cards = take(snakemake.resources.get("gpu", 0), CARDS)
+            log.info("cards: %s", ", ".join(cards) or "none")
             _remove_partials(snakemake, scratch)
             kept, key = Kept(KEPT / text.with_suffix("")), _key(snakemake) if keep else ""
             if (
@@ -99,14 +102,25 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
 
 
 def _own_name(rule: str, timing: Path) -> str:
-    """A rule's name here, whatever a workflow calls it that imports facefill as a module."""
-    parts = [part for part in timing.with_suffix("").parts if part in rule]
-    return max(parts, key=len, default=rule)
+    """A rule's name here, before which a workflow that imports facefill may have put another."""
+    parts = timing.with_suffix("").parts  # .../logs/{dataset}/{rule}[/...]
+    own = parts[parts.index("logs") + 2] if "logs" in parts[:-2] else rule
+    return own if rule.endswith(own) else rule
+
+
+@contextmanager
+def _alone(text: Path, scratch: str | None) -> Iterator[None]:
+    """Hold this job's lock, and that of its checkpoints where nodes share nothing else."""
+    with ExitStack() as locks:
+        locks.enter_context(exclusive(RUNNING / text.with_suffix(".lock")))
+        if scratch and not Path(scratch).is_relative_to("results"):
+            locks.enter_context(exclusive(Path(f"{scratch}.lock")))
+        yield
 
 
 KEPT = Path(".snakemake/facefill-kept")  # results of jobs, in folders called after their logs
 RUNNING = Path(".snakemake/facefill-running")  # locks of jobs, called likewise
-CARDS = Path(".snakemake/facefill-cards")  # locks of GPUs
+CARDS = Path(tempfile.gettempdir(), f"facefill-cards-{os.getuid()}")  # locks of this machine's GPUs
 
 
 def _files(snakemake: "Snakemake") -> dict[str, Path]:
@@ -155,7 +169,7 @@ def _start_log(path: Path) -> logging.Logger:
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # a full disk must not hide its message behind the log's own
     # A file name that is not UTF-8 must not keep an error out of the log.
-    file = logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace")
+    file = logging.FileHandler(path, mode="a", encoding="utf-8", errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.WARNING)

@@ -22,8 +22,10 @@ def take(count: int, folder: Path) -> list[str]:
     ends. Nothing waits: how many jobs run at a time is Snakemake's matter. Returns the cards; of
     one card or none nothing is chosen.
     """
+    if count < 1:
+        return []
     present = cards()
-    if count < 1 or len(present) < 2:
+    if len(present) < 2:
         return present
     folder.mkdir(parents=True, exist_ok=True)
     taken: list[str] = []
@@ -32,7 +34,7 @@ def take(count: int, folder: Path) -> list[str]:
         for card in present:
             if len(taken) < count and card not in taken and _lock(folder / f"{card}-{users}"):
                 taken.append(card)
-        users += 1  # all others have so many jobs already
+        users += 1  # the cards that are left have more jobs than that
     os.environ[VISIBLE] = ",".join(taken)
     return taken
 
@@ -44,4 +46,6 @@ def _lock(file: Path) -> bool:
     except BlockingIOError:
         os.close(descriptor)
         return False
+    except OSError:  # the disk has no locks: jobs do not see each other
+        os.close(descriptor)
     return True

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from facefill.core.files import sha256_file
+from facefill.core.files import own_suffix, sha256_file
 
 # A file that changes twice within one tick of the clock shows the same times both times.
 RACY_NS = 2_000_000_000
@@ -74,7 +74,7 @@ def read_json(file: Path | str) -> Any:
 def write_json(file: Path | str, content: Any) -> None:
     """Write a file that may as well be missing, as on a full or a read-only disk."""
     # Not facefill.core.files.atomic: two workflows may write this file at the same time.
-    partial = f"{file}.partial-{os.getpid()}"
+    partial = f"{file}.partial-{own_suffix()}"
     try:
         os.makedirs(os.path.dirname(os.path.abspath(file)), exist_ok=True)
         with open(partial, "w", encoding="ascii") as opened:

@@ -68,15 +68,26 @@ def remove_partials(path: Path | str) -> None:
     No process may be writing it now.
     """
     path = Path(path)
-    ways = (path.stem, path.suffix), (path.name, "")  # of `atomic`, of `atomic_folder`
     names = "|".join(
-        rf"\.{re.escape(stem)}\.[^.]+-\d+\.partial{re.escape(suffix)}" for stem, suffix in ways
+        rf"\.{re.escape(stem)}\.[^.]+-\d+\.partial{re.escape(suffix)}"
+        for stem, suffix in [(path.stem, path.suffix), (path.name, "")]  # a file's, a folder's
     )
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
         if re.fullmatch(names, entry.name):
-            for folder, _, _ in os.walk(entry):  # whatever permissions an archive gave them
-                os.chmod(folder, 0o700)
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            _remove(entry)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder, whatever permissions an archive gave what is in it."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    os.chmod(path, 0o700)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            if not os.path.islink(inner := os.path.join(folder, name)):
+                os.chmod(inner, 0o700)
+    shutil.rmtree(path)
 
 
 def copy_folder(source: Path | str, folder: Path | str) -> None:

@@ -1,6 +1,5 @@
 """A training by several processes of this machine, started and watched by torchrun's agent."""
 
-import fcntl
 import json
 import logging
 import os
@@ -84,12 +83,9 @@ def keep_from_terminal() -> None:
 
 
 def _shared_logs() -> list[str]:
-    """The log files of this process, which will add to what others write there."""
-    files = [one for one in logging.getLogger().handlers if isinstance(one, logging.FileHandler)]
-    for file in files:
-        flags = fcntl.fcntl(file.stream, fcntl.F_GETFL)
-        fcntl.fcntl(file.stream, fcntl.F_SETFL, flags | os.O_APPEND)
-    return [file.baseFilename for file in files]
+    """The log files of this process, which adds to what others write there."""
+    handlers = logging.getLogger().handlers
+    return [each.baseFilename for each in handlers if isinstance(each, logging.FileHandler)]
 
 
 def _cause(failures: dict[int, Any], processes: int) -> Exception:

@@ -102,9 +102,9 @@ def gather(own: Tensor) -> Tensor:
     """The whole batch, without gradients, of which every process has its rows."""
     if _team.size == 1:
         return own
-    parts = [torch.empty_like(own, memory_format=torch.contiguous_format) for _ in range(size())]
-    dist.all_gather(parts, own.detach().contiguous())
-    return torch.cat(parts)
+    each = [torch.empty_like(own, memory_format=torch.contiguous_format) for _ in range(size())]
+    dist.all_gather(each, own.detach().contiguous())
+    return torch.cat(each)
 
 
 def previous(own: Tensor) -> Tensor:
@@ -142,8 +142,8 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     means = mean(torch.cat([gradient.flatten() for gradient in gradients]))
-    parts = means.split([gradient.numel() for gradient in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
+    means = means.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, means, strict=True):
         gradient.copy_(part.view(gradient.shape))
 
 
