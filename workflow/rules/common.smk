@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -420,6 +421,8 @@ def set_limits_once():
         workflow.register_resource("gpu", 1)
 
 
+# Snakemake 9 asks for `input.size_mb` where it cannot have it yet, and tries again later.
+warnings.filterwarnings("ignore", "coroutine 'InputFiles", RuntimeWarning)
 CUDA_CONTEXT = 2500  # MB of the host's memory that CUDA takes in each process
 
 
