@@ -397,17 +397,21 @@ if workflow.is_main_process and granted == available_cpu_count() > usable_cores(
 GPU_SLOTS = int(has_gpu(config["device"]))  # of a job that computes with networks
 
 
-@cache
 def set_limits_once():
-    """Set what depends on the command line: called when the first job is planned, and it is known.
+    """Set what depends on the command line: called when the first job is planned, and it is known."""
+    if workflow.is_main_process and workflow.executor_plugin is not None:
+        set_limits()
+
+
+@cache
+def set_limits():
+    """Set the limits of this run.
 
     Here one job at a time has the GPU, unless --resources says more, and an error is told once:
     `retries` of rules are for nodes that fail. On other nodes this machine's cores limit nothing,
     which `cores: all` of the default profile would.
     """
     os.environ.pop("FACEFILL_FORCED", None)
-    if not workflow.is_main_process:
-        return
     asked, limits = workflow.dag_settings, workflow.global_resources
     if asked.forceall or asked.forcerun or asked.forcetargets:
         os.environ.update(FACEFILL_FORCED="yes")  # results that are kept do not count
