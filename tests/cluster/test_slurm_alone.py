@@ -11,18 +11,19 @@ import slurm
 pytestmark = pytest.mark.slow
 
 
-def test_nothing_is_left_of_it(tmp_path):
+def test_nothing_is_left_of_it(tmp_path, tmp_path_factory):
     if reason := slurm.missing():
         pytest.skip(reason)
-    with slurm.running(tmp_path / "s") as cluster:
+    folder = tmp_path_factory.mktemp("s") / "s"  # a short path, for sockets
+    with slurm.running(folder) as cluster:
         job = cluster.run("sbatch", "--wrap=setsid sleep 4321 & sleep 4321", f"--chdir={tmp_path}")
         assert job.returncode == 0, job.stdout
         end = time.monotonic() + 20
         while "RUNNING" not in cluster.run("squeue", "--format=%T").stdout:
             assert time.monotonic() < end, "the job does not start"
-    assert not (tmp_path / "s").exists()
+    assert not folder.exists()
     assert not os.path.lexists(slurm.INSTALLED)
-    assert not slurm.processes(tmp_path / "s")
+    assert not slurm.processes(folder)
     # Ended jobs may leave a process that Slurm did not see start.
     commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
     assert b"sleep\x004321\x00" not in commands
