@@ -9,6 +9,7 @@ from facefill.core.files import sha256_file
 VARIES = re.compile(
     r"(logs|benchmarks)/.*"
     r"|[^/]+/report/(provenance\.json|timings\.csv|timings\.png|index\.html)"
+    r"|[^/]+/results\.md"
     r"|[^/]+/models/[^/]+/events/.*"
 )
 

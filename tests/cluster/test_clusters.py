@@ -4,7 +4,6 @@ A "node" is this machine with a bare environment and another session (node.py), 
 shared file system, or a real Slurm of this machine alone (slurm.py).
 """
 
-import hashlib
 import shlex
 import shutil
 import signal
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 import slurm
+from digests import digests
 from project import Project
 
 pytestmark = pytest.mark.slow
@@ -42,30 +42,17 @@ SMALL = {
     "methods": {"search": {"kind": "latent", "model": "dcgan", "steps": 4}},
     "compare": {"masks": ["center"], "methods": ["search", "mean"], "faces": 4},
 }
-# What may differ between two builds (DESIGN, promise 3).
-VARYING = ("logs/", "benchmarks/", "/events/", "/provenance.json", "/timings.", "/index.html")
-
-
-def checksums(results: Path) -> dict[str, str]:
-    """The checksum of every result that must be the same in all builds."""
-    files = {path.relative_to(results).as_posix(): path for path in results.rglob("*")}
-    return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for name, path in files.items()
-        if path.is_file() and not path.name.startswith(".snakemake")
-        if not any(part in f"/{name}" for part in VARYING)
-    }
 
 
 @pytest.fixture(scope="session")
 def expected(built_once) -> dict[str, str]:
-    """The checksums of a build on this machine alone."""
+    """The checksums of a build on this machine alone, of all that may not vary."""
 
     def build(project: Project) -> None:
         project.configure(**SMALL)
         project.build()
 
-    found = checksums(built_once("cluster", build).folder / "results")
+    found = digests(built_once("cluster", build).folder / "results")
     assert "synthetic/models/dcgan/weights.safetensors" in found and len(found) > 50
     return found
 
@@ -107,7 +94,7 @@ def test_nodes_with_a_shared_folder_and_a_head_that_is_killed(project, expected,
     project.build("--unlock")
     output = project.build(*arguments)
     assert "Provided cores" not in output  # this machine's limit nothing on other nodes
-    assert checksums(project.folder / "results") == expected
+    assert digests(project.folder / "results") == expected
     left = [path for path in project.folder.rglob("*") if ".partial" in path.name]
     assert left == []
     assert project.planned() == {}
@@ -127,7 +114,7 @@ def test_nodes_without_a_shared_folder(project, expected, tmp_path):
         *("--shared-fs-usage", "none", "--job-deploy-sources"),
         *("--default-storage-provider", "fs", "--default-storage-prefix", str(storage)),
     )
-    assert checksums(storage / "results") == expected
+    assert digests(storage / "results") == expected
     assert not (project.folder / "results").exists()
     timings = (storage / "results/synthetic/report/timings.csv").read_text()
     assert "\ntrain_dcgan," in timings and "\nalign,,2," in timings
@@ -151,7 +138,7 @@ def test_slurm_with_a_partition_without_gpus_and_a_head_that_is_killed(project, 
     killed_during(project, arguments, "results/logs/*/train_dcgan/dcgan.log")
     project.build("--unlock")
     project.build(*arguments)
-    assert checksums(project.folder / "results") == expected
+    assert digests(project.folder / "results") == expected
     log = (project.folder / "results/logs/synthetic/train_dcgan/dcgan.log").read_text()
     assert "cards: 0" in log
     assert project.planned() == {}
@@ -181,7 +168,7 @@ def test_another_workflow_imports_this_one_as_a_module(project, expected, tmp_pa
     theirs = Project(folder)
     theirs.build("--cores", "2")
     assert (folder / "best.txt").read_text().startswith("mask,method\n")
-    assert checksums(folder / "results") == expected
+    assert digests(folder / "results") == expected
     timings = (folder / "results/synthetic/report/timings.csv").read_text()
     assert "\ntrain_dcgan," in timings  # by its own name, so that seconds per face are found
     assert theirs.planned("--cores", "2") == {}
@@ -191,6 +178,6 @@ def test_another_folder_by_the_option_directory(project, expected, tmp_path):
     folder = tmp_path / "there"
     folder.mkdir()
     project.build("--directory", str(folder), "--until", "index")
-    assert list(checksums(folder / "results")) and not (project.folder / "results").exists()
-    found = checksums(folder / "results")
+    assert list(digests(folder / "results")) and not (project.folder / "results").exists()
+    found = digests(folder / "results")
     assert found.items() <= expected.items()

@@ -155,7 +155,7 @@ def test_after_a_finished_build_only_what_they_add_runs(built):
     assert {("stripes", "blur"), ("stripes", "tiny"), ("center", "tiny")} <= set(
         zip(metrics["mask"], metrics["method"], strict=True)
     )
-    for text in (report / "index.html", built.folder / "docs" / "results-mine.md"):
+    for text in (report / "index.html", built.folder / "results" / "mine" / "results.md"):
         _names(text, "hole gradient error", "stripes", "blur", "tiny")
 
 
