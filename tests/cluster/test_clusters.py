@@ -131,7 +131,7 @@ def cluster(tmp_path_factory):
 
 def test_slurm_with_a_partition_without_gpus_and_a_head_that_is_killed(project, expected, cluster):
     """Trainings go to the partition with GPUs, all else to the other one, which refuses --gpus."""
-    arguments = ["--profile", "profiles/slurm", "--slurm-status-command", "squeue"]
+    arguments = ["--profile", "profiles/slurm"]
     arguments += ["--slurm-init-seconds-before-status-checks", "1"]
     gpu = ["train_dcgan:gpu=1", "train_dcgan:slurm_partition=gpu", "train_dcgan:runtime=60"]
     arguments += ["--set-resources", *gpu]
