@@ -18,27 +18,15 @@ import yaml
 
 import slurm
 from digests import digests
-from project import Project
+from project import TINY, Project
 
 pytestmark = pytest.mark.slow
 
 NODE = [sys.executable, str(Path(__file__).with_name("node.py"))]
 # A training that leaves checkpoints, a search, a method without networks.
-SMALL = {
+SMALL = TINY | {
     "dataset": "synthetic",
-    "datasets": {"synthetic": {"faces": 40, "people": 20}},
     "align": {"shards": 2},
-    "split": {"val": 0.2, "test": 0.2},
-    "models": {
-        "dcgan": {
-            "epochs": 3,
-            "batch": 8,
-            "generator_filters": 4,
-            "discriminator_filters": 4,
-            "z_dim": 8,
-            "validation_faces": 4,
-        }
-    },
     "methods": {"search": {"kind": "latent", "model": "dcgan", "steps": 4}},
     "compare": {"masks": ["center"], "methods": ["search", "mean"], "faces": 4},
 }
