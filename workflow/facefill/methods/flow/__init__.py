@@ -1,6 +1,6 @@
 """Samples of a flow: faces that could be hidden there, instead of the mean of all of them."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from facefill.kinds import declare, make, reference, setting
 from facefill.methods import BATCH, Blend, Method
@@ -8,16 +8,25 @@ from facefill.methods import BATCH, Blend, Method
 
 @declare
 class Flow(Method):
-    """Fills a hole with samples: draws of a normal, carried to faces by a trained flow."""
+    """Fills a hole with samples: errors that its guess may have, carried to faces by a flow."""
 
     model: str = reference("models", "flow", "flow", doc="which of `models`, of kind flow, fills")
     samples: int = setting(1, "different completions per face", minimum=1)
-    steps: int = setting(8, "passes of the network per completion", minimum=1)
+    steps: int = setting(4, "passes of the network per completion", minimum=1)
+    draws: Literal["analogs", "normal"] = setting(
+        "analogs", "it begins with errors of the guess: for training faces that look alike as far "
+        "as is known, or for draws of the normal; by a bundle, which has no training faces, these",
+    )  # fmt: skip
+    temperature: float = setting(
+        0.7, "by which the long waves of these errors are multiplied; below 1 samples are nearer "
+        "to the mean, and vary less than they should", above=0, maximum=1,
+    )  # fmt: skip
     blend: Blend = setting(
         "poisson", "how it is laid into the hole: exact Poisson, as it is, or seamlessClone"
     )
 
     extra: ClassVar[tuple[str, ...]] = ("samples", "interpolation")
+    needs_train: ClassVar[bool] = True
 
     def complete(self, task):
         import numpy as np
@@ -28,7 +37,7 @@ class Flow(Method):
         from facefill.methods.flow.fill import samples
 
         observed, known = task.observed, task.masks.known
-        drawn, walk = samples(task, self.samples, self.steps)
+        drawn, walk = samples(task, self)
         blended = [blend(self.blend, observed, known, each) for each in drawn.swapaxes(0, 1)]
         every = np.stack(blended, axis=1)
         walk = blend_frames(self.blend, task, walk)

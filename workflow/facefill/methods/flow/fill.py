@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -13,9 +13,12 @@ from facefill.core.progress import progress
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.methods import BATCH
 from facefill.methods._walk import Place, places
-from facefill.methods.latent.noise import generator
+from facefill.methods.flow.draws import FEWEST, Drawing, by_analogs, by_normal, tempered
 from facefill.models.flow.guess import Posterior, Seen, see
 from facefill.models.flow.trained import TrainedFlow, guesses, load_flow, mean, sample
+
+if TYPE_CHECKING:
+    from facefill.methods.flow import Flow
 
 
 class Batch(NamedTuple):
@@ -46,19 +49,20 @@ def means(task: Task, mirror: bool) -> np.ndarray:
     return np.concatenate(completed)
 
 
-def samples(task: Task, count: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `count` samples of every face: uint8 [N, count, size, size, 3].
+def samples(task: Task, settings: "Flow") -> tuple[np.ndarray, np.ndarray]:
+    """Return samples of every face: uint8 [N, K, size, size, 3].
 
     Second, frames of a walk between those of the watched faces, [frames, faces, size, size, 3]. A
     face's samples depend on its name and the task's seed. Raises FacefillError as `load_flow` does.
     """
+    count = settings.samples
     way = places(count)
     between = [place for place in way if place.share]
     draws = [
         (row, Place(number, number, 0)) for row in range(len(task.names)) for number in range(count)
     ]
     on_the_way = [(row, place) for place in between for row in task.watched]
-    faces = _carry(task, draws + on_the_way, steps)
+    faces = _carry(task, draws + on_the_way, settings)
     sampled = faces[: len(draws)].reshape(-1, count, *faces.shape[1:])
     walked = faces[len(draws) :].reshape(-1, len(task.watched), *faces.shape[1:])
     frames = iter(walked)
@@ -66,38 +70,31 @@ def samples(task: Task, count: int, steps: int) -> tuple[np.ndarray, np.ndarray]
     return sampled, np.stack(walk)
 
 
-def _carry(task: Task, draws: list[tuple[int, Place]], steps: int) -> np.ndarray:
+def _carry(task: Task, draws: list[tuple[int, Place]], settings: "Flow") -> np.ndarray:
     """Carry draws, each for the face of a row, to faces: uint8 [draws, size, size, 3]."""
     flow, completed = _load(task), []
-    rank, shape, device = len(flow.guess.scales), flow.guess.mean.shape, flow.compute.device
+    drawing = _drawing(task, flow, settings.draws)
     for batch in _batches(task, flow, [row for row, _ in draws], mirror=True):
         of_batch = draws[batch.counted.start : batch.counted.stop]
         of_batch += of_batch[-1:] * (BATCH - len(of_batch))
-        random = [_random(task, row, place, rank, shape) for row, place in of_batch]
-        z, white = (torch.stack(numbers).to(device) for numbers in zip(*random, strict=True))
-        drawn = batch.posterior.deviations(batch.seen, batch.masks, z, white)
-        faces = sample(flow, batch.seen, batch.known_map, batch.guess, drawn, steps)
+        names = [task.names[row] for row, _ in of_batch]
+        drawn = drawing(batch, names, [place.first for _, place in of_batch])
+        share = torch.tensor([place.share for _, place in of_batch], device=drawn.device)
+        if share.any():
+            # The squares of both weights add up to 1, so that the spread stays (White 2016).
+            angle = share[:, None, None, None] * math.pi / 2
+            second = drawing(batch, names, [place.second for _, place in of_batch])
+            drawn = drawn * angle.cos() + second * angle.sin()
+        drawn = tempered(drawn, settings.temperature)
+        faces = sample(flow, batch.seen, batch.known_map, batch.guess, drawn, settings.steps)
         completed.append(to_pictures(from_unit(faces[: len(batch.counted)])))
     return np.concatenate(completed)
 
 
-def _random(
-    task: Task, row: int, place: Place, rank: int, shape: torch.Size
-) -> tuple[Tensor, Tensor]:
-    """The z, [rank], and the white noise, [2, *shape], of a sample or of a place between two.
-
-    Those of both ends are weighed by cosine and sine, whose squares add up to 1, so that they stay
-    standard normal (spherical interpolation, White 2016).
-    """
-
-    def drawn(number: int) -> tuple[Tensor, Tensor]:
-        random = generator(task.seed, task.names[row], "flow", number)
-        return torch.randn(rank, generator=random), torch.randn(2, *shape, generator=random)
-
-    angle = place.share * math.pi / 2
-    ends = zip(drawn(place.first), drawn(place.second), strict=True)
-    z, white = (first * math.cos(angle) + second * math.sin(angle) for first, second in ends)
-    return z, white
+def _drawing(task: Task, flow: TrainedFlow, draws: str) -> Drawing:
+    if draws == "analogs" and len(task.train) >= FEWEST:
+        return by_analogs(flow, task.train, task.seed)
+    return by_normal(flow, task.seed)
 
 
 def _load(task: Task) -> TrainedFlow:
@@ -123,6 +120,6 @@ def _batches(task: Task, flow: TrainedFlow, rows: Sequence[int], mirror: bool) -
             seen, known_map = see(faces, torch.from_numpy(known)[:, None].to(device), blocks)
             masks = torch.tensor(numbers, device=device)
             z = shared[1].coefficients(seen, masks)
-            guess = guesses(flow.correction, shared[1], z, masks, known_map, mirror=mirror)
+            guess = guesses(flow.correction, shared[1], z, masks, seen, known_map, mirror=mirror)
             yield Batch(counted, seen, known_map, guess, shared[1], masks)
             bar.update(len(counted))

@@ -118,7 +118,7 @@ class Flow(Model):
         """Multiply-accumulates of one pass for one face of `size` pixels."""
         # Of each map as much as of the next: half the side, twice the channels.
         blocks = SIDES * 2 * self.blocks * 2 * self.width
-        ends = (3 + 1 + 3 + 3 + 3) * self.patch**2
+        ends = (3 + 1 + 3 + 3 + 3 + 1 + 3) * self.patch**2
         return 9 * self.width * (blocks + ends) * (size / self.patch) ** 2
 
     def train(self, training):

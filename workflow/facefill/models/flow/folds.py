@@ -5,21 +5,25 @@ such guesses would mend too little.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from facefill.models.flow.guess import Guess, Posterior
+from facefill.core.tensors import to_unit
+from facefill.models.flow.errors import in_hole
+from facefill.models.flow.guess import UNIT, Guess, Posterior, see
 from facefill.models.gaussian import Gaussian
-from facefill.models.gaussian.fitting import choose_noise, fit_normal, parts
+from facefill.models.gaussian.fitting import NOISES, choose_noise, fit_normal, parts
 from facefill.models.gaussian.normal import Normal
 from facefill.train.task import Training
 
 log = logging.getLogger("facefill.train")
 
 FOLDS = 4
+FACES = 32  # of the validation split, by which the noise is chosen
 
 
 class Folds:
@@ -45,8 +49,8 @@ def folds_of(count: int, batch: int) -> list[torch.Tensor]:
     return list(torch.arange(count).tensor_split(folds))
 
 
-def shortened(normal: Normal, rank: int, settings: Gaussian, training: Training) -> Normal:
-    """The first `rank` components of `normal`, the others as noise, which is chosen anew."""
+def shortened(normal: Normal, rank: int) -> Normal:
+    """The first `rank` components of `normal`, the others as what is left."""
     rank = min(rank, len(normal.deviations))
     short = Normal(normal.size, rank)
     short.mean.copy_(normal.mean)
@@ -57,22 +61,46 @@ def shortened(normal: Normal, rank: int, settings: Gaussian, training: Training)
          for part in parts(len(normal.mean))]
     )  # fmt: skip
     short.residual.copy_(normal.residual + dropped)
-    variance = (normal.residual.sum() + normal.deviations.square().sum()) / len(normal.mean)
-    choose_noise(short, training, settings, max(1.0, float(variance)))
     return short
 
 
+def choose_guess_noise(guess: Guess, training: Training, masks: Sequence[dict[str, Any]]) -> None:
+    """Set the noise of `guess` to what, with kriging, completes validation faces best."""
+    variance = float((guess.basis().square().sum(1) + guess.grain.flatten().square()).mean())
+    variance = max(variance, UNIT**-2)
+    faces = to_unit(torch.from_numpy(np.array(training.validation_faces[:FACES])))
+    faces = faces.permute(0, 3, 1, 2)
+
+    def measure(known: np.ndarray, block: int) -> list[float]:
+        rows = torch.from_numpy(known).expand(len(faces), 1, -1, -1)
+        seen, _ = see(faces, rows, torch.full((len(faces),), block))
+        scores, mask = [], torch.zeros(len(faces), dtype=torch.long)
+        for noise in NOISES * variance:
+            guess.noise.copy_(torch.tensor([noise, 0.0]))  # whatever the depth
+            posterior = Posterior(guess, [(known, block)], torch.device("cpu"))
+            made = posterior.refined(posterior.faces(posterior.coefficients(seen, mask)), seen)
+            errors = in_hole((made.clamp(-1, 1) - faces).square(), seen.known)
+            scores.append(float((10 * (4 / errors.clamp(min=1e-9)).log10()).mean()))
+        return scores
+
+    size = training.faces.shape[1]
+    _, noise = choose_noise(masks, size, training.zoom, variance, measure)
+    guess.noise.copy_(torch.tensor(noise))
+
+
 def without(
-    fold: torch.Tensor, faces: np.ndarray, rank: int, like: Normal, settings: Gaussian, seed: int
+    fold: torch.Tensor, faces: np.ndarray, like: Guess, settings: Gaussian, seed: int
 ) -> Guess:
-    """Fit to all faces but those of a fold (to all if it has all), with the noise of `like`."""
+    """Fit to all faces but those of a fold (to all if it has all), with noise and grain of `like`."""
     kept = np.ones(len(faces), bool)
     kept[fold.numpy()] = len(fold) == len(faces)
     others = faces[kept]
-    normal, _ = fit_normal(others, replace(settings, rank=rank), seed)
-    normal.noise.copy_(like.noise)
+    normal, _ = fit_normal(others, replace(settings, rank=len(like.scales)), seed)
     log.info("a normal fitted to %d of %d faces", len(others), len(faces))
-    return Guess.of(normal)
+    guess = Guess.of(normal)
+    for name in ("grain", "texture", "noise"):
+        getattr(guess, name).copy_(getattr(like, name))
+    return guess
 
 
 def settings_of(saved: dict[str, Any]) -> Gaussian:

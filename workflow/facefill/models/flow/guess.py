@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from facefill.core.observed import observed_by_network
 from facefill.core.tensors import to_unit
-from facefill.models.flow.grain import FACES, ROWS, filter_of, filtered, white
+from facefill.models.flow.cleaning import cleaning_of, none
+from facefill.models.flow.grain import FACES, FLOOR, ROWS, filter_of, filtered, white
+from facefill.models.flow.kriging import interpolated
 from facefill.models.flow.mps import capable
 from facefill.models.gaussian.normal import Normal, depth_of
 
@@ -50,6 +52,7 @@ class Guess(nn.Module):
         self.register_buffer("scales", torch.zeros(rank))  # of a component's whole numbers
         self.register_buffer("grain", torch.zeros(3, size, size))  # deviation that is left
         self.register_buffer("texture", white(size))  # filter of what is left
+        self.register_buffer("cleaning", none())  # filter of what no photograph has
         self.register_buffer("noise", torch.zeros(2, dtype=torch.float64))  # as Normal's, in units
 
     @classmethod
@@ -75,14 +78,16 @@ class Guess(nn.Module):
         return guess
 
     def learn_texture(self, faces: np.ndarray) -> None:
-        """Set `texture` to that of uint8 `faces`, [N, size, size, 3], of some of them."""
+        """Set `texture` and `cleaning` to those of uint8 `faces`, [N, size, size, 3]."""
         chosen = np.linspace(0, len(faces) - 1, min(FACES, len(faces))).astype(int)
-        basis, left = self.basis(), []
+        basis, left, every = self.basis(), [], []
         for rows in np.array_split(chosen, -(-len(chosen) // ROWS)):
             centred = to_unit(torch.from_numpy(faces[rows]).permute(0, 3, 1, 2)) - self.mean
             z = centred.flatten(1) @ basis / basis.square().sum(0).clamp(min=1e-12)
             left.append(centred - (z @ basis.T).view_as(centred))
+            every.append(centred)
         self.texture.copy_(filter_of(torch.cat(left), self.grain))
+        self.cleaning.copy_(cleaning_of(torch.cat(every)))
 
     def basis(self) -> Tensor:
         """W: float32 [3 size^2, rank]; a face is mean + W z + noise, with z standard normal."""
@@ -112,6 +117,7 @@ class Posterior:
         self.inverse = torch.stack(inverses)  # of (H W)' (H W) + noise I: [masks, rank, rank]
         variances = self.inverse.diagonal(dim1=1, dim2=2) * self.noise[:, None]
         self.spread = variances.clamp(min=0).sqrt()  # deviations of z: [masks, rank]
+        self.power = self.texture @ self.texture
         self.signs = _mirror_signs(self.basis.view(*self.mean.shape, -1))
 
     def project(self, seen: Seen) -> Tensor:
@@ -124,28 +130,33 @@ class Posterior:
         return self._times_inverse(self.project(seen), masks)
 
     def faces(self, z: Tensor) -> Tensor:
-        """The faces of z, [N, rank]."""
+        """The faces of z, [N, rank], as far as the components go."""
         return self.mean + self._pictures(z)
+
+    def refined(self, faces: Tensor, seen: Seen) -> Tensor:
+        """Faces of `faces`, and what they miss near what is known (kriging.py)."""
+
+        def project(pictures: Tensor) -> Tensor:
+            return see(pictures, seen.known, seen.blocks)[0].observed
+
+        missed = seen.observed - project(faces)
+        return faces + interpolated(missed, project, self.grain.clamp(min=FLOOR), self.power)
 
     def translation(self, other: "Posterior") -> tuple[Tensor, Tensor]:
         """Matrix [rank, rank] and shift [rank] that make of the other's z the nearest of this."""
         inverse = self.basis / self.basis.square().sum(0).clamp(min=1e-12)  # orthogonal columns
         return other.basis.T @ inverse, (other.mean - self.mean).flatten() @ inverse
 
-    def deviations(self, seen: Seen, masks: Tensor, z: Tensor, white: Tensor) -> Tensor:
-        """Draws of faces, minus their conditional means, from standard normal numbers.
+    def deviations(self, seen: Seen, masks: Tensor, z: Tensor, grain: Tensor) -> Tensor:
+        """Draws of faces, minus their guesses, from standard normal numbers.
 
-        A draw from the prior, minus the conditional mean of what is seen of that draw, has the
-        conditional covariance (Matheron's rule), so that nothing is factorised. `z` are [N, rank],
-        `white` [N, 2, 3, size, size]: the noise of what is seen, and the grain of the result.
+        A draw from the prior, minus the guess by what is seen of that draw, errs as guesses do
+        (Matheron's rule), so that nothing is factorised. `z` are [N, rank], `grain` is
+        [N, 3, size, size].
         """
-        on_seen, grain = white.unbind(1)
-        noise = self.noise[masks][:, None]
-        on_seen = see(on_seen, seen.known, seen.blocks)[0].observed
-        right = noise * z - noise.sqrt() * (on_seen.flatten(1) @ self.basis)
-        return self._pictures(self._times_inverse(right, masks)) + self.grain * filtered(
-            grain, self.texture
-        )
+        drawn = self.faces(z) + self.grain * filtered(grain, self.texture)
+        of_drawn, _ = see(drawn, seen.known, seen.blocks)
+        return drawn - self.refined(self.faces(self.coefficients(of_drawn, masks)), of_drawn)
 
     def _times_inverse(self, right: Tensor, masks: Tensor) -> Tensor:
         return torch.bmm(self.inverse[masks], right[:, :, None])[:, :, 0]

@@ -33,7 +33,7 @@ class FlowNetwork(nn.Module):
         self.time = nn.Sequential(
             nn.Linear(2 * FREQUENCIES, TIME), nn.SiLU(), nn.Linear(TIME, TIME), nn.SiLU()
         )
-        self.first = nn.Conv2d((3 + 1 + 3 + 3) * patch**2, width, 3, padding=1)
+        self.first = nn.Conv2d((3 + 1 + 3 + 3 + 3 + 1) * patch**2, width, 3, padding=1)
         # Faces are aligned, so that what a pixel shows depends on its place.
         self.places = nn.ParameterList(
             torch.zeros(1, channels, side >> step, side >> step)
@@ -62,7 +62,9 @@ class FlowNetwork(nn.Module):
         angles = time[:, None] * self.frequencies
         features = self.time(torch.cat([angles.sin(), angles.cos()], 1))
         centred = torch.where(known > 0, observed - self.mean, 0.0)
-        inputs = torch.cat([centred, known, ends - self.mean, further / MARGIN], 1)
+        given = torch.cat([centred, known], 1)
+        # Beside its mirror image: faces are nearly symmetric, and one half tells of the other.
+        inputs = torch.cat([given, ends - self.mean, further / MARGIN, given.flip(3)], 1)
         maps, x = [], self.first(F.pixel_unshuffle(inputs, self.patch))
         for step, blocks in enumerate(self.down):
             x = (self.narrower[step - 1](x) if step else x) + self.places[step]

@@ -1,5 +1,6 @@
 """A trained flow, ready to be used: means in one pass, samples in several."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from torch import Tensor
 
 from facefill.core import device
 from facefill.core.device import Compute
+from facefill.models.flow.cleaning import cleaned
 from facefill.models.flow.correction import Correction
-from facefill.models.flow.guess import Guess, Posterior, Seen
+from facefill.models.flow.guess import Guess, Posterior, Seen, see
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import QUARTER, expected_end
 from facefill.train.weights import load, load_settings
@@ -51,11 +53,12 @@ def guesses(
     own: Posterior,
     z: Tensor,
     masks: Tensor,
+    seen: Seen,
     known_map: Tensor,
     *,
     mirror: bool,
 ) -> Tensor:
-    """The faces of corrected coefficients, [N, 3, size, size] in [-1, 1].
+    """The faces of corrected coefficients, [N, 3, size, size] in [-1, 1], refined by kriging.
 
     `z`, [N, rank], and `masks` are those of `own`. With `mirror` mirrored faces are corrected, too,
     where the normal can be mirrored, and the mean of both counts.
@@ -65,7 +68,27 @@ def guesses(
     if mirror and own.signs is not None:
         other = correction(z * own.signs, spread, known_map.flip(3)) * own.signs
         corrected = (corrected + other) / 2
-    return own.faces(corrected)
+    return own.refined(own.faces(corrected), seen)
+
+
+def misses(
+    correction: Correction,
+    own: Posterior,
+    faces: Tensor,
+    seen: Seen,
+    known_map: Tensor,
+    masks: Tensor,
+    coefficients: Callable[[Seen], Tensor],
+    *,
+    mirror: bool = False,
+) -> Tensor:
+    """What guesses of `faces` miss, where these are seen like those of `seen`: [N, 3, size, size].
+
+    `coefficients` are those of a normal for what is seen of `faces`, in components of `own`.
+    """
+    of_faces, _ = see(faces, seen.known, seen.blocks)
+    z = coefficients(of_faces)
+    return faces - guesses(correction, own, z, masks, of_faces, known_map, mirror=mirror)
 
 
 def slopes(
@@ -92,9 +115,9 @@ def mean(flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor) -> Ten
 def sample(
     flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor, drawn: Tensor, steps: int
 ) -> Tensor:
-    """Carry draws of the normal, guess + `drawn`, to faces in `steps` passes (Euler's method)."""
+    """Carry draws, guess + `drawn`, to faces in `steps` passes (Euler's method)."""
     moved = drawn
     for number in range(steps):
         time = torch.full((len(guess),), number / steps, device=guess.device)
         moved = moved + QUARTER / steps * slopes(flow, seen, known_map, guess, moved, time)
-    return guess + moved
+    return cleaned(torch.where(seen.known, seen.observed, guess + moved), flow.guess.cleaning)

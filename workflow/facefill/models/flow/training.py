@@ -20,16 +20,24 @@ from facefill.core.likeness import psnr
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.metrics._texture import detect, features
 from facefill.models.flow import Flow
+from facefill.models.flow.analogs import Analogs, one_of
 from facefill.models.flow.augment import draw_light, in_light, move
 from facefill.models.flow.correction import Correction, fit_correction
 from facefill.models.flow.errors import Errors, in_hole
-from facefill.models.flow.folds import Folds, folds_of, settings_of, shortened, without
+from facefill.models.flow.folds import (
+    Folds,
+    choose_guess_noise,
+    folds_of,
+    settings_of,
+    shortened,
+    without,
+)
 from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import point, slope
-from facefill.models.flow.trained import TrainedFlow, guesses, mean, sample, slopes
+from facefill.models.flow.trained import TrainedFlow, guesses, mean, misses, sample, slopes
 from facefill.models.gaussian.normal import load_normal
 from facefill.train import team
 from facefill.train.average import update_average
@@ -42,7 +50,8 @@ log = logging.getLogger("facefill.train")
 
 BETAS = (0.9, 0.99)
 WARM_UP = 0.1  # share of the steps over which the rate rises
-STEPS = 8  # passes of a sample of validation
+STEPS = 4  # passes of a sample of validation
+NORMAL_SHARE = 0.25  # of the steps, that draw from the normal: by a bundle there are no analogs
 MAX_NORM = 1.0  # to which a step's gradients are clipped
 # Of best_epoch's scores: a tenth of detectability outweighs 0.1 dB of hole PSNR.
 DETECTABILITY_WEIGHT = 0.1
@@ -63,16 +72,14 @@ def train(training: Training, settings: Flow) -> Trained:
     size = training.faces.shape[1]
     normal = load_normal(weights, settings_file, size)
     fitted = settings_of(load_settings(settings_file, ["flips", "masks"]))
-    normal = shortened(normal, settings.rank, fitted, training)
-    rank, faces = len(normal.deviations), np.asarray(training.faces)
+    normal, faces = shortened(normal, settings.rank), np.asarray(training.faces)
     guess = Guess.of(normal)
     guess.learn_texture(faces)
+    choose_guess_noise(guess, training, fitted.masks)
     forms = Forms(settings.masks, size, training.zoom, compute.device)
-    rows, posteriors = folds_of(len(faces), settings.batch), []
-    for fold in rows:
-        of_fold = without(fold, faces, rank, normal, fitted, training.seed)
-        of_fold.texture.copy_(guess.texture)
-        posteriors.append(Posterior(of_fold, forms.every, compute.device))
+    rows = folds_of(len(faces), settings.batch)
+    others = [without(fold, faces, guess, fitted, training.seed) for fold in rows]
+    posteriors = [Posterior(each, forms.every, compute.device) for each in others]
     folds = Folds(rows, posteriors, Posterior(guess, forms.every, compute.device))
     correction = fit_correction(
         faces,
@@ -86,7 +93,7 @@ def train(training: Training, settings: Flow) -> Trained:
     trained = run_training(
         lambda: FlowLoop(training, settings, compute, forms, folds, guess, correction), training
     )
-    trained.facts |= {"components": rank, "guess_sha256": sha256_file(weights)}
+    trained.facts |= {"components": len(guess.scales), "guess_sha256": sha256_file(weights)}
     return trained
 
 
@@ -119,6 +126,7 @@ class FlowLoop(TrainingLoop):
         self.adam = torch.optim.Adam(self.network.parameters(), settings.lr, BETAS, fused=True)
         self.means = max(1, min(settings.batch - 1, round(settings.mean_share * settings.batch)))
         self.errors = Errors(len(settings.masks), compute.device)
+        self.analogs = Analogs(training.faces, compute.device)
         self.validation_faces = np.asarray(training.validation_faces)
         self.validation = self.on_device(self.validation_faces)
         self.best = Best()
@@ -211,14 +219,21 @@ class FlowLoop(TrainingLoop):
         forms = self.forms.draw(count, random)[own]
         seen, known_map = self.forms.see(faces, forms)
         z = self.folds.translate(fold, posterior.coefficients(seen, forms))
-        guess = guesses(self.correction, self.own, z, forms, known_map, mirror=False)
+        guess = guesses(self.correction, self.own, z, forms, seen, known_map, mirror=False)
         of_means, of_ways = team.parts(own, self.means)
         means = of_means.stop - of_means.start  # in these rows
-        numbers = [part[of_ways] for part in _numbers(posterior, count - self.means, noise)]
         drawn = torch.zeros_like(faces)
+        alone = len(self.folds.rows) == 1  # no analogs but the faces to be completed
+        by_normal = alone or bool(torch.rand((), generator=random) < NORMAL_SHARE)
+        numbers = _numbers(posterior, count - self.means, noise) if by_normal else ()
+        choice = torch.rand(count - self.means, generator=random)[of_ways]
         if means < len(faces):
-            rest = Seen(*(part[means:] for part in seen))
-            drawn[means:] = posterior.deviations(rest, forms[means:], *numbers)
+            rest, of_rest = Seen(*(part[means:] for part in seen)), forms[means:]
+            if by_normal:
+                own_numbers = (part[of_ways] for part in numbers)
+                drawn[means:] = posterior.deviations(rest, of_rest, *own_numbers)
+            else:
+                drawn[means:] = self._errors(fold, rest, known_map[means:], of_rest, choice)
         if self.settings.flips:  # all alike: the normal is symmetric
             mirrored = torch.rand(count, generator=random)[own] < 0.5
             faces, known_map, guess, drawn, observed, known = (
@@ -233,12 +248,32 @@ class FlowLoop(TrainingLoop):
         ways = point(drawn, end, time), slope(drawn, end, time)
         return Way(seen, known_map, guess, end, *ways, time, masks)
 
+    def _errors(
+        self, fold: int, seen: Seen, known_map: Tensor, forms: Tensor, choice: Tensor
+    ) -> Tensor:
+        """What a fold's normal misses of analogs in other folds, [N, 3, size, size]: draws.
+
+        The normal has seen these and not the fold's faces, as the normal of all faces has seen all
+        analogs, and not the faces that will be completed. `choice`, [N], says which analog.
+        """
+        rows = self.folds.rows[fold]
+
+        def coefficients(of_analogs: Seen) -> Tensor:
+            z = self.folds.posteriors[fold].coefficients(of_analogs, forms)
+            return self.folds.translate(fold, z)
+
+        found = self.analogs.nearest(
+            seen.observed, known_map, without=slice(int(rows[0]), int(rows[-1]) + 1)
+        )
+        faces = self.analogs.pictures(one_of(found, choice))
+        return misses(self.correction, self.own, faces, seen, known_map, forms, coefficients)
+
     # -- validation ----------------------------------------------------------------------------
 
     @torch.no_grad()
     def evaluate(self) -> tuple[np.ndarray, dict[str, float | None]]:
         """Means and samples of validation faces as a sheet, and how good they are."""
-        noise = torch.Generator(self.compute.device).manual_seed(self.seed)  # the same each time
+        random = torch.Generator().manual_seed(self.seed)  # the same each time
         flow = TrainedFlow(self.average, self.correction, self.guess, self.compute)
         checked = self.epoch in checked_epochs(self.settings.epochs)
         scores, told, shown = [], [], []
@@ -248,12 +283,12 @@ class FlowLoop(TrainingLoop):
             seen, known_map = self.forms.see(faces, forms)
             z = self.own.coefficients(seen, forms)
             normal = self.own.faces(z)
-            guess = guesses(self.correction, self.own, z, forms, known_map, mirror=True)
+            guess = guesses(self.correction, self.own, z, forms, seen, known_map, mirror=True)
             row = number % len(faces)  # another face for every mask
             rows = slice(None) if checked else slice(row, row + 1)
             part = Seen(seen.observed[rows], seen.known[rows], seen.blocks[rows])
-            numbers = _numbers(self.own, len(part.observed), noise)
-            drawn = self.own.deviations(part, forms[rows], *numbers)
+            choice = torch.rand(len(part.observed), generator=random)
+            drawn = self._validation_errors(part, known_map[rows], forms[rows], choice)
             sampled = sample(flow, part, known_map[rows], guess[rows], drawn, STEPS)
             filled = [
                 to_pictures(from_unit(torch.where(known, seen_of, values)))
@@ -284,6 +319,17 @@ class FlowLoop(TrainingLoop):
             score = round(psnrs["hole"], 6), round(DETECTABILITY_WEIGHT * detectability, 6)
             self.best.offer(self.epoch, score, {"flow": self.average})
         return contact_sheet(np.stack(shown), columns=5 * 2), measured
+
+    def _validation_errors(
+        self, seen: Seen, known_map: Tensor, forms: Tensor, choice: Tensor
+    ) -> Tensor:
+        """What the normal misses of analogs of validation faces, [N, 3, size, size]: draws."""
+        found = self.analogs.nearest(seen.observed, known_map)
+        faces = self.analogs.pictures(one_of(found, choice))
+        return misses(
+            self.correction, self.own, faces, seen, known_map, forms,
+            lambda of_analogs: self.own.coefficients(of_analogs, forms), mirror=True,
+        )  # fmt: skip
 
     def finish(self, events: Path) -> Trained:
         """Restore the kept epoch's network; store it and the guess in half precision."""
@@ -320,7 +366,7 @@ def _numbers(posterior: Posterior, count: int, noise: torch.Generator) -> tuple[
     """The standard normal numbers of `count` draws, as `Posterior.deviations` takes them."""
     rank, shape, device = posterior.basis.shape[1], posterior.mean.shape, noise.device
     z = torch.randn(count, rank, generator=noise, device=device)
-    return z, torch.randn(count, 2, *shape, generator=noise, device=device)
+    return z, torch.randn(count, *shape, generator=noise, device=device)
 
 
 def _psnr(true: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> float:

@@ -1,7 +1,8 @@
 """Fitting a normal to faces: moments, principal components, and the noise by validation."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,13 @@ def fit(training: Training, settings: Gaussian) -> Trained:
     """Fit on the faces of `training`; choose the noise by completing its validation faces."""
     faces = training.faces
     normal, total = fit_normal(faces, settings, training.seed)
-    history = choose_noise(normal, training, settings, max(1.0, float(total.mean())))
+    variance = max(1.0, float(total.mean()))
+
+    def measure(known: np.ndarray, block: int) -> list[float]:
+        return psnr_by_noise(normal, training.validation_faces, known, block, variance)
+
+    history, noise = choose_noise(settings.masks, normal.size, training.zoom, variance, measure)
+    normal.noise.copy_(torch.tensor(noise))
     sheets = pictures(normal, training.seed)
     folder = training.checkpoints / "events"
     with SummaryWriter(str(folder)) as events:
@@ -206,26 +213,27 @@ def principal_components(rows: Batches, settings: Gaussian, seed: int) -> tuple[
 
 
 def choose_noise(
-    normal: Normal, training: Training, settings: Gaussian, variance: float
-) -> pd.DataFrame:
-    """Set the noise of `normal` to what completes validation faces best; return what was tried.
+    masks: Sequence[dict[str, Any]],
+    size: int,
+    zoom: float,
+    variance: float,
+    measure: Callable[[np.ndarray, int], list[float]],
+) -> tuple[pd.DataFrame, tuple[float, float]]:
+    """Choose what completes validation faces best: what was tried, and the scale and the exponent.
 
-    Under every mask of the settings each noise is tried; then the scale and the exponent of the
-    hole's depth are those that lose least, mean over the masks, to the best noise of each. The
-    table has a row per noise: `noise` (standard deviation in grey levels), and the mean PSNR in dB
-    of holes near known pixels and far from them. `variance` is the mean variance of a value.
+    Under every mask each noise is tried: `measure` returns the mean PSNR in dB of holes for NOISES
+    times `variance`, from what is known, bool [size, size], and the side of blocks. The scale and
+    the exponent of the hole's depth are those that lose least, mean over the masks, to the best
+    noise of each. The table has a row per noise: `noise` (standard deviation), and the mean PSNR in
+    dB of holes near known pixels and far from them. `variance` is the mean variance of a value.
     """
     depths, scores = [], []
-    with progress(len(settings.masks), "choosing the noise", "masks") as bar:
-        for mask in settings.masks:
+    with progress(len(masks), "choosing the noise", "masks") as bar:
+        for mask in masks:
             kind, names = make("masks", mask), [f"hole {number}" for number in range(DRAWS)]
-            masks = make_masks(mask, names if kind.per_face else names[:1], normal.size,
-                               training.zoom)  # fmt: skip
-            depths.append([depth_of(known, masks.block) for known in masks.known])
-            tried = [
-                psnr_by_noise(normal, training.validation_faces, known, masks.block, variance)
-                for known in masks.known
-            ]
+            made = make_masks(mask, names if kind.per_face else names[:1], size, zoom)
+            depths.append([depth_of(known, made.block) for known in made.known])
+            tried = [measure(known, made.block) for known in made.known]
             scores.append(np.mean(tried, axis=0))
             bar.update()
     depth = np.array([np.mean(of_mask) for of_mask in depths])
@@ -239,13 +247,13 @@ def choose_noise(
             loss = float((scores.max(1) - reached).mean())
             if loss < least:
                 best, least = (float(np.exp(scale)), float(exponent)), loss
-    normal.noise.copy_(torch.tensor([best[0] * variance, best[1]]))
     far = depth >= FAR
     near, far = (scores[part].mean(0) if part.any() else scores.mean(0) for part in (~far, far))
-    for mask, d, s in zip(settings.masks, depth, scores, strict=True):
+    for mask, d, s in zip(masks, depth, scores, strict=True):
         log.info("%s: depth %.3f, best noise %.1f, %.2f dB", mask, d,
                  (NOISES[s.argmax()] * variance) ** 0.5, s.max())  # fmt: skip
-    return pd.DataFrame({"noise": np.sqrt(NOISES * variance), "val_near": near, "val_far": far})
+    table = pd.DataFrame({"noise": np.sqrt(NOISES * variance), "val_near": near, "val_far": far})
+    return table, (best[0] * variance, best[1])
 
 
 def psnr_by_noise(

@@ -1,0 +1,71 @@
+"""Analogs: training faces like a face as far as that is known, whose errors it may have, too.
+
+What a guess misses of an analog is a draw of what it may miss of the face (analogs: Lorenz 1969; as
+an ensemble: Delle Monache et al. 2013). Such draws have the details and the grain of photographs,
+which draws of a normal lack.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facefill.core.tensors import to_unit
+
+CELLS = 16  # along a side; faces are compared by the mean colours of so many cells
+NEAREST = 64  # analogs of a face, of which one is drawn
+MOST = 16_384  # training faces that are compared, and as many mirror images
+ROWS = 1024  # faces at a time
+
+
+class Analogs:
+    """Training faces and their mirror images, to be found by what is known of a face."""
+
+    def __init__(self, faces: np.ndarray, device: torch.device):
+        """`faces` are uint8 [N, size, size, 3]; of more than MOST some are taken."""
+        self.faces, self.device = faces, device
+        self.rows = np.linspace(0, len(faces) - 1, min(MOST, len(faces))).astype(int)
+        cells = [_cells(self._pictures(part)) for part in np.split(self.rows, self._cuts())]
+        cells = torch.cat(cells)
+        self.cells = torch.cat([cells, cells.flip(3)]).flatten(1).to(device)
+        self.squares = self.cells.square()
+
+    def nearest(self, observed: Tensor, known_map: Tensor, without: slice | None = None) -> Tensor:
+        """The numbers of the analogs of some faces, the most alike first: long [N, up to NEAREST].
+
+        `observed` and `known_map` are those of facefill.core.observed. Training faces with the
+        numbers `without` are left out.
+        """
+        share = _cells((known_map > 0).float())
+        seen = _cells(observed * (known_map > 0)) / share.clamp(min=1e-6)
+        weights = share.expand_as(seen).flatten(1)
+        # Weighted squared distances, but for what all analogs of a face have in common.
+        distances = weights @ self.squares.T - 2 * (weights * seen.flatten(1)) @ self.cells.T
+        if without is not None:
+            left_out = (self.rows >= without.start) & (self.rows < without.stop)
+            distances[:, torch.from_numpy(np.tile(left_out, 2)).to(self.device)] = torch.inf
+        count = min(NEAREST, int(distances[0].isfinite().sum()))
+        return distances.topk(count, largest=False).indices
+
+    def pictures(self, numbers: Tensor) -> Tensor:
+        """The analogs with these `numbers`, long [N]: [N, 3, size, size] in [-1, 1]."""
+        numbers = numbers.cpu()
+        made = self._pictures(self.rows[numbers.numpy() % len(self.rows)])
+        mirrored = (numbers >= len(self.rows))[:, None, None, None]
+        return torch.where(mirrored, made.flip(3), made).to(self.device)
+
+    def _pictures(self, rows: np.ndarray) -> Tensor:
+        return to_unit(torch.from_numpy(np.asarray(self.faces[rows])).permute(0, 3, 1, 2))
+
+    def _cuts(self) -> range:
+        return range(ROWS, len(self.rows), ROWS)
+
+
+def one_of(found: Tensor, choice: Tensor) -> Tensor:
+    """One of the numbers in each row of `found`, [N, n], by `choice`, [N] in [0, 1): long [N]."""
+    places = (choice * found.shape[1]).long().to(found.device)
+    return found.gather(1, places[:, None])[:, 0]
+
+
+def _cells(pictures: Tensor) -> Tensor:
+    return F.adaptive_avg_pool2d(pictures, CELLS)

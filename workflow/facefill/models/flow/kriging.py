@@ -1,0 +1,43 @@
+"""Kriging: what residuals of known pixels say of the hidden ones near them.
+
+A normal's few components leave residuals, which are correlated over some pixels (grain.py). Their
+conditional mean, given those of known pixels, is C P (P C P + noise)^-1 P r, with their covariance C
+and the projection P on what is known (simple kriging; Rasmussen and Williams 2006, eq. 2.25). C is a
+product of filters and deviations, so that conjugate gradients need no matrix of all pixels.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from facefill.models.flow.grain import filtered
+
+STEPS = 8  # of conjugate gradients; 20 gain 0.05 dB where 80 % of the pixels are hidden
+NOISE = 1e-4  # variance of what is known, in units of [-1, 1]: that of one grey level
+
+
+def interpolated(
+    residuals: Tensor, project: Callable[[Tensor], Tensor], deviations: Tensor, power: Tensor
+) -> Tensor:
+    """The conditional means of residuals, [N, 3, size, size], whose projections are `residuals`.
+
+    `project` is the orthogonal projection on what is known, `deviations`, [3, size, size], and
+    `power`, of which `filtered` takes the root, describe the residuals of all faces.
+    """
+
+    def covariance(pictures: Tensor) -> Tensor:
+        return deviations * filtered(deviations * pictures, power)
+
+    found, left = residuals.new_zeros(residuals.shape), residuals
+    direction, size = left, _products(left, left)
+    for _ in range(STEPS):
+        turned = project(covariance(direction)) + NOISE * direction
+        step = size / _products(direction, turned).clamp(min=1e-20)
+        found, left = found + step * direction, left - step * turned
+        before, size = size, _products(left, left)
+        direction = left + size / before.clamp(min=1e-20) * direction
+    return covariance(found)
+
+
+def _products(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum((1, 2, 3), keepdim=True)
