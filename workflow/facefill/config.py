@@ -275,6 +275,7 @@ def _expand_homes(config: dict[str, Any]) -> None:
     tables += [(entry, "path") for entry in named if "path" in entry]
     tables += [(entry, "folder") for entry in config["methods"].values() if "folder" in entry]
     tables += [(entry, key) for entry in config["restore"].values() for key in ("path", "faces")]
+    tables += [(entry, "start") for entry in config["models"].values() if "start" in entry]
     people = [entry.get("identity") for entry in config["datasets"].values()]
     tables += [(identity, "table") for identity in people if isinstance(identity, dict)]
     for table, key in tables:

@@ -506,8 +506,9 @@ def referenced_models(table, name, dataset):
 
 
 def training_inputs(wildcards):
-    """The models that a training builds on, by its settings' names."""
-    return referenced_models("models", wildcards.model, wildcards.dataset)
+    """The models that a training builds on, by its settings' names, and the bundle it starts from."""
+    start = config["models"][wildcards.model].get("start")
+    return referenced_models("models", wildcards.model, wildcards.dataset) | {"start": start or []}
 
 
 def completion_inputs(wildcards):

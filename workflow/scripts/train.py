@@ -15,13 +15,16 @@ with stage(snakemake, keep=True, scratch=snakemake.params.checkpoints) as work:
     named = kind_of("models", params.settings).references("models")
     models = {name: tuple(source.get(name)) for name in named if source.get(name)}
     # What decides the result beside settings, zoom and seed: the data, the models and the code.
+    start = source.start or None
     files = [source.faces, *validation, *(file for pair in models.values() for file in pair)]
+    files += [start] if start else []
     content = [*map(sha256_file, files), params.code]
     job = Job(
         settings=params.settings,
         train=(source.faces, source.table),
         validation=validation,
         models=models,
+        start=start,
         zoom=params.zoom,
         seed=params.seed,
         device=params.device,

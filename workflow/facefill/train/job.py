@@ -23,6 +23,7 @@ class Job:
     train: tuple[str, str]  # the files of a split: its faces and its table
     validation: tuple[str, str]
     models: dict[str, tuple[str, str]]  # as of Training
+    start: str | None  # likewise
     zoom: float
     seed: int
     device: str
@@ -42,6 +43,7 @@ def carry_out(job: Job) -> int:
             validation_faces=choose_faces(*job.validation, model.validation_faces)[1],
             zoom=job.zoom,
             models={name: tuple(map(Path, files)) for name, files in job.models.items()},
+            start=Path(job.start) if job.start else None,
             seed=job.seed,
             device=job.device,
             checkpoints=Path(job.checkpoints),

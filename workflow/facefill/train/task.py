@@ -15,6 +15,7 @@ class Training:
     zoom: float  # the alignment's
     # By the setting that names a model: its weights.safetensors and settings.json.
     models: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    start: Path | None = None  # a bundle whose network the training begins with
     seed: int
     device: str
     checkpoints: Path  # a folder

@@ -32,6 +32,10 @@ class Flow(Model):
     guess: str = reference(
         "models", "normal", "gaussian", doc="which model, of kind gaussian, makes the first guess"
     )
+    start: str | None = setting(
+        None, "bundle with a flow whose U-Net the training begins with, of this width and these "
+        "blocks; one of 64 pixels suits 128 with twice the patch; null = random weights",
+    )  # fmt: skip
     rank: int = setting(
         400, "components of it that are used, at most; a new mask's time grows with the cube",
         minimum=1,

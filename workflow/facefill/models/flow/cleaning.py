@@ -1,7 +1,7 @@
 """A filter that takes away what no photograph has: colour between single pixels.
 
-Cameras and JPEG leave hardly any; what true faces have of it is the rounding to 8 bits. Networks make
-some, and draws that hold another photograph's rounding have twice as much once they are rounded.
+Cameras and JPEG leave hardly any; what true faces have of it is the rounding to 8 bits. Networks
+make some, and draws that hold another photograph's rounding have twice as much once rounded.
 """
 
 import torch

@@ -91,7 +91,7 @@ def choose_guess_noise(guess: Guess, training: Training, masks: Sequence[dict[st
 def without(
     fold: torch.Tensor, faces: np.ndarray, like: Guess, settings: Gaussian, seed: int
 ) -> Guess:
-    """Fit to all faces but those of a fold (to all if it has all), with noise and grain of `like`."""
+    """Fit to all faces but those of a fold (to all if it has all), with the noises of `like`."""
     kept = np.ones(len(faces), bool)
     kept[fold.numpy()] = len(fold) == len(faces)
     others = faces[kept]

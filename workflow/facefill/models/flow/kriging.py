@@ -1,9 +1,9 @@
 """Kriging: what residuals of known pixels say of the hidden ones near them.
 
 A normal's few components leave residuals, which are correlated over some pixels (grain.py). Their
-conditional mean, given those of known pixels, is C P (P C P + noise)^-1 P r, with their covariance C
-and the projection P on what is known (simple kriging; Rasmussen and Williams 2006, eq. 2.25). C is a
-product of filters and deviations, so that conjugate gradients need no matrix of all pixels.
+conditional mean, given those of known pixels, is C P (P C P + noise)^-1 P r, with their covariance
+C and the projection P on what is known (simple kriging; Rasmussen and Williams 2006, eq. 2.25). C
+is a product of filters and deviations, so that conjugate gradients need no matrix of all pixels.
 """
 
 from collections.abc import Callable

@@ -37,6 +37,7 @@ from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import point, slope
+from facefill.models.flow.start import start_with
 from facefill.models.flow.trained import TrainedFlow, guesses, mean, misses, sample, slopes
 from facefill.models.gaussian.normal import load_normal
 from facefill.train import team
@@ -94,6 +95,8 @@ def train(training: Training, settings: Flow) -> Trained:
         lambda: FlowLoop(training, settings, compute, forms, folds, guess, correction), training
     )
     trained.facts |= {"components": len(guess.scales), "guess_sha256": sha256_file(weights)}
+    if training.start:
+        trained.facts["start_sha256"] = sha256_file(training.start)
     return trained
 
 
@@ -120,6 +123,8 @@ class FlowLoop(TrainingLoop):
         shape = settings.width, settings.blocks, settings.patch, settings.dropout
         self.network = FlowNetwork(size, *shape)
         self.network.mean.copy_(guess.mean)
+        if training.start:
+            start_with(self.network, training.start)
         self.average = copy.deepcopy(self.network).eval()  # what completes
         for network in (self.network, self.average):
             network.to(compute.device, memory_format=compute.memory_format)
