@@ -11,8 +11,7 @@ from facefill.complete import Task
 from facefill.core import device
 from facefill.core.masking import make_masks, observe
 from facefill.core.tensors import to_unit
-from facefill.methods._walk import Place
-from facefill.methods.flow.fill import _random, means, samples
+from facefill.methods.flow.fill import means
 from facefill.models.flow.augment import draw_light, in_light, move
 from facefill.models.flow.correction import Correction, fit_correction
 from facefill.models.flow.errors import Errors
@@ -61,37 +60,6 @@ def test_the_guess_is_the_conditional_mean_of_the_normal(mask):
     assert np.abs(found - np.array(exact)).mean() < 1  # grey levels, by the rounded components
 
 
-@pytest.mark.parametrize(
-    "mask", [{"kind": "center", "scale": 0.25}, {"kind": "lowres", "factor": 4}]
-)
-def test_draws_have_the_conditional_covariance(mask):
-    made = normal(8, 3)
-    made.deviations.copy_(torch.tensor([400.0, 200.0, 50.0]))
-    made.residual.zero_()
-    masks, count = make_masks(mask, ["x"], 8, 1.0), 20_000
-    known, block = masks.known[0], masks.block
-    posterior = Posterior(Guess.of(made), [(known, block)], CPU)
-    seen = Seen(
-        torch.zeros(count, 3, 8, 8),
-        torch.from_numpy(known).expand(count, 1, 8, 8),
-        torch.full((count,), block),
-    )
-    random = torch.Generator().manual_seed(0)
-    drawn = posterior.deviations(
-        seen,
-        torch.zeros(count, dtype=torch.long),
-        torch.randn(count, 3, generator=random),
-        torch.randn(count, 2, 3, 8, 8, generator=random),
-    ).flatten(1)
-    noise = made.noise_of(known, block)
-    gram = made.gram(known, block).tril()
-    inverse = torch.linalg.inv(gram + gram.tril(-1).T + noise * torch.eye(3, dtype=torch.float64))
-    basis = posterior.basis.double() * 127.5
-    expected = noise * basis @ inverse @ basis.T / 127.5**2
-    found = (drawn.T @ drawn / count).double()
-    assert (found - expected).abs().max() < 0.05 * expected.abs().max()
-
-
 def test_where_faces_are_normal_the_slope_depends_on_nothing():
     random = torch.Generator().manual_seed(0)
     ends, starts = (0.2 * torch.randn(200_000, 1, 1, 1, generator=random) for _ in range(2))
@@ -124,8 +92,9 @@ def test_grain_has_the_spectrum_of_what_it_is_learnt_from():
     assert made.var().item() == pytest.approx(1, rel=0.05)
     channels = made.transpose(0, 1).flatten(1).corrcoef()
     assert channels.min() > 0.98
-    neighbours = (made[..., 1:] * made[..., :-1]).mean().item()
-    assert neighbours == pytest.approx(2 / 3, abs=0.1)  # the transform is periodic
+    alike = [(made[..., step:] * made[..., :-step]).mean().item() for step in (1, 8)]
+    # A Gaussian of one pixel (REACH of 16) leaves 0.61 of the 2/3, and nothing far away.
+    assert alike == pytest.approx([0.40, 0.0], abs=0.05)
     noise = torch.randn(2, 3, 16, 16, generator=random)
     assert torch.allclose(filtered(noise, white(16)), noise, atol=1e-5)
     nothing = filter_of(torch.zeros(2, 3, 16, 16), torch.zeros(3, 16, 16))
@@ -195,7 +164,7 @@ def test_a_correction_learns_products(one_thread):
     settings = Gaussian(rank=4, flips=False, masks=(mask,))
     like = normal(16, 4)
     like.noise.copy_(torch.tensor([10.0, 0.0]))
-    guess = without(torch.arange(600), faces, 4, like, settings, 0)
+    guess = without(torch.arange(600), faces, Guess.of(like), settings, 0)
     posterior = Posterior(guess, forms.every, CPU)
     correction = fit_correction(
         faces, Folds([torch.arange(600)], [posterior], posterior), forms,
@@ -223,10 +192,10 @@ def test_a_normal_has_not_seen_its_fold():
     fold, *_ = folds_of(12, 3)
     others = pictures.copy()
     others[fold.numpy()] = 255 - others[fold.numpy()]
-    like = normal(16, 3)
-    one, two = (without(fold, part, 3, like, settings, 0) for part in (pictures, others))
+    like = Guess.of(normal(16, 3))
+    one, two = (without(fold, part, like, settings, 0) for part in (pictures, others))
     assert all(torch.equal(part, two.state_dict()[name]) for name, part in one.state_dict().items())
-    elsewhere = without(folds_of(12, 3)[1], others, 3, like, settings, 0)
+    elsewhere = without(folds_of(12, 3)[1], others, like, settings, 0)
     assert not torch.equal(elsewhere.mean, one.mean)
 
 
@@ -245,13 +214,6 @@ def test_forms_are_those_of_their_mask():
     assert 200 < (forms.mask_of[drawn] == 0).sum() < 300
 
 
-@pytest.fixture
-def task(faces, one_thread, tmp_path):
-    masks = make_masks(EVERY_MASK["center"], NAMES, SIZE, 1.0)
-    models = {"model": save_flow(tmp_path / "flow")}
-    return Task(names=NAMES, observed=observe(faces, masks), masks=masks, models=models)
-
-
 def test_means_of_mirrored_faces_are_mirrored(one_thread, faces, tmp_path):
     made = symmetric_normal(SIZE, 12)
     models = {"model": save_flow(tmp_path / "flow", made)}
@@ -266,25 +228,6 @@ def test_means_of_mirrored_faces_are_mirrored(one_thread, faces, tmp_path):
     for mirror, least, most in ((True, 0, 2), (False, 3, 255)):
         other = completed(turned, mirror)[:, :, ::-1].astype(int)
         assert least <= np.abs(completed(faces, mirror) - other)[hidden].max() <= most
-
-
-def test_samples_differ_and_their_number_changes_none(task):
-    made, more = samples(task, 2, 3)[0], samples(task, 3, 3)[0]
-    assert np.array_equal(made, more[:, :2])
-    hidden = ~task.masks.known
-    assert (made[:, 0][hidden] != made[:, 1][hidden]).mean() > 0.5
-
-
-def test_between_two_samples_lie_standard_normal_numbers(task):
-    """Half-way both weigh 0.71, whose squares add up to 1: a fade would lose half the variance."""
-    shape = torch.Size((3, 64, 64))
-    first, middle, second = (
-        _random(task, 0, place, 5_000, shape)
-        for place in (Place(1, 1, 0), Place(1, 2, 0.5), Place(2, 2, 0))
-    )
-    for begin, between, end in zip(first, middle, second, strict=True):
-        assert torch.allclose(between, (begin + end) / 2**0.5, atol=1e-5)
-        assert between.std().item() == pytest.approx(1, abs=0.05)
 
 
 def test_health():
