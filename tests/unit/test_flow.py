@@ -18,7 +18,7 @@ from facefill.models.flow.errors import Errors
 from facefill.models.flow.folds import Folds, folds_of, without
 from facefill.models.flow.forms import Forms
 from facefill.models.flow.grain import filter_of, filtered, white
-from facefill.models.flow.guess import Guess, Posterior, Seen, see
+from facefill.models.flow.guess import Guess, Posterior, see
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import QUARTER, expected_end, point, slope
@@ -240,14 +240,15 @@ def test_health():
     assert health(pd.DataFrame([good | {"val_detectability": None}], dtype=object)) == []
 
 
-def loop_with(correction, pictures, folder, **changes):
+def loop_with(correction, pictures, folder, start=None, **changes):
     """A training on the first 8 of `pictures`, from the guesses of a normal of rank 12."""
     settings = example("models", "flow", **changes)
     forms = Forms(settings.masks, SIZE, 1.0, CPU)
     guess = Guess.of(symmetric_normal(SIZE, 12))
     own = Posterior(guess, forms.every, CPU)
     folds = Folds([torch.arange(8)], [own], own)
-    task, compute = training(pictures[:8], pictures[8:], folder), device.choose("cpu", "float32")
+    task = training(pictures[:8], pictures[8:], folder, start=start)
+    compute = device.choose("cpu", "float32")
     return FlowLoop(task, settings, compute, forms, folds, guess, correction)
 
 

@@ -1,4 +1,4 @@
-"""Where a flow begins: kriging, analogs, draws, what no photograph has, another flow's U-Net."""
+"""Where a flow begins: kriging, analogs, draws, and what no photograph has."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import torch
 from test_complete import NAMES, faces, one_thread  # noqa: F401
 
 from facefill.complete import Task
-from facefill.core.errors import FacefillError
 from facefill.core.masking import make_masks, observe
 from facefill.core.tensors import to_unit
 from facefill.kinds import make
@@ -17,8 +16,6 @@ from facefill.models.flow.cleaning import cleaned, cleaning_of, none
 from facefill.models.flow.grain import filter_of, filtered
 from facefill.models.flow.guess import Guess, Posterior, see
 from facefill.models.flow.kriging import NOISE, interpolated
-from facefill.models.flow.networks import FlowNetwork
-from facefill.models.flow.start import _enlarged
 from holes import EVERY_MASK, smooth_faces
 from untrained import SIZE, normal, save_flow
 
@@ -88,7 +85,7 @@ def test_analogs_are_alike_where_faces_are_known():
     map_of = known.float().expand(40, -1, -1, -1)
     elsewhere = torch.where(known, unit, -unit)
     for seen in (unit, elsewhere):  # what is hidden does not count
-        found = analogs.nearest(seen * known, map_of)
+        found = analogs.nearest(seen, map_of)
         assert found[:, 0].tolist() == list(range(40))
     mirrored = analogs.nearest(unit.flip(3) * known, map_of)
     assert (mirrored[:, 0] == torch.arange(40) + 40).float().mean() > 0.9
@@ -167,17 +164,3 @@ def test_a_walk_keeps_the_spread(task):
     first, middle, second = walk[0][hidden], walk[3][hidden], walk[6][hidden]
     assert np.abs(middle - (first + second) / 2).mean() > 1
     assert middle.std() == pytest.approx((first.std() + second.std()) / 2, rel=0.2)
-
-
-def test_a_larger_unet_sees_four_pixels_as_one():
-    torch.manual_seed(0)
-    small, large = FlowNetwork(16, 4, 1, 2), FlowNetwork(32, 4, 1, 4)
-    for parameter in small.parameters():
-        torch.nn.init.normal_(parameter, 0.0, 0.2)
-    large.load_state_dict(_enlarged(small.state_dict(), 2))
-    inputs = torch.randn(2, 3, 16, 16), torch.ones(2, 1, 16, 16), *torch.randn(2, 2, 3, 16, 16)
-    twice = [each.repeat_interleave(2, 2).repeat_interleave(2, 3) for each in inputs]
-    time = torch.rand(2)
-    with torch.no_grad():
-        expected = small(*inputs, time).repeat_interleave(2, 2).repeat_interleave(2, 3)
-        assert torch.allclose(large(*twice, time), expected, atol=1e-3)
