@@ -40,6 +40,7 @@ FLOW = {
     "patch": 2,
     "hidden": 8,
     "precision": "float32",
+    "analogs": True,
 }
 Paths = tuple[Path, Path]
 

@@ -22,7 +22,7 @@ SIZE = 32
 NAMES = ["Ann__1", "Bob__1", "Cid__1", "Dan__1"]
 FACES = smooth_faces(len(NAMES), SIZE)
 METHODS = kinds("methods")
-TRAIN = 255 - smooth_faces(9, SIZE)
+TRAIN = 255 - smooth_faces(128, SIZE)  # enough for analogs
 every_kind = pytest.mark.parametrize("kind", METHODS)
 every_mask = pytest.mark.parametrize("mask", EVERY_MASK)
 

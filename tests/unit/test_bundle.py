@@ -1,6 +1,7 @@
 """Bundles: what is written is read back, what is damaged is noticed, halves change nothing."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -305,7 +306,11 @@ def made(tmp_path_factory, models, short):
     (models["gaussian"][0].parent / "samples.gif").write_bytes(b"GIF89a" + bytes(1_000_000))
 
     def make(
-        name: str = "bundle.zip", predictor: str | None = None, tried: bool = True, **data
+        name: str = "bundle.zip",
+        predictor: str | None = None,
+        tried: bool = True,
+        starts: Sequence[Path] = (),
+        **data,
     ) -> Path:
         facts = {
             "facefill": "0.3.0",
@@ -322,6 +327,7 @@ def made(tmp_path_factory, models, short):
             splits={split: tmp_path / f"{split}.csv" for split in names},
             train_npy=tmp_path / "train.npy",
             index=tmp_path / "index.csv",
+            starts=starts,
             summary=tmp_path / "summary.csv",
             template=ROOT / "workflow/report/card.md.j2",
             licence=ROOT / "LICENSE",
@@ -339,6 +345,12 @@ def test_a_bundle_is_made(made):
     assert bundle.read("photos.sha256").decode().split() == seen
     assert bundle.read("LICENSE").startswith((ROOT / "LICENSE").read_bytes())
     assert path.read_bytes() == made("again.zip").read_bytes()
+
+
+def test_photos_of_the_bundle_that_a_training_began_with(made, bundle):
+    (before,) = open_bundle(bundle).read("photos.sha256").decode().split()
+    photos = open_bundle(made(starts=[bundle])).read("photos.sha256").decode().split()
+    assert len(photos) == 3 and before in photos and photos == sorted(photos)
 
 
 def test_a_bundle_has_no_pictures_of_people_in_validation(made):

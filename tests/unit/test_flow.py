@@ -15,7 +15,7 @@ from facefill.methods.flow.fill import means
 from facefill.models.flow.augment import draw_light, in_light, move
 from facefill.models.flow.correction import Correction, fit_correction
 from facefill.models.flow.errors import Errors
-from facefill.models.flow.folds import Folds, folds_of, without
+from facefill.models.flow.folds import Folds, choose_guess_noise, folds_of, without
 from facefill.models.flow.forms import Forms
 from facefill.models.flow.grain import filter_of, filtered, white
 from facefill.models.flow.guess import Guess, Posterior, see
@@ -87,7 +87,7 @@ def test_grain_has_the_spectrum_of_what_it_is_learnt_from():
     random = torch.Generator().manual_seed(0)
     blurred = torch.nn.functional.avg_pool2d(torch.randn(500, 1, 18, 18, generator=random), 3, 1)
     residuals = blurred.expand(-1, 3, -1, -1) * 3  # grey, and neighbours are alike
-    learnt = filter_of(residuals, torch.ones(3, 16, 16))
+    learnt = filter_of([residuals], torch.ones(3, 16, 16))
     made = filtered(torch.randn(500, 3, 16, 16, generator=random), learnt)
     assert made.var().item() == pytest.approx(1, rel=0.05)
     channels = made.transpose(0, 1).flatten(1).corrcoef()
@@ -97,7 +97,7 @@ def test_grain_has_the_spectrum_of_what_it_is_learnt_from():
     assert alike == pytest.approx([0.40, 0.0], abs=0.05)
     noise = torch.randn(2, 3, 16, 16, generator=random)
     assert torch.allclose(filtered(noise, white(16)), noise, atol=1e-5)
-    nothing = filter_of(torch.zeros(2, 3, 16, 16), torch.zeros(3, 16, 16))
+    nothing = filter_of([torch.zeros(2, 3, 16, 16)], torch.zeros(3, 16, 16))
     assert torch.equal(nothing, white(16))
 
 
@@ -240,16 +240,58 @@ def test_health():
     assert health(pd.DataFrame([good | {"val_detectability": None}], dtype=object)) == []
 
 
-def loop_with(correction, pictures, folder, start=None, **changes):
+def loop_with(correction, pictures, folder, start=None, folds=1, **changes):
     """A training on the first 8 of `pictures`, from the guesses of a normal of rank 12."""
     settings = example("models", "flow", **changes)
     forms = Forms(settings.masks, SIZE, 1.0, CPU)
     guess = Guess.of(symmetric_normal(SIZE, 12))
     own = Posterior(guess, forms.every, CPU)
-    folds = Folds([torch.arange(8)], [own], own)
+    folds = Folds(list(torch.arange(8).tensor_split(folds)), [own] * folds, own)
     task = training(pictures[:8], pictures[8:], folder, start=start)
     compute = device.choose("cpu", "float32")
     return FlowLoop(task, settings, compute, forms, folds, guess, correction)
+
+
+def test_analogs_are_of_other_folds(tmp_path, monkeypatch):
+    monkeypatch.setattr("facefill.models.flow.training.FEWEST", 8)
+    left_out = []
+    loop = loop_with(Correction(12, 4), smooth_faces(12, SIZE), tmp_path, folds=2, batch=4)
+    nearest = loop.analogs.nearest
+
+    def spy(observed, known_map, without=None):
+        left_out.append(without)
+        return nearest(observed, known_map, without)
+
+    loop.analogs.nearest = spy
+    for _ in loop.train_epoch(torch.Generator().manual_seed(0)):
+        loop.steps += 1
+    assert left_out and {(each.start, each.stop) for each in left_out} <= {(0, 4), (4, 8)}
+
+
+def test_the_noise_of_a_guess_is_chosen(tmp_path):
+    made, pictures = symmetric_normal(SIZE, 12), smooth_faces(12, SIZE)
+    guess = Guess.of(made)
+    guess.learn_filters(pictures)
+    given = training(pictures[:8], pictures[8:], tmp_path)
+    mask = {"kind": "center", "scale": 0.25}
+    known = make_masks(mask, ["x"], SIZE, 1.0).known
+    unit = to_unit(torch.from_numpy(pictures[8:]).permute(0, 3, 1, 2))
+    rows = torch.from_numpy(known).expand(4, 1, -1, -1)
+    seen, _ = see(unit, rows, torch.zeros(4, dtype=torch.long))
+
+    def error():
+        posterior = Posterior(guess, [(known[0], 0)], CPU)
+        z = posterior.coefficients(seen, torch.zeros(4, dtype=torch.long))
+        return (posterior.refined(posterior.faces(z), seen) - unit)[
+            ~rows.expand(4, 3, -1, -1)
+        ].std()
+
+    choose_guess_noise(guess, given, [mask], CPU)
+    chosen, best = guess.noise.clone(), error()
+    for factor in (0.01, 100):
+        guess.noise.copy_(chosen)
+        guess.noise[0] *= factor
+        assert error() >= 0.98 * best
 
 
 def test_a_checkpoint_goes_on_with_the_correction_that_it_had(tmp_path):

@@ -10,10 +10,10 @@ from facefill.core.masking import make_masks, observe
 from facefill.core.tensors import to_unit
 from facefill.kinds import make
 from facefill.methods.flow import fill
-from facefill.methods.flow.draws import FEWEST, tempered
-from facefill.models.flow.analogs import Analogs, one_of
+from facefill.methods.flow.draws import tempered
+from facefill.models.flow.analogs import FEWEST, NEAREST, Analogs, one_of
 from facefill.models.flow.cleaning import cleaned, cleaning_of, none
-from facefill.models.flow.grain import filter_of, filtered
+from facefill.models.flow.grain import filter_of, filtered, widened
 from facefill.models.flow.guess import Guess, Posterior, see
 from facefill.models.flow.kriging import NOISE, interpolated
 from holes import EVERY_MASK, smooth_faces
@@ -32,7 +32,7 @@ def blurred(count, size, seed=0):
 
 def test_kriging_is_the_conditional_mean():
     size, deviations = 16, torch.full((3, 16, 16), 0.1)
-    root = filter_of(0.1 * blurred(400, size), deviations)
+    root = filter_of([0.1 * blurred(400, size)], deviations)
     power = root @ root
     known = torch.rand(1, 1, size, size, generator=torch.Generator().manual_seed(1)) < 0.4
 
@@ -40,16 +40,32 @@ def test_kriging_is_the_conditional_mean():
         return pictures * known
 
     every = torch.eye(3 * size**2).view(-1, 3, size, size)
-    covariance = 0.01 * filtered(every, power).flatten(1).double()
+    margin = widened(power).shape[0] - size
+    padded = torch.nn.functional.pad(every, (0, margin, 0, margin))
+    covariance = 0.01 * filtered(padded, widened(power))[..., :size, :size].flatten(1).double()
     rows = known.expand(1, 3, -1, -1).flatten()
     residuals = 0.1 * blurred(5, size, seed=2)
     within = covariance[rows][:, rows] + NOISE * torch.eye(int(rows.sum()), dtype=torch.float64)
     weights = torch.linalg.solve(within, residuals.flatten(1)[:, rows].double().T)
     exact = (covariance[:, rows] @ weights).T.float().view_as(residuals)
-    found = interpolated(project(residuals), project, deviations, power)
+    found = interpolated(project(residuals), project, deviations, widened(power))
     assert (found - exact).norm() < 0.1 * exact.norm()
     hidden = ~known.expand(5, 3, -1, -1)
     assert (found - residuals)[hidden].var() < 0.8 * residuals[hidden].var()
+
+
+def test_opposite_edges_have_nothing_to_do_with_each_other():
+    known = np.zeros((SIZE, SIZE), bool)
+    known[:, SIZE // 2 :] = True
+    guess = Guess.of(normal())
+    guess.learn_filters(smooth_faces(60, SIZE))
+    posterior = Posterior(guess, [(known, 0)], CPU)
+    base = posterior.faces(torch.zeros(1, len(guess.scales)))
+    changed = base.clone()
+    changed[..., -1] += 0.2
+    seen, _ = see(changed, torch.from_numpy(known)[None, None], torch.zeros(1, dtype=torch.long))
+    added = (posterior.refined(base, seen) - base).abs()
+    assert added[..., :4].max() < 0.01 * added.max()
 
 
 @pytest.mark.parametrize("mask", ["center", "lowres"])
@@ -95,6 +111,13 @@ def test_analogs_are_alike_where_faces_are_known():
     assert others.shape[1] == 60 and ((others % 40) >= 10).all()
 
 
+def test_where_nothing_is_known_any_face_is_an_analog():
+    analogs = Analogs(smooth_faces(200, SIZE), CPU)
+    nothing = torch.zeros(1, 3, SIZE, SIZE), torch.zeros(1, 1, SIZE, SIZE)
+    found = analogs.nearest(*nothing)[0]
+    assert len(set(found.tolist())) == NEAREST and found.max() > 300 and found.min() < 100
+
+
 def test_one_analog_is_drawn():
     found = torch.tensor([[5, 6, 7, 8], [1, 2, 3, 4]])
     assert one_of(found, torch.tensor([0.0, 0.99])).tolist() == [5, 4]
@@ -105,14 +128,14 @@ def test_cleaning_takes_colours_of_single_pixels_away():
     grey = 0.2 * blurred(200, 32)[:, :1].expand(-1, 3, -1, -1)  # luma with details
     colours = grey + 0.2 * torch.randn(200, 3, 1, 1, generator=random)
     rounding = (torch.rand(200, 3, 32, 32, generator=random) - 0.5) / 127.5
-    learnt = cleaning_of(colours + rounding)
+    learnt = cleaning_of([colours + rounding], 32)
     even = torch.full((1, 3, 16, 16), 0.3)
     assert torch.allclose(cleaned(even, learnt), even, atol=1e-4)
     speckles = 0.05 * torch.randn(20, 3, 32, 32, generator=random)
     speckles -= speckles.mean(1, keepdim=True)  # colour alone
-    assert cleaned(speckles, learnt).std() < 0.2 * speckles.std()
+    assert cleaned(speckles, learnt).std() < 0.25 * speckles.std()
     assert (cleaned(grey[:20], learnt) - grey[:20]).std() < 0.1 * grey.std()
-    assert torch.allclose(cleaned(speckles, none()), speckles, atol=1e-6)
+    assert torch.allclose(cleaned(speckles, none(32)), speckles, atol=1e-6)
 
 
 def test_a_temperature_takes_long_waves_back_alone():

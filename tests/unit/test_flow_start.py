@@ -35,7 +35,7 @@ def test_a_training_begins_with_the_unet_of_a_bundle(bundle, tmp_path):
 
 
 def test_a_bundle_that_does_not_fit(bundle, tmp_path):
-    with pytest.raises(FacefillError, match=r"flow\.zip: its U-Net does not fit .* its mine"):
+    with pytest.raises(FacefillError, match=r"flow\.zip: its U-Net does not fit .* of mine in its"):
         start_with(FlowNetwork(SIZE, 8, 1, 2), bundle)
     (tmp_path / "other").mkdir()
     with pytest.raises(FacefillError, match=r"good\.zip: has no model of kind flow"):

@@ -5,11 +5,15 @@ import time
 
 import pytest
 
+from bundles import honest, members_of, zipped
 from facefill.bundle.read import open_bundle
+from facefill.core.files import read_table
+from project import mistake, names
 
 pytestmark = pytest.mark.slow
 
 BUNDLE = "results/mine/bundle.zip"
+FLOW = "results/mine/models/flow/weights.safetensors"
 
 
 def test_what_a_bundle_needs(folder_project):
@@ -43,3 +47,22 @@ def test_a_bundle_is_made_once(built):
     assert built.planned(BUNDLE) == planned
     built.configure(methods={"telea": {"radius": 3}}, compare={"methods": ["telea", "mean"]})
     assert built.planned(BUNDLE) == {"report": 1, "bundle": 1}
+
+
+def test_a_start_that_has_seen_test_photos_is_refused(built):
+    """Its networks would be tested on people whom they know."""
+    built.build("--cores", "1", BUNDLE)
+    photos = read_table(built.folder / "results/mine/index.csv", ["sha256"], text=["sha256"])
+    members = members_of(built.folder / BUNDLE)
+    members["photos.sha256"] = "".join(f"{each}\n" for each in photos["sha256"]).encode()
+    (built.folder / "start.zip").write_bytes(zipped(honest(members)))
+    built.configure(models={"flow": {"start": "start.zip"}, "gaussian": {"rank": 8}})
+    names(mistake(built, FLOW), "start.zip: its networks were trained on", "of the test photos")
+
+
+def test_where_a_bundle_to_start_with_lies_does_not_count(built):
+    built.build("--cores", "1", BUNDLE)
+    (built.folder / BUNDLE).rename(built.folder / "start.zip")
+    built.configure(models={"flow": {"start": str(built.folder / "start.zip")}})
+    plan = built.plan(FLOW).output
+    assert "start.zip" in plan and "train_flow" in plan

@@ -10,6 +10,7 @@ rule bundle:
         samples=bundled_files("samples.png"),
         samples_gif=bundled_files("samples.gif"),
         index="results/{dataset}/index.csv",
+        starts=bundled_starts(),
         train_npy="results/{dataset}/splits/train.npy",
         val_npy="results/{dataset}/splits/val.npy",
         train_csv="results/{dataset}/splits/train.csv",

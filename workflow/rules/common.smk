@@ -506,9 +506,14 @@ def referenced_models(table, name, dataset):
 
 
 def training_inputs(wildcards):
-    """The models that a training builds on, by its settings' names, and the bundle it starts from."""
-    start = config["models"][wildcards.model].get("start")
-    return referenced_models("models", wildcards.model, wildcards.dataset) | {"start": start or []}
+    """The models that a training builds on, by its settings' names, and a bundle to start with."""
+    files = referenced_models("models", wildcards.model, wildcards.dataset)
+    if start := config["models"][wildcards.model].get("start"):
+        top = f"results/{wildcards.dataset}"
+        files["start"] = start
+        # Photos of the test split must not have been in that bundle's training.
+        files |= {"index": f"{top}/index.csv", "test_table": f"{top}/splits/test.csv"}
+    return files
 
 
 def completion_inputs(wildcards):
@@ -716,8 +721,12 @@ def method_content(method):
 
 
 def model_settings(model):
-    """A model's settings; which trainings there are is not for the single one."""
-    return {key: value for key, value in config["models"][model].items() if key != "seeds"}
+    """A model's settings; which trainings there are is not for the single one.
+
+    Nor is where a bundle to start with lies: what is in it counts, as of every input.
+    """
+    elsewhere = ("seeds", "start")
+    return {key: value for key, value in config["models"][model].items() if key not in elsewhere}
 
 
 def seed_of(model):

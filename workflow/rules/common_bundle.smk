@@ -25,6 +25,12 @@ def bundled_files(file):
     return [f"results/{{dataset}}/models/{model}/{file}" for model in bundled_models()]
 
 
+def bundled_starts():
+    """The bundles that the trainings of the bundled models begin with."""
+    starts = {config["models"][model].get("start") for model in bundled_models()}
+    return sorted(starts - {None})
+
+
 def bundled_pairs():
     """The compared pairs of bundled methods whose masks suit validation faces, too."""
     return [

@@ -32,6 +32,7 @@ with stage(snakemake, keep=True) as work:
         splits={name: source[f"{name}_csv"] for name in ("train", "val", "test")},
         train_npy=source.train_npy,
         index=source.index,
+        starts=source.get("starts", []),
         summary=source.summary,
         template=params.template,
         licence=params.licence,

@@ -5,6 +5,7 @@ from facefill_stage import stage
 with stage(snakemake, keep=True, scratch=snakemake.params.checkpoints) as work:
     import hashlib
 
+    from facefill.bundle.seen import refuse_seen
     from facefill.core.files import sha256_file
     from facefill.kinds import kind_of
     from facefill.train.job import Job, carry_out
@@ -15,9 +16,11 @@ with stage(snakemake, keep=True, scratch=snakemake.params.checkpoints) as work:
     named = kind_of("models", params.settings).references("models")
     models = {name: tuple(source.get(name)) for name in named if source.get(name)}
     # What decides the result beside settings, zoom and seed: the data, the models and the code.
-    start = source.start or None
     files = [source.faces, *validation, *(file for pair in models.values() for file in pair)]
-    files += [start] if start else []
+    start = source.get("start")
+    if start:
+        refuse_seen(start, source.index, source.test_table)
+        files.append(start)
     content = [*map(sha256_file, files), params.code]
     job = Job(
         settings=params.settings,

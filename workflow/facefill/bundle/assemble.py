@@ -1,6 +1,6 @@
 """The stage bundle: networks, settings, checksums and a card, in one file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from facefill.bundle import SETTINGS, WEIGHTS, of_model
 from facefill.bundle.halve import Trial, as_text, halve
+from facefill.bundle.seen import PHOTOS, photos_of, photos_seen
 from facefill.bundle.write import write_bundle
 from facefill.core.files import read_table
 from facefill.core.images import png_bytes
@@ -37,6 +38,7 @@ def make_bundle(
     splits: Mapping[str, Path | str],
     train_npy: Path | str,
     index: Path | str,
+    starts: Sequence[Path | str],
     summary: Path | str,
     template: Path | str,
     licence: Path | str,
@@ -46,7 +48,8 @@ def make_bundle(
     `models` are their folders by name, those that others name first; `trial` decides which become
     half precision. `facts` are of `bundle.json` what the configuration says: `facefill`,
     `dataset`, `data`, `align` and `methods`. `splits` are the tables of all splits, `index` says
-    the photos' checksums, `summary` is the report's; `template` is that of the card, `licence`
+    the photos' checksums, `starts` are the bundles that trainings began with, `summary` is the
+    report's; `template` is that of the card, `licence`
     facefill's. Raises FacefillError when one of them is damaged.
     """
     files, halving = halve({name: _pair(folder) for name, folder in models.items()}, trial)
@@ -72,7 +75,7 @@ def make_bundle(
         members |= {of_model(name, file): (folder / file).read_bytes() for file in shown}
     _, faces = read_split(train_npy, splits["train"])
     members["mean.png"] = png_bytes(mean_face(faces, flips=False).round().astype(np.uint8))
-    members["photos.sha256"] = _photos(index, tables)
+    members[PHOTOS] = _photos(index, tables, starts)
     members["LICENSE"] = Path(licence).read_bytes() + DATA.encode()
     members["CARD.md"] = _card(template, contents, members, summary)
     write_bundle(bundle, contents, members)
@@ -86,12 +89,16 @@ def _pair(folder: Path) -> tuple[Path, Path]:
     return folder / WEIGHTS, folder / SETTINGS
 
 
-def _photos(index: Path | str, tables: Mapping[str, pd.DataFrame]) -> bytes:
-    """The SHA-256 of the photos in training and validation, sorted, one a line."""
-    columns = ["source", "sha256"]
-    known = read_table(index, columns, text=columns).set_index("source")["sha256"]
-    seen = {source for split in ("train", "val") for source in tables[split]["source"]}
-    return "".join(f"{line}\n" for line in sorted(set(known[known.index.isin(seen)]))).encode()
+def _photos(
+    index: Path | str, tables: Mapping[str, pd.DataFrame], starts: Sequence[Path | str]
+) -> bytes:
+    """The SHA-256 of the photos in training and validation, sorted, one a line.
+
+    Those of the bundles that the trainings began with are among them.
+    """
+    sources = {source for split in ("train", "val") for source in tables[split]["source"]}
+    seen = photos_of(index, sources).union(*map(photos_seen, starts))
+    return "".join(f"{line}\n" for line in sorted(seen)).encode()
 
 
 def _card(

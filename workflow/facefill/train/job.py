@@ -36,7 +36,7 @@ class Job:
 def carry_out(job: Job) -> int:
     """Train, in a team or without one, and write the files, in rank 0; returns the images seen."""
     use_threads(max(1, job.threads // team.size()))
-    model = make("models", {"seeds": None} | job.settings)  # one job, one seed
+    model = make("models", {"seeds": None, "start": None} | job.settings)  # of no single training
     trained = model.train(
         Training(
             faces=read_split(*job.train)[1],

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facefill.methods.latent.noise import generator
-from facefill.models.flow.analogs import NEAREST, Analogs
+from facefill.models.flow.analogs import Analogs
 from facefill.models.flow.trained import TrainedFlow, misses
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Drawing = Callable[["Batch", Sequence[str], Sequence[int]], Tensor]
 
 SMOOTH = 3 / 64  # deviation of the Gaussian that parts long waves, as a share of the side
-FEWEST = 2 * NEAREST  # training faces that analogs are looked for in
 
 
 def by_analogs(flow: TrainedFlow, faces: "np.ndarray", seed: int) -> Drawing:

@@ -13,7 +13,8 @@ from facefill.core.progress import progress
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.methods import BATCH
 from facefill.methods._walk import Place, places
-from facefill.methods.flow.draws import FEWEST, Drawing, by_analogs, by_normal, tempered
+from facefill.methods.flow.draws import Drawing, by_analogs, by_normal, tempered
+from facefill.models.flow.analogs import FEWEST
 from facefill.models.flow.guess import Posterior, Seen, see
 from facefill.models.flow.trained import TrainedFlow, guesses, load_flow, mean, sample
 
@@ -92,7 +93,8 @@ def _carry(task: Task, draws: list[tuple[int, Place]], settings: "Flow") -> np.n
 
 
 def _drawing(task: Task, flow: TrainedFlow, draws: str) -> Drawing:
-    if draws == "analogs" and len(task.train) >= FEWEST:
+    """Draws by analogs where they are wanted, learnt, and to be had."""
+    if draws == "analogs" and flow.analogs and len(task.train) >= FEWEST:
         return by_analogs(flow, task.train, task.seed)
     return by_normal(flow, task.seed)
 

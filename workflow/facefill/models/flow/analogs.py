@@ -10,12 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facefill.core.tensors import to_unit
+from facefill.core.mapped import forget
+from facefill.core.tensors import random_stream, to_unit
+from facefill.models.flow.mps import capable
 
 CELLS = 16  # along a side; faces are compared by the mean colours of so many cells
 NEAREST = 64  # analogs of a face, of which one is drawn
 MOST = 16_384  # training faces that are compared, and as many mirror images
-ROWS = 1024  # faces at a time
+FEWEST = 128  # training faces among which analogs are looked for
+VALUES = 12_000_000  # of faces at a time
 
 
 class Analogs:
@@ -25,10 +28,14 @@ class Analogs:
         """`faces` are uint8 [N, size, size, 3]; of more than MOST some are taken."""
         self.faces, self.device = faces, device
         self.rows = np.linspace(0, len(faces) - 1, min(MOST, len(faces))).astype(int)
-        cells = [_cells(self._pictures(part)) for part in np.split(self.rows, self._cuts())]
-        cells = torch.cat(cells)
+        at_a_time = max(1, VALUES // faces[0].size)
+        parts = np.split(self.rows, range(at_a_time, len(self.rows), at_a_time))
+        cells = torch.cat([_cells(self._pictures(part)) for part in parts])
         self.cells = torch.cat([cells, cells.flip(3)]).flatten(1).to(device)
         self.squares = self.cells.square()
+        # Of a face of which nothing is known all are as near: then chance decides, not the order.
+        ties = torch.rand(len(self.cells), generator=random_stream(0, 0))
+        self.ties = 1e-6 * ties.to(device)
 
     def nearest(self, observed: Tensor, known_map: Tensor, without: slice | None = None) -> Tensor:
         """The numbers of the analogs of some faces, the most alike first: long [N, up to NEAREST].
@@ -41,6 +48,7 @@ class Analogs:
         weights = share.expand_as(seen).flatten(1)
         # Weighted squared distances, but for what all analogs of a face have in common.
         distances = weights @ self.squares.T - 2 * (weights * seen.flatten(1)) @ self.cells.T
+        distances += self.ties
         if without is not None:
             left_out = (self.rows >= without.start) & (self.rows < without.stop)
             distances[:, torch.from_numpy(np.tile(left_out, 2)).to(self.device)] = torch.inf
@@ -55,17 +63,17 @@ class Analogs:
         return torch.where(mirrored, made.flip(3), made).to(self.device)
 
     def _pictures(self, rows: np.ndarray) -> Tensor:
-        return to_unit(torch.from_numpy(np.asarray(self.faces[rows])).permute(0, 3, 1, 2))
-
-    def _cuts(self) -> range:
-        return range(ROWS, len(self.rows), ROWS)
+        pictures = to_unit(torch.from_numpy(np.array(self.faces[rows])).permute(0, 3, 1, 2))
+        forget(self.faces)
+        return pictures
 
 
 def one_of(found: Tensor, choice: Tensor) -> Tensor:
     """One of the numbers in each row of `found`, [N, n], by `choice`, [N] in [0, 1): long [N]."""
-    places = (choice * found.shape[1]).long().to(found.device)
+    places = (choice.to(found.device) * found.shape[1]).long()
     return found.gather(1, places[:, None])[:, 0]
 
 
 def _cells(pictures: Tensor) -> Tensor:
-    return F.adaptive_avg_pool2d(pictures, CELLS)
+    home = capable(pictures.device)  # mps cannot pool sides that are no multiple of CELLS
+    return F.adaptive_avg_pool2d(pictures.to(home), CELLS).to(pictures.device)

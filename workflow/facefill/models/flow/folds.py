@@ -23,7 +23,6 @@ from facefill.train.task import Training
 log = logging.getLogger("facefill.train")
 
 FOLDS = 4
-FACES = 32  # of the validation split, by which the noise is chosen
 
 
 class Folds:
@@ -64,23 +63,26 @@ def shortened(normal: Normal, rank: int) -> Normal:
     return short
 
 
-def choose_guess_noise(guess: Guess, training: Training, masks: Sequence[dict[str, Any]]) -> None:
+def choose_guess_noise(
+    guess: Guess, training: Training, masks: Sequence[dict[str, Any]], device: torch.device
+) -> None:
     """Set the noise of `guess` to what, with kriging, completes validation faces best."""
     variance = float((guess.basis().square().sum(1) + guess.grain.flatten().square()).mean())
     variance = max(variance, UNIT**-2)
-    faces = to_unit(torch.from_numpy(np.array(training.validation_faces[:FACES])))
-    faces = faces.permute(0, 3, 1, 2)
+    noises = (NOISES * variance).tolist()
+    faces = to_unit(torch.from_numpy(np.array(training.validation_faces)).permute(0, 3, 1, 2))
+    faces, count = faces.to(device), len(training.validation_faces)
 
     def measure(known: np.ndarray, block: int) -> list[float]:
-        rows = torch.from_numpy(known).expand(len(faces), 1, -1, -1)
-        seen, _ = see(faces, rows, torch.full((len(faces),), block))
-        scores, mask = [], torch.zeros(len(faces), dtype=torch.long)
-        for noise in NOISES * variance:
-            guess.noise.copy_(torch.tensor([noise, 0.0]))  # whatever the depth
-            posterior = Posterior(guess, [(known, block)], torch.device("cpu"))
-            made = posterior.refined(posterior.faces(posterior.coefficients(seen, mask)), seen)
-            errors = in_hole((made.clamp(-1, 1) - faces).square(), seen.known)
-            scores.append(float((10 * (4 / errors.clamp(min=1e-9)).log10()).mean()))
+        posterior = Posterior(guess, [(known, block)] * len(noises), device, noises)
+        rows = torch.from_numpy(known).to(device).expand(count, 1, -1, -1)
+        seen, _ = see(faces, rows, torch.full((count,), block))
+        scores = []
+        for number in range(len(noises)):
+            z = posterior.coefficients(seen, torch.full((count,), number))
+            made = posterior.refined(posterior.faces(z), seen).clamp(-1, 1)
+            errors = in_hole((made - faces).square(), seen.known).clamp(min=1e-9)
+            scores.append(float((10 * (4 / errors).log10()).mean()))
         return scores
 
     size = training.faces.shape[1]

@@ -5,6 +5,7 @@ batch may have a mask of its own, and rounded, so that it takes a quarter of the
 [N, 3, size, size] in [-1, 1] here, and as vectors in the order [3, size, size].
 """
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from facefill.core.observed import observed_by_network
 from facefill.core.tensors import to_unit
 from facefill.models.flow.cleaning import cleaning_of, none
-from facefill.models.flow.grain import FACES, FLOOR, ROWS, filter_of, filtered, white
+from facefill.models.flow.grain import FACES, FLOOR, ROWS, filter_of, filtered, white, widened
 from facefill.models.flow.kriging import interpolated
 from facefill.models.flow.mps import capable
 from facefill.models.gaussian.normal import Normal, depth_of
@@ -52,7 +53,7 @@ class Guess(nn.Module):
         self.register_buffer("scales", torch.zeros(rank))  # of a component's whole numbers
         self.register_buffer("grain", torch.zeros(3, size, size))  # deviation that is left
         self.register_buffer("texture", white(size))  # filter of what is left
-        self.register_buffer("cleaning", none())  # filter of what no photograph has
+        self.register_buffer("cleaning", none(size))  # filter of what no photograph has
         self.register_buffer("noise", torch.zeros(2, dtype=torch.float64))  # as Normal's, in units
 
     @classmethod
@@ -77,17 +78,22 @@ class Guess(nn.Module):
         guess.noise[0] /= UNIT**2
         return guess
 
-    def learn_texture(self, faces: np.ndarray) -> None:
+    def learn_filters(self, faces: np.ndarray) -> None:
         """Set `texture` and `cleaning` to those of uint8 `faces`, [N, size, size, 3]."""
         chosen = np.linspace(0, len(faces) - 1, min(FACES, len(faces))).astype(int)
-        basis, left, every = self.basis(), [], []
-        for rows in np.array_split(chosen, -(-len(chosen) // ROWS)):
-            centred = to_unit(torch.from_numpy(faces[rows]).permute(0, 3, 1, 2)) - self.mean
-            z = centred.flatten(1) @ basis / basis.square().sum(0).clamp(min=1e-12)
-            left.append(centred - (z @ basis.T).view_as(centred))
-            every.append(centred)
-        self.texture.copy_(filter_of(torch.cat(left), self.grain))
-        self.cleaning.copy_(cleaning_of(torch.cat(every)))
+        basis, size = self.basis(), self.mean.shape[1]
+        lengths = basis.square().sum(0).clamp(min=1e-12)
+
+        def centred() -> Iterator[Tensor]:
+            for rows in np.array_split(chosen, -(-len(chosen) // ROWS)):
+                yield to_unit(torch.from_numpy(faces[rows]).permute(0, 3, 1, 2)) - self.mean
+
+        def left() -> Iterator[Tensor]:
+            for part in centred():
+                yield part - (part.flatten(1) @ basis / lengths @ basis.T).view_as(part)
+
+        self.texture.copy_(filter_of(left(), self.grain))
+        self.cleaning.copy_(cleaning_of(centred(), size))
 
     def basis(self) -> Tensor:
         """W: float32 [3 size^2, rank]; a face is mean + W z + noise, with z standard normal."""
@@ -102,12 +108,21 @@ class Guess(nn.Module):
 class Posterior:
     """What a `Guess` says of z under each of some masks: a covariance for each."""
 
-    def __init__(self, guess: Guess, masks: list[tuple[np.ndarray, int]], device: torch.device):
-        """`masks` are pairs of known, bool [size, size], and the side of blocks, 0 = none."""
+    def __init__(
+        self,
+        guess: Guess,
+        masks: list[tuple[np.ndarray, int]],
+        device: torch.device,
+        noises: Sequence[float] | None = None,
+    ):
+        """`masks` are pairs of known, bool [size, size], and the side of blocks, 0 = none.
+
+        `noises` are those of the masks, None = those of the guess.
+        """
         self.mean = guess.mean.to(device)
         self.grain, self.texture = guess.grain.to(device), guess.texture.to(device)
         self.basis = guess.basis().to(device)
-        noises = [guess.noise_of(*mask) for mask in masks]
+        noises = [guess.noise_of(*mask) for mask in masks] if noises is None else noises
         self.noise = torch.tensor(noises, dtype=torch.float32, device=device)
         every = self.basis.T @ self.basis
         inverses = [
@@ -117,7 +132,7 @@ class Posterior:
         self.inverse = torch.stack(inverses)  # of (H W)' (H W) + noise I: [masks, rank, rank]
         variances = self.inverse.diagonal(dim1=1, dim2=2) * self.noise[:, None]
         self.spread = variances.clamp(min=0).sqrt()  # deviations of z: [masks, rank]
-        self.power = self.texture @ self.texture
+        self.power = widened(self.texture @ self.texture)
         self.signs = _mirror_signs(self.basis.view(*self.mean.shape, -1))
 
     def project(self, seen: Seen) -> Tensor:
@@ -136,8 +151,12 @@ class Posterior:
     def refined(self, faces: Tensor, seen: Seen) -> Tensor:
         """Faces of `faces`, and what they miss near what is known (kriging.py)."""
 
+        by_blocks = bool(seen.blocks.any())
+
         def project(pictures: Tensor) -> Tensor:
-            return see(pictures, seen.known, seen.blocks)[0].observed
+            if by_blocks:
+                return see(pictures, seen.known, seen.blocks)[0].observed
+            return pictures * seen.known
 
         missed = seen.observed - project(faces)
         return faces + interpolated(missed, project, self.grain.clamp(min=FLOOR), self.power)
@@ -150,8 +169,8 @@ class Posterior:
     def deviations(self, seen: Seen, masks: Tensor, z: Tensor, grain: Tensor) -> Tensor:
         """Draws of faces, minus their guesses, from standard normal numbers.
 
-        A draw from the prior, minus the guess by what is seen of that draw, errs as guesses do
-        (Matheron's rule), so that nothing is factorised. `z` are [N, rank], `grain` is
+        A draw from the prior, minus the refined guess by what is seen of that draw, errs as guesses
+        do (Matheron's rule), so that nothing is factorised. `z` are [N, rank], `grain` is
         [N, 3, size, size].
         """
         drawn = self.faces(z) + self.grain * filtered(grain, self.texture)

@@ -8,6 +8,7 @@ is a product of filters and deviations, so that conjugate gradients need no matr
 
 from collections.abc import Callable
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from facefill.models.flow.grain import filtered
@@ -22,20 +23,23 @@ def interpolated(
     """The conditional means of residuals, [N, 3, size, size], whose projections are `residuals`.
 
     `project` is the orthogonal projection on what is known, `deviations`, [3, size, size], and
-    `power`, of which `filtered` takes the root, describe the residuals of all faces.
+    `power`, `widened`, describe the residuals of all faces.
     """
+    size = deviations.shape[2]
+    margin = power.shape[0] - size
 
     def covariance(pictures: Tensor) -> Tensor:
-        return deviations * filtered(deviations * pictures, power)
+        padded = F.pad(deviations * pictures, (0, margin, 0, margin))
+        return deviations * filtered(padded, power)[:, :, :size, :size]
 
     found, left = residuals.new_zeros(residuals.shape), residuals
-    direction, size = left, _products(left, left)
+    direction, length = left, _products(left, left)
     for _ in range(STEPS):
         turned = project(covariance(direction)) + NOISE * direction
-        step = size / _products(direction, turned).clamp(min=1e-20)
+        step = length / _products(direction, turned).clamp(min=1e-20)
         found, left = found + step * direction, left - step * turned
-        before, size = size, _products(left, left)
-        direction = left + size / before.clamp(min=1e-20) * direction
+        before, length = length, _products(left, left)
+        direction = left + length / before.clamp(min=1e-20) * direction
     return covariance(found)
 
 

@@ -4,5 +4,5 @@ import torch
 
 
 def capable(device: torch.device) -> torch.device:
-    """The CPU instead of mps, which has no doubles, complex products or bicubic sampling."""
+    """The CPU instead of mps, which lacks doubles, complex products, bicubic sampling."""
     return torch.device("cpu") if device.type == "mps" else device

@@ -1,7 +1,7 @@
-"""The path of a flow: a quarter of a circle, from a draw of a normal to a face.
+"""The path of a flow: a quarter of a circle, from a draw of what a guess misses to a face.
 
-Faces are counted from the guess m. From a draw d of the normal, given what is known, the path to a
-true face x is d_a = cos(a) d + sin(a) (x - m), with the angle a from 0 to a quarter turn: up to a
+Faces are counted from the guess m. From a draw d of what the guess misses, the path to a true
+face x is d_a = cos(a) d + sin(a) (x - m), with the angle a from 0 to a quarter turn: up to a
 factor the straight path of rectified flows (Liu et al. 2023), and the trigonometric one of Albergo
 and Vanden-Eijnden (2023). If faces were normally distributed, with the mean m, its slope would
 be uncorrelated with the point, so that the expected slope would be 0 everywhere: a network, which

@@ -1,5 +1,6 @@
 """Beginning with the U-Net of another flow, from a bundle."""
 
+import logging
 from pathlib import Path
 
 from safetensors.torch import load
@@ -9,6 +10,8 @@ from facefill.bundle import WEIGHTS, of_model
 from facefill.bundle.read import open_bundle
 from facefill.core.errors import FacefillError
 from facefill.models.flow.networks import FlowNetwork
+
+log = logging.getLogger("facefill.train")
 
 PREFIX = "flow."  # of the U-Net's weights
 
@@ -23,23 +26,26 @@ def start_with(network: FlowNetwork, path: Path) -> None:
     flows = [name for name, each in bundle.contents["models"].items() if each["kind"] == "flow"]
     if not flows:
         raise FacefillError(f"{path}: has no model of kind flow; give a bundle that has one")
-    tensors = load(bundle.read(of_model(flows[0], WEIGHTS)))
+    name = flows[0]
+    tensors = load(bundle.read(of_model(name, WEIGHTS)))
     weights = {
-        name.removeprefix(PREFIX): tensor.float()
-        for name, tensor in tensors.items()
-        if name.startswith(PREFIX)
+        key.removeprefix(PREFIX): tensor.float()
+        for key, tensor in tensors.items()
+        if key.startswith(PREFIX)
     }
-    patch = bundle.contents["models"][flows[0]]["patch"]
-    if network.patch == 2 * patch:
-        weights = _enlarged(weights, patch)
     try:
+        patch = bundle.contents["models"][name]["patch"]
+        if network.patch == 2 * patch:
+            weights = _enlarged(weights, patch)
         network.load_state_dict(weights)
-    except RuntimeError as error:
+    except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise FacefillError(
-            f"{path}: its U-Net does not fit ({reason}); give the width, blocks and patch of its "
-            f"{flows[0]} (for faces of twice the side, twice the patch)"
+            f"{path}: its U-Net does not fit ({reason}); give the width, blocks and patch "
+            f"of {name} in its bundle.json (for faces of twice the side, twice the patch), or the "
+            "bundle of a facefill of this version"
         ) from error
+    log.info("the U-Net begins as that of %s in %s", name, path)
 
 
 def _enlarged(weights: dict[str, Tensor], patch: int) -> dict[str, Tensor]:

@@ -16,7 +16,8 @@ from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import QUARTER, expected_end
 from facefill.train.weights import load, load_settings
 
-SETTINGS = ("width", "blocks", "patch", "hidden", "components", "precision")  # needed to build it
+# What its settings.json must say.
+SETTINGS = ("width", "blocks", "patch", "hidden", "components", "precision", "analogs")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class TrainedFlow:
     correction: Correction
     guess: Guess
     compute: Compute
+    analogs: bool  # whether it has learnt from errors of analogs
 
 
 def load_flow(weights: Path, settings_file: Path, size: int, device_name: str) -> TrainedFlow:
@@ -45,7 +47,7 @@ def load_flow(weights: Path, settings_file: Path, size: int, device_name: str) -
     correction.to(compute.device)
     for part in (network, correction):
         part.eval().requires_grad_(False)
-    return TrainedFlow(network, correction, guess, compute)
+    return TrainedFlow(network, correction, guess, compute, settings["analogs"])
 
 
 def guesses(

@@ -20,7 +20,7 @@ from facefill.core.likeness import psnr
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.metrics._texture import detect, features
 from facefill.models.flow import Flow
-from facefill.models.flow.analogs import Analogs, one_of
+from facefill.models.flow.analogs import FEWEST, Analogs, one_of
 from facefill.models.flow.augment import draw_light, in_light, move
 from facefill.models.flow.correction import Correction, fit_correction
 from facefill.models.flow.errors import Errors, in_hole
@@ -51,7 +51,7 @@ log = logging.getLogger("facefill.train")
 
 BETAS = (0.9, 0.99)
 WARM_UP = 0.1  # share of the steps over which the rate rises
-STEPS = 4  # passes of a sample of validation
+STEPS = 4  # passes of a sample of validation, as many as the method flow has by default
 NORMAL_SHARE = 0.25  # of the steps, that draw from the normal: by a bundle there are no analogs
 MAX_NORM = 1.0  # to which a step's gradients are clipped
 # Of best_epoch's scores: a tenth of detectability outweighs 0.1 dB of hole PSNR.
@@ -75,8 +75,8 @@ def train(training: Training, settings: Flow) -> Trained:
     fitted = settings_of(load_settings(settings_file, ["flips", "masks"]))
     normal, faces = shortened(normal, settings.rank), np.asarray(training.faces)
     guess = Guess.of(normal)
-    guess.learn_texture(faces)
-    choose_guess_noise(guess, training, fitted.masks)
+    guess.learn_filters(faces)
+    choose_guess_noise(guess, training, fitted.masks, compute.device)
     forms = Forms(settings.masks, size, training.zoom, compute.device)
     rows = folds_of(len(faces), settings.batch)
     others = [without(fold, faces, guess, fitted, training.seed) for fold in rows]
@@ -91,12 +91,13 @@ def train(training: Training, settings: Flow) -> Trained:
         flips=settings.flips,
         seed=training.seed,
     )
+    facts = {"components": len(guess.scales), "guess_sha256": sha256_file(weights)}
+    if training.start:
+        facts["start_sha256"] = sha256_file(training.start)
     trained = run_training(
         lambda: FlowLoop(training, settings, compute, forms, folds, guess, correction), training
     )
-    trained.facts |= {"components": len(guess.scales), "guess_sha256": sha256_file(weights)}
-    if training.start:
-        trained.facts["start_sha256"] = sha256_file(training.start)
+    trained.facts |= facts
     return trained
 
 
@@ -131,7 +132,9 @@ class FlowLoop(TrainingLoop):
         self.adam = torch.optim.Adam(self.network.parameters(), settings.lr, BETAS, fused=True)
         self.means = max(1, min(settings.batch - 1, round(settings.mean_share * settings.batch)))
         self.errors = Errors(len(settings.masks), compute.device)
-        self.analogs = Analogs(training.faces, compute.device)
+        # A single fold has no analogs but the faces to be completed.
+        enough = len(folds.rows) > 1 and len(training.faces) >= FEWEST
+        self.analogs = Analogs(training.faces, compute.device) if enough else None
         self.validation_faces = np.asarray(training.validation_faces)
         self.validation = self.on_device(self.validation_faces)
         self.best = Best()
@@ -190,7 +193,7 @@ class FlowLoop(TrainingLoop):
     ) -> Tensor:
         """One step on the faces with the numbers `chosen`, of one fold; the batch's losses."""
         way = self._draw(fold, chosen, random, noise)
-        flow = TrainedFlow(self.network, self.correction, self.guess, self.compute)
+        flow = self._flow(self.network)
         found = slopes(flow, way.seen, way.known_map, way.guess, way.moved, way.time)
         known = way.seen.known
         of_guess = in_hole(way.end.square(), known)
@@ -207,6 +210,10 @@ class FlowLoop(TrainingLoop):
         error, base = team.gather(error.detach()), team.gather(of_guess / unit)
         relative = error[: self.means].mean() / base[: self.means].mean()
         return torch.stack([relative, error[self.means :].mean()])
+
+    def _flow(self, network: FlowNetwork) -> TrainedFlow:
+        has_analogs = self.analogs is not None
+        return TrainedFlow(network, self.correction, self.guess, self.compute, has_analogs)
 
     @torch.no_grad()
     def _draw(
@@ -228,8 +235,7 @@ class FlowLoop(TrainingLoop):
         of_means, of_ways = team.parts(own, self.means)
         means = of_means.stop - of_means.start  # in these rows
         drawn = torch.zeros_like(faces)
-        alone = len(self.folds.rows) == 1  # no analogs but the faces to be completed
-        by_normal = alone or bool(torch.rand((), generator=random) < NORMAL_SHARE)
+        by_normal = bool(torch.rand((), generator=random) < NORMAL_SHARE) or not self.analogs
         numbers = _numbers(posterior, count - self.means, noise) if by_normal else ()
         choice = torch.rand(count - self.means, generator=random)[of_ways]
         if means < len(faces):
@@ -278,8 +284,8 @@ class FlowLoop(TrainingLoop):
     @torch.no_grad()
     def evaluate(self) -> tuple[np.ndarray, dict[str, float | None]]:
         """Means and samples of validation faces as a sheet, and how good they are."""
-        random = torch.Generator().manual_seed(self.seed)  # the same each time
-        flow = TrainedFlow(self.average, self.correction, self.guess, self.compute)
+        noise = torch.Generator(self.compute.device).manual_seed(self.seed)  # the same each time
+        flow = self._flow(self.average)
         checked = self.epoch in checked_epochs(self.settings.epochs)
         scores, told, shown = [], [], []
         faces, true = to_unit(self.validation), self.validation_faces
@@ -292,8 +298,7 @@ class FlowLoop(TrainingLoop):
             row = number % len(faces)  # another face for every mask
             rows = slice(None) if checked else slice(row, row + 1)
             part = Seen(seen.observed[rows], seen.known[rows], seen.blocks[rows])
-            choice = torch.rand(len(part.observed), generator=random)
-            drawn = self._validation_errors(part, known_map[rows], forms[rows], choice)
+            drawn = self._validation_draws(part, known_map[rows], forms[rows], noise)
             sampled = sample(flow, part, known_map[rows], guess[rows], drawn, STEPS)
             filled = [
                 to_pictures(from_unit(torch.where(known, seen_of, values)))
@@ -325,16 +330,25 @@ class FlowLoop(TrainingLoop):
             self.best.offer(self.epoch, score, {"flow": self.average})
         return contact_sheet(np.stack(shown), columns=5 * 2), measured
 
-    def _validation_errors(
-        self, seen: Seen, known_map: Tensor, forms: Tensor, choice: Tensor
+    def _validation_draws(
+        self, seen: Seen, known_map: Tensor, forms: Tensor, noise: torch.Generator
     ) -> Tensor:
-        """What the normal misses of analogs of validation faces, [N, 3, size, size]: draws."""
+        """Draws of what the normal misses of validation faces: [N, 3, size, size]."""
+        count = len(seen.observed)
+        if not self.analogs:
+            return self.own.deviations(seen, forms, *_numbers(self.own, count, noise))
         found = self.analogs.nearest(seen.observed, known_map)
-        faces = self.analogs.pictures(one_of(found, choice))
+        choice = torch.rand(count, generator=noise, device=noise.device)
         return misses(
-            self.correction, self.own, faces, seen, known_map, forms,
-            lambda of_analogs: self.own.coefficients(of_analogs, forms), mirror=True,
-        )  # fmt: skip
+            self.correction,
+            self.own,
+            self.analogs.pictures(one_of(found, choice)),
+            seen,
+            known_map,
+            forms,
+            lambda of_analogs: self.own.coefficients(of_analogs, forms),
+            mirror=True,
+        )
 
     def finish(self, events: Path) -> Trained:
         """Restore the kept epoch's network; store it and the guess in half precision."""
@@ -350,12 +364,12 @@ class FlowLoop(TrainingLoop):
             networks=networks | {"guess": self.guess},
             history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
             epoch=epoch,
-            facts={"warnings": health(history)},
+            facts={"warnings": health(history), "analogs": self.analogs is not None},
         )
 
 
 class Way(NamedTuple):
-    """Paths from draws of a normal to faces (path.py): tensors [N, 3, size, size], unless said."""
+    """Paths from draws to faces (path.py): tensors [N, 3, size, size], unless said."""
 
     seen: Seen
     known_map: Tensor  # [N, 1, size, size]

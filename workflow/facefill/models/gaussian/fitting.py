@@ -250,7 +250,7 @@ def choose_noise(
     far = depth >= FAR
     near, far = (scores[part].mean(0) if part.any() else scores.mean(0) for part in (~far, far))
     for mask, d, s in zip(masks, depth, scores, strict=True):
-        log.info("%s: depth %.3f, best noise %.1f, %.2f dB", mask, d,
+        log.info("%s: depth %.3f, best noise %.3g, %.2f dB", mask, d,
                  (NOISES[s.argmax()] * variance) ** 0.5, s.max())  # fmt: skip
     table = pd.DataFrame({"noise": np.sqrt(NOISES * variance), "val_near": near, "val_far": far})
     return table, (best[0] * variance, best[1])
