@@ -18,7 +18,7 @@ class Flow(Method):
         "as is known, or for draws of the normal; by a bundle, which has no training faces, these",
     )  # fmt: skip
     temperature: float = setting(
-        0.7, "by which the long waves of these errors are multiplied; below 1 samples are nearer "
+        0.6, "by which the long waves of these errors are multiplied; below 1 samples are nearer "
         "to the mean, and vary less than they should", above=0, maximum=1,
     )  # fmt: skip
     blend: Blend = setting(

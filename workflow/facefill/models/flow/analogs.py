@@ -14,10 +14,13 @@ from facefill.core.mapped import forget
 from facefill.core.tensors import random_stream, to_unit
 from facefill.models.flow.mps import capable
 
-CELLS = 16  # along a side; faces are compared by the mean colours of so many cells
+CELLS = 16  # along a side; faces are compared by the colours and the grain of so many cells
+GRAIN = 0.3  # weight of a difference of grain, in units of one of colour
 NEAREST = 64  # analogs of a face, of which one is drawn
 MOST = 16_384  # training faces that are compared, and as many mirror images
 FEWEST = 128  # training faces among which analogs are looked for
+LUMA = (0.299, 0.587, 0.114)
+LEVEL = 1 / 127.5  # a grey level: finer grain is none
 VALUES = 12_000_000  # of faces at a time
 
 
@@ -30,7 +33,7 @@ class Analogs:
         self.rows = np.linspace(0, len(faces) - 1, min(MOST, len(faces))).astype(int)
         at_a_time = max(1, VALUES // faces[0].size)
         parts = np.split(self.rows, range(at_a_time, len(self.rows), at_a_time))
-        cells = torch.cat([_cells(self._pictures(part)) for part in parts])
+        cells = torch.cat([_features(self._pictures(part)) for part in parts])
         self.cells = torch.cat([cells, cells.flip(3)]).flatten(1).to(device)
         self.squares = self.cells.square()
         # Of a face of which nothing is known all are as near: then chance decides, not the order.
@@ -43,9 +46,11 @@ class Analogs:
         `observed` and `known_map` are those of facefill.core.observed. Training faces with the
         numbers `without` are left out.
         """
-        share = _cells((known_map > 0).float())
-        seen = _cells(observed * (known_map > 0)) / share.clamp(min=1e-6)
-        weights = share.expand_as(seen).flatten(1)
+        known = (known_map > 0).float()
+        share, whole = _cells(known), (_cells(-F.max_pool2d(-known, 3, 1, 1)) > 0.999).float()
+        colours, grain = _features(observed * known).split([3, 1], 1)
+        seen = torch.cat([colours / share.clamp(min=1e-6), grain], 1)
+        weights = torch.cat([share.expand_as(colours), whole], 1).flatten(1)
         # Weighted squared distances, but for what all analogs of a face have in common.
         distances = weights @ self.squares.T - 2 * (weights * seen.flatten(1)) @ self.cells.T
         distances += self.ties
@@ -72,6 +77,14 @@ def one_of(found: Tensor, choice: Tensor) -> Tensor:
     """One of the numbers in each row of `found`, [N, n], by `choice`, [N] in [0, 1): long [N]."""
     places = (choice.to(found.device) * found.shape[1]).long()
     return found.gather(1, places[:, None])[:, 0]
+
+
+def _features(pictures: Tensor) -> Tensor:
+    """Mean colours, and the logarithm of the finest luma's deviation: [N, 4, CELLS, CELLS]."""
+    luma = (pictures * pictures.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+    fine = luma - F.avg_pool2d(luma, 3, 1, 1, count_include_pad=False)
+    grain = (_cells(fine.square()).sqrt() + LEVEL).log()
+    return torch.cat([_cells(pictures), GRAIN * grain], 1)
 
 
 def _cells(pictures: Tensor) -> Tensor:
