@@ -9,6 +9,7 @@ import torch
 from facefill.core.device import use_threads
 from facefill.core.files import copy_folder, write_table
 from facefill.kinds import make
+from facefill.models import Model
 from facefill.split import choose_faces, read_split
 from facefill.train import team, weights
 from facefill.train.pictures import write_plots, write_samples
@@ -32,11 +33,15 @@ class Job:
     fingerprint: str
     output: dict[str, str]  # files, by the names of the rule's outputs
 
+    def model(self) -> Model:
+        """The kind of model with its settings: all but those that the rule has dealt with."""
+        return make("models", {"seeds": None, "start": None} | self.settings)
+
 
 def carry_out(job: Job) -> int:
     """Train, in a team or without one, and write the files, in rank 0; returns the images seen."""
     use_threads(max(1, job.threads // team.size()))
-    model = make("models", {"seeds": None, "start": None} | job.settings)  # of no single training
+    model = job.model()
     trained = model.train(
         Training(
             faces=read_split(*job.train)[1],

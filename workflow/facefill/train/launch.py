@@ -26,7 +26,7 @@ def processes_for(job: Job, gpus: int, name: str) -> int:
     One each, on a machine without GPUs, too; but one alone for a kind without batches to share.
     Raises FacefillError where batches do not divide among them or there are fewer GPUs.
     """
-    model, device = make("models", {"seeds": None} | job.settings), present(job.device)
+    model, device = job.model(), present(job.device)
     if gpus < 2 or not hasattr(model, "batch"):
         return 1
     key, cards = f"models.{name}", torch.cuda.device_count() if device == "cuda" else 1
