@@ -14,7 +14,6 @@ import torch
 
 from facefill.core.device import present
 from facefill.core.errors import FacefillError
-from facefill.kinds import make
 from facefill.train.job import Job
 
 MODULES = Path(__file__).resolve().parents[2]
