@@ -58,11 +58,3 @@ def test_a_start_that_has_seen_test_photos_is_refused(built):
     (built.folder / "start.zip").write_bytes(zipped(honest(members)))
     built.configure(models={"flow": {"start": "start.zip"}, "gaussian": {"rank": 8}})
     names(mistake(built, FLOW), "start.zip: its networks were trained on", "of the test photos")
-
-
-def test_where_a_bundle_to_start_with_lies_does_not_count(built):
-    built.build("--cores", "1", BUNDLE)
-    (built.folder / BUNDLE).rename(built.folder / "start.zip")
-    built.configure(models={"flow": {"start": str(built.folder / "start.zip")}})
-    plan = built.plan(FLOW).output
-    assert "start.zip" in plan and "train_flow" in plan
