@@ -63,6 +63,7 @@ def job_in(folder: Path, kind: str = "dcgan", **changes) -> Job:
         train=splits["train"],
         validation=splits["val"],
         models={},
+        start=None,
         zoom=1.0,
         seed=0,
         device="cpu",

@@ -47,8 +47,17 @@ class Painter:
     def status(self):
         return self.driver.find_element(By.ID, "status").text
 
+    def drawn(self):
+        """Wait for the next frame: only then a button is enabled or disabled."""
+        self.driver.execute_async_script("requestAnimationFrame(() => arguments[0]())")
+
     def click(self, id):
+        self.drawn()
         self.driver.find_element(By.ID, id).click()
+
+    def enabled(self, id):
+        self.drawn()
+        return self.driver.find_element(By.ID, id).is_enabled()
 
     def press(self, *keys):
         stage = self.driver.find_element(By.ID, "stage")
@@ -72,7 +81,7 @@ class Painter:
 
     def photo(self):
         """Where the photo is: left, top, pixels of the screen per pixel of the photo."""
-        self.driver.execute_async_script("requestAnimationFrame(() => arguments[0]())")
+        self.drawn()
         return self.driver.execute_script(
             "const photo = document.getElementById('photo'), box = photo.getBoundingClientRect();"
             "return [box.left, box.top, box.width / photo.offsetWidth]"
@@ -212,7 +221,7 @@ def test_rectangle_eraser_undo_and_redo(painter):
     painter.click("undo")
     np.testing.assert_array_equal(painter.save()[0], states[0])
     painter.click("undo")
-    assert not painter.driver.find_element(By.ID, "save").is_enabled()  # nothing is hidden
+    assert not painter.enabled("save")  # nothing is hidden
     painter.press(Keys.CONTROL, Keys.SHIFT, "z")
     painter.click("redo")
     np.testing.assert_array_equal(painter.save()[0], states[1])
@@ -221,7 +230,7 @@ def test_rectangle_eraser_undo_and_redo(painter):
     np.testing.assert_array_equal(painter.save()[0], states[1])
     painter.press("b")
     painter.drag((10, 10), (20, 20))  # what had been undone is gone
-    assert not painter.driver.find_element(By.ID, "redo").is_enabled()
+    assert not painter.enabled("redo")
 
 
 def test_a_photo_is_painted_upright(painter):
@@ -323,7 +332,7 @@ def test_the_middle_button_and_the_space_bar_move(painter):
     painter.press("h")
     painter.drag((80, 40), (50, 50))
     assert painter.photo()[:2] == pytest.approx([left, top], abs=1)
-    assert not painter.driver.find_element(By.ID, "undo").is_enabled()
+    assert not painter.enabled("undo")
 
 
 def test_a_mask_is_gone_on_with(painter, tmp_path):
@@ -338,7 +347,7 @@ def test_a_mask_is_gone_on_with(painter, tmp_path):
     np.testing.assert_array_equal(painter.save()[0], mask | more)
     painter.click("undo")
     painter.click("undo")
-    assert not painter.driver.find_element(By.ID, "save").is_enabled()
+    assert not painter.enabled("save")
 
 
 def test_a_photo_and_its_mask_are_opened_together(painter, tmp_path):
@@ -357,7 +366,7 @@ def test_a_mask_of_another_size_is_refused(painter, tmp_path):
     painter.give("mask-file", tmp_path / "small.png")
     expected = "small.png: a mask of 30 × 20 pixels, the photo has 300 × 200."
     painter.wait(lambda: painter.status().startswith(expected))
-    assert not painter.driver.find_element(By.ID, "save").is_enabled()
+    assert not painter.enabled("save")
 
 
 def test_a_mask_that_is_no_picture_is_refused(painter, tmp_path):
