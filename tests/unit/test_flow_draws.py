@@ -10,12 +10,13 @@ from facefill.core.masking import make_masks, observe
 from facefill.core.tensors import to_unit
 from facefill.kinds import make
 from facefill.methods.flow import fill
-from facefill.methods.flow.draws import tempered
+from facefill.methods.flow.draws import SHORT, tempered
 from facefill.models.flow.analogs import FEWEST, NEAREST, Analogs, one_of
-from facefill.models.flow.cleaning import cleaned, cleaning_of, none
+from facefill.models.flow.cleaning import LEAST, cleaned, cleaning_of, none
 from facefill.models.flow.grain import filter_of, filtered, widened
 from facefill.models.flow.guess import Guess, Posterior, see
 from facefill.models.flow.kriging import NOISE, interpolated
+from facefill.models.flow.trained import mean
 from holes import EVERY_MASK, smooth_faces
 from untrained import SIZE, normal, save_flow
 
@@ -133,7 +134,7 @@ def test_cleaning_takes_colours_of_single_pixels_away():
     assert torch.allclose(cleaned(even, learnt), even, atol=1e-4)
     speckles = 0.05 * torch.randn(20, 3, 32, 32, generator=random)
     speckles -= speckles.mean(1, keepdim=True)  # colour alone
-    assert cleaned(speckles, learnt).std() < 0.25 * speckles.std()
+    assert cleaned(speckles, learnt).std() / speckles.std() == pytest.approx(LEAST, abs=0.1)
     assert (cleaned(grey[:20], learnt) - grey[:20]).std() < 0.1 * grey.std()
     assert torch.allclose(cleaned(speckles, none(32)), speckles, atol=1e-6)
 
@@ -143,8 +144,8 @@ def test_a_temperature_takes_long_waves_back_alone():
     slow, fast = (torch.sin(2 * np.pi * steps / wave).expand(1, 3, 64, -1) for wave in (64, 4))
     drawn = tempered(slow + fast, 0.5)
     inner = (..., slice(16, 48), slice(16, 48))
-    assert torch.allclose((drawn - fast)[inner], 0.52 * slow[inner], atol=0.03)
-    assert torch.equal(tempered(slow, 1.0), slow)
+    assert torch.allclose((drawn - SHORT * fast)[inner], 0.52 * slow[inner], atol=0.03)
+    assert torch.allclose(tempered(slow, 1.0)[inner], slow[inner], atol=0.01)
 
 
 @pytest.fixture
@@ -178,6 +179,19 @@ def test_by_a_bundle_samples_are_those_of_the_normal(task):
     few = Task(**vars(task) | {"train": task.train[:1]})
     assert np.array_equal(fill.samples(few, by())[0], fill.samples(task, by("normal"))[0])
     assert not np.array_equal(fill.samples(task, by())[0], fill.samples(task, by("normal"))[0])
+
+
+def test_samples_gain_as_means_do_from_mirror_images(task, monkeypatch):
+    """Of ways that end at the mean of one face the samples are the mean of both images."""
+
+    def end(flow, seen, known_map, guess, drawn, steps):
+        return mean(flow, seen, known_map, guess)
+
+    monkeypatch.setattr(fill, "sample", end)
+    hidden = ~task.masks.known
+    one, both = (fill.means(task, mirror=mirror).astype(int)[hidden] for mirror in (False, True))
+    ended = fill.samples(task, by())[0][:, 0].astype(int)[hidden]
+    assert np.abs(ended - both).max() <= 1 < np.abs(one - both).max()
 
 
 def test_a_walk_keeps_the_spread(task):

@@ -43,9 +43,7 @@ def means(task: Task, mirror: bool) -> np.ndarray:
     for batch in _batches(task, flow, range(len(task.names)), mirror):
         faces = mean(flow, batch.seen, batch.known_map, batch.guess)
         if mirror:
-            seen = Seen(batch.seen.observed.flip(3), batch.seen.known.flip(3), batch.seen.blocks)
-            mirrored = mean(flow, seen, batch.known_map.flip(3), batch.guess.flip(3))
-            faces = (faces + mirrored.flip(3)) / 2
+            faces = (faces + _mirrored_mean(flow, batch)) / 2
         completed.append(to_pictures(from_unit(faces[: len(batch.counted)])))
     return np.concatenate(completed)
 
@@ -88,8 +86,20 @@ def _carry(task: Task, draws: list[tuple[int, Place]], settings: "Flow") -> np.n
             drawn = drawn * angle.cos() + second * angle.sin()
         drawn = tempered(drawn, settings.temperature)
         faces = sample(flow, batch.seen, batch.known_map, batch.guess, drawn, settings.steps)
+        faces = faces + _towards_both(flow, batch)
         completed.append(to_pictures(from_unit(faces[: len(batch.counted)])))
     return np.concatenate(completed)
+
+
+def _towards_both(flow: TrainedFlow, batch: Batch) -> Tensor:
+    """From the mean of faces to that of both mirror images, which is nearer to the truth."""
+    return (_mirrored_mean(flow, batch) - mean(flow, batch.seen, batch.known_map, batch.guess)) / 2
+
+
+def _mirrored_mean(flow: TrainedFlow, batch: Batch) -> Tensor:
+    """The mean completions of a batch's mirror images, mirrored back."""
+    seen = Seen(batch.seen.observed.flip(3), batch.seen.known.flip(3), batch.seen.blocks)
+    return mean(flow, seen, batch.known_map.flip(3), batch.guess.flip(3)).flip(3)
 
 
 def _drawing(task: Task, flow: TrainedFlow, draws: str) -> Drawing:

@@ -1,7 +1,7 @@
-"""A filter that takes away what no photograph has: colour between single pixels.
+"""A filter that takes away what hardly any photograph has: colour between single pixels.
 
-Cameras and JPEG leave hardly any; what true faces have of it is the rounding to 8 bits. Networks
-make some, and draws that hold another photograph's rounding have twice as much once rounded.
+Cameras and JPEG leave little; what true faces have of it is the rounding to 8 bits. Networks make
+some, and draws that hold another photograph's rounding have twice as much once rounded.
 """
 
 from collections.abc import Iterable
@@ -15,6 +15,7 @@ from facefill.models.flow.grain import power_of
 REACH = 5 / 64  # of the filter, as a share of the side
 ROUNDING = 1 / 12 / 127.5**2  # variance of rounding to grey levels, in units of [-1, 1]
 FLOOR = 2.0  # roundings: a power at which nothing but noise is left in most photographs
+LEAST = 0.4  # amplitude that is left of it: faces without any colour noise are told, too
 
 
 def none(size: int) -> Tensor:
@@ -24,12 +25,16 @@ def none(size: int) -> Tensor:
 
 
 def cleaning_of(centred: Iterable[Tensor], size: int) -> Tensor:
-    """Wiener's filter for faces minus their mean, [N, 3, size, size] each, with FLOOR of noise."""
+    """Wiener's filter for faces minus their mean, [N, 3, size, size] each, with FLOOR of noise.
+
+    It leaves LEAST of everything.
+    """
     window = torch.hann_window(size, periodic=False)  # else the edges are taken for details
     window = window[:, None] * window
     power = power_of(part * window for part in centred) / window.square().mean()
     values, vectors = torch.linalg.eigh(power)
     kept = (values - FLOOR * ROUNDING).clamp(min=0) / values.clamp(min=1e-12)
+    kept = LEAST + (1 - LEAST) * kept
     gain = (vectors * kept[..., None, :]) @ vectors.transpose(2, 3)
     kernel = torch.fft.irfft2(gain.permute(2, 3, 0, 1) + 0j, s=(size, size))
     steps = torch.arange(-round(REACH * size), round(REACH * size) + 1)
