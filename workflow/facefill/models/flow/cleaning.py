@@ -15,7 +15,7 @@ from facefill.models.flow.grain import power_of
 REACH = 5 / 64  # of the filter, as a share of the side
 ROUNDING = 1 / 12 / 127.5**2  # variance of rounding to grey levels, in units of [-1, 1]
 FLOOR = 2.0  # roundings: a power at which nothing but noise is left in most photographs
-LEAST = 0.4  # amplitude that is left of it: faces without any colour noise are told, too
+LEAST = 0.3  # amplitude that is left of it: faces without any colour noise are told, too
 
 
 def none(size: int) -> Tensor:
