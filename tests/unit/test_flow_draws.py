@@ -98,12 +98,13 @@ def test_analogs_are_alike_where_faces_are_known():
     analogs = Analogs(pictures, CPU)
     unit = to_unit(torch.from_numpy(pictures).permute(0, 3, 1, 2))
     known = torch.zeros(1, 1, SIZE, SIZE, dtype=torch.bool)
-    known[..., : SIZE // 2] = True
+    known[..., : SIZE // 2 + 1] = True  # a column of cells is known by half
     map_of = known.float().expand(40, -1, -1, -1)
     elsewhere = torch.where(known, unit, -unit)
     for seen in (unit, elsewhere):  # what is hidden does not count
         found = analogs.nearest(seen, map_of)
         assert found[:, 0].tolist() == list(range(40))
+    assert torch.equal(*(analogs.nearest(seen, map_of) for seen in (unit, elsewhere)))
     mirrored = analogs.nearest(unit.flip(3) * known, map_of)
     assert (mirrored[:, 0] == torch.arange(40) + 40).float().mean() > 0.9
     assert torch.equal(analogs.pictures(torch.tensor([3, 43])), unit[[3, 3]].clone().index_copy(

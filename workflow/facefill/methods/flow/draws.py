@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Drawing = Callable[["Batch", Sequence[str], Sequence[int]], Tensor]
 
 SMOOTH = 3 / 64  # deviation of the Gaussian that parts long waves, as a share of the side
-# Of short waves: what the network adds to another face's details would make samples too sharp.
+# By which short waves are multiplied: the network adds details of its own to those of an analog,
+# so that samples would be too sharp.
 SHORT = 0.93
 
 
@@ -68,7 +69,7 @@ def by_normal(flow: TrainedFlow, seed: int) -> Drawing:
 
 
 def tempered(drawn: Tensor, temperature: float) -> Tensor:
-    """Multiply the long waves of draws, [N, 3, size, size], by `temperature`, others by SHORT.
+    """Multiply the long waves of draws, [N, 3, size, size], by `temperature`, short ones by SHORT.
 
     Long waves hold most of a sample's error and little of what looks sharp.
     """
