@@ -70,11 +70,10 @@ def test_what_was_edited_in_place_is_not_given_back(kept, outputs):
     assert outputs["1"].read_text() == "face\na\nb\n"
 
 
-def test_an_output_that_a_job_did_not_write_stays_away(tmp_path, outputs):
-    kept, optional = Kept(tmp_path / "kept/job"), outputs | {"2": tmp_path / "optional"}
-    kept.keep("key", optional)
-    optional["2"].write_text("of other settings")
-    assert kept.restore("key", optional) and not optional["2"].exists()
+def test_without_one_of_the_outputs_nothing_is_kept(tmp_path, outputs):
+    kept = Kept(tmp_path / "kept/job")
+    kept.keep("key", outputs | {"2": tmp_path / "deleted by another process"})
+    assert not kept.restore("key", outputs | {"2": tmp_path / "deleted by another process"})
 
 
 def test_a_link_takes_a_links_place(tmp_path):

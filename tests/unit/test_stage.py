@@ -12,12 +12,15 @@ import pytest
 from project import ROOT
 
 JOB = """
-import errno, logging, time
+import errno, logging, os, time
+from pathlib import Path
 from types import SimpleNamespace
 from facefill_stage import stage
 
 log = SimpleNamespace(text="log", timing="timing.json")
 job = {"rule": "align", "params": {}, "output": ["out/x"], "resources": {}, "log": log}
+os.makedirs("out", exist_ok=True)
+Path("out/x").touch()
 with stage(SimpleNamespace(**job)) as work:
 """
 
@@ -55,6 +58,12 @@ def test_an_unforeseen_error_is_one_line_and_its_traceback_in_the_log(tmp_path):
     said = "facefill: ValueError in rule align: two lines; see log\n"
     assert ended(tmp_path, r'raise ValueError("two\nlines")') == (1, said)
     assert "Traceback (most recent call last)" in (tmp_path / "log").read_text()
+    assert not (tmp_path / "timing.json").exists()
+
+
+def test_an_output_that_another_process_deleted_is_an_error(tmp_path):
+    said = "facefill: out/x: deleted while this job wrote it; run again to go on\n"
+    assert ended(tmp_path, 'Path("out/x").unlink()') == (1, said)
     assert not (tmp_path / "timing.json").exists()
 
 
@@ -152,7 +161,6 @@ def test_a_job_waits_for_the_same_job_of_another_head(tmp_path):
     """A head that was killed leaves its jobs on other nodes; the next one starts them again."""
     first = started(tmp_path, 'print("ready", flush=True); time.sleep(60)')
     assert first.stdout.readline() == "ready\n"
-    (tmp_path / "out").mkdir()
     left = tmp_path / "out" / ".x.node-1.partial"
     left.touch()
     second = started(tmp_path, 'print("ready", flush=True)')

@@ -78,6 +78,7 @@ def stage(snakemake: "Snakemake", keep: bool = False, scratch: str | None = None
                 _discard(scratch)
                 raise SystemExit(0)
             yield work
+            _require_outputs(snakemake)
             end = time.time()
             log.info("done: %d %s in %.1f s", work.items, work.unit, end - start)
             facts = {"rule": _own_name(snakemake.rule, timing)}
@@ -127,6 +128,17 @@ def _files(snakemake: "Snakemake") -> dict[str, Path]:
     """What a job writes: its outputs, and its timing, which is that of the real work."""
     files = {f"{number}": Path(file) for number, file in enumerate(snakemake.output)}
     return files | {"timing": Path(snakemake.log.timing)}
+
+
+def _require_outputs(snakemake: "Snakemake") -> None:
+    """Fail if an output is not there, so that no result without it is kept.
+
+    Snakemake deletes a job's outputs before it starts it: one that does the same job for another
+    head may do so while this one writes its last files.
+    """
+    for path in snakemake.output:
+        if not Path(path).exists():
+            raise FacefillError(f"{path}: deleted while this job wrote it; run again to go on")
 
 
 def _remove_partials(snakemake: "Snakemake", scratch: str | None) -> None:

@@ -30,13 +30,11 @@ class Kept:
             return False
         for name, sha256 in note["sha256"].items():
             # A file that somebody has edited in place is the kept one, too.
-            if sha256 is not None and _sha256(self._folder / name) != sha256:
+            if not (self._folder / name).exists() or sha256_path(self._folder / name) != sha256:
                 return False
         try:
             for name, path in outputs.items():
-                _remove(path)
-                if note["sha256"][name] is not None:
-                    link(self._folder / name, path)
+                link(self._folder / name, path)
         except OSError:  # a full disk: the job itself says so
             for path in outputs.values():
                 _remove(path)
@@ -51,18 +49,13 @@ class Kept:
         try:
             _remove(self._folder)
             self._folder.mkdir(parents=True)
-            sha256 = {name: _sha256(path) for name, path in outputs.items()}
+            sha256 = {name: sha256_path(path) for name, path in outputs.items()}
             for name, path in outputs.items():
-                if sha256[name] is not None:
-                    link(path, self._folder / name)
+                link(path, self._folder / name)
             # The note last: without it nothing is kept.
             write_bytes(self._note, json.dumps({"key": key, "sha256": sha256}).encode())
         except OSError:
             shutil.rmtree(self._folder, ignore_errors=True)  # what there is of it takes space
-
-
-def _sha256(path: Path) -> str | None:
-    return sha256_path(path) if path.exists() else None
 
 
 def _remove(path: Path) -> None:
