@@ -14,7 +14,7 @@ class FlowMean(Method):
     )
     mirror: bool = setting(True, "complete the mirrored face, too, and take the mean of both")
     details: float = setting(
-        0.25, "share of the mirrored face's fine details that hidden pixels get; 0 = the mean alone",
+        0.25, "share of the mirrored face's fine details that hidden pixels get; 0 = none",
         minimum=0, maximum=1,
     )  # fmt: skip
 

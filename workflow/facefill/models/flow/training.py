@@ -128,8 +128,9 @@ class FlowLoop(TrainingLoop):
         super().__init__(training, settings, compute)
         size = training.faces.shape[1]
         self.forms, self.folds, self.own = forms, folds, folds.own
-        self.recogniser = recogniser
-        self.guess, self.correction = guess, copy.deepcopy(correction)  # a checkpoint has another
+        # A checkpoint has others.
+        self.correction, self.recogniser = copy.deepcopy(correction), copy.deepcopy(recogniser)
+        self.guess = guess
         shape = settings.width, settings.blocks, settings.patch, settings.dropout
         self.network = FlowNetwork(size, *shape)
         self.network.mean.copy_(guess.mean)
@@ -152,7 +153,8 @@ class FlowLoop(TrainingLoop):
     # -- checkpoints ---------------------------------------------------------------------------
 
     def parts(self) -> dict[str, Any]:
-        return {
+        taught = {"recogniser": self.recogniser} if self.recogniser else {}
+        return taught | {
             "network": self.network,
             "average": self.average,
             "adam": self.adam,
