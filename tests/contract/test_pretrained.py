@@ -69,7 +69,7 @@ def test_the_pretrained_bundle_restores_by_the_defaults(bundle, config):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_the_pretrained_bundle_completes(bundle, tmp_path):
+def test_the_pretrained_bundle_completes(bundle, config, tmp_path):
     """Half of a mean face it continues by the other half."""
     files = []
     for name in ("weights.safetensors", "settings.json"):
@@ -78,7 +78,7 @@ def test_the_pretrained_bundle_completes(bundle, tmp_path):
     face = np.asarray(Image.open(io.BytesIO(bundle.read("mean.png"))))[None]
     masks = make_masks({"kind": "half", "side": "left"}, ["mean"], face.shape[1], 1.0)
     done = complete(
-        make_part("flow_mean", bundle.contents["methods"], lambda model: tuple(files)),
+        make_part("flow_mean", config["methods"], lambda model: tuple(files)),
         Faces(["mean"], observe(face, masks), masks),
         train=None,
         seed=0,
