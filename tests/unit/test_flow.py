@@ -240,7 +240,7 @@ def test_health():
     assert health(pd.DataFrame([good | {"val_detectability": None}], dtype=object)) == []
 
 
-def loop_with(correction, pictures, folder, start=None, folds=1, recogniser=None, **changes):
+def loop_with(correction, pictures, folder, start=None, folds=1, **changes):
     """A training on the first 8 of `pictures`, from the guesses of a normal of rank 12."""
     settings = example("models", "flow", **changes)
     forms = Forms(settings.masks, SIZE, 1.0, CPU)
@@ -249,7 +249,7 @@ def loop_with(correction, pictures, folder, start=None, folds=1, recogniser=None
     folds = Folds(list(torch.arange(8).tensor_split(folds)), [own] * folds, own)
     task = training(pictures[:8], pictures[8:], folder, start=start)
     compute = device.choose("cpu", "float32")
-    return FlowLoop(task, settings, compute, forms, folds, guess, correction, recogniser)
+    return FlowLoop(task, settings, compute, forms, folds, guess, correction)
 
 
 def test_analogs_are_of_other_folds(tmp_path, monkeypatch):

@@ -56,9 +56,7 @@ def job_in(folder: Path, kind: str = "dcgan", **changes) -> Job:
     for name, faces in {"train": FACES, "val": UNSEEN}.items():
         files = str(folder / f"{name}.npy"), str(folder / f"{name}.csv")
         np.save(files[0], faces)
-        names = [f"{number}.png" for number in range(len(faces))]
-        people = [str(number // 2) for number in range(len(faces))]
-        write_table(files[1], pd.DataFrame({"face": names, "identity": people}))
+        write_table(files[1], pd.DataFrame({"face": [f"{n}.png" for n in range(len(faces))]}))
         splits[name] = files
     return Job(
         settings=settings("models", kind, **changes),
@@ -86,22 +84,6 @@ def test_a_team_leaves_the_files_of_one_process(tmp_path):
     assert texts[1]["threads"] == 1  # each has half of the job's
     assert texts[0] | {"threads": 1} == texts[1]
     assert weights.load_settings(Path(two.output["settings"]), ["processes"])
-
-
-def test_a_training_is_told_who_is_in_its_faces(tmp_path, monkeypatch):
-    told = []
-
-    class Model:
-        validation_faces = 0
-
-        def train(self, training):
-            told.extend(training.people)
-            raise FacefillError("that is all")
-
-    monkeypatch.setattr(Job, "model", lambda job: Model())
-    with pytest.raises(FacefillError, match="that is all"):
-        carry_out(job_in(tmp_path))
-    assert told == [str(number // 2) for number in range(len(FACES))]
 
 
 def test_how_many_processes(tmp_path, monkeypatch):

@@ -42,8 +42,6 @@ def cases(tmp_path_factory, one_thread):
     encoder = {"models": {"generator": generator}}
     # A pass of the correction is one step at least: 24 faces under 11 masks.
     flow = float32 | {"models": {"guess": normal}, "mean_epochs": 4, "masks": MASKS}
-    people = [str(number // 2) for number in range(len(FACES))]
-    recogniser = {"identity": 1.0, "identity_epochs": 2, "people": people}
     # A change of its weights by 1e-7 changes some gradients of so small a glcic by 1 %, so that in
     # float32 the rounding of sums is seen in its losses. In float64 only mistakes are.
     glcic = float32 | {"optimizer": "adam", "ema": 0.5}
@@ -56,7 +54,6 @@ def cases(tmp_path_factory, one_thread):
         "encoder": Case("encoder", encoder),
         "encoder, double": Case("encoder", encoder, double=True),
         "flow": Case("flow", flow),
-        "flow with a recogniser": Case("flow", flow | recogniser),
     }
 
 
@@ -116,7 +113,6 @@ def test_every_kind_that_learns_from_batches_is_here(cases):
         ("encoder", FLOAT),
         ("encoder, double", DOUBLE),
         ("flow", HALF),
-        ("flow with a recogniser", HALF),
     ],
 )
 def test_two_processes_train_as_one_does(alone, both, name, tolerance):

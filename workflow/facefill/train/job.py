@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from facefill.core.device import use_threads
-from facefill.core.files import copy_folder, read_table, write_table
+from facefill.core.files import copy_folder, write_table
 from facefill.kinds import make
 from facefill.models import Model
 from facefill.split import choose_faces, read_split
@@ -45,7 +45,6 @@ def carry_out(job: Job) -> int:
     trained = model.train(
         Training(
             faces=read_split(*job.train)[1],
-            people=read_table(job.train[1], ["identity"], text=["identity"])["identity"].tolist(),
             validation_faces=choose_faces(*job.validation, model.validation_faces)[1],
             zoom=job.zoom,
             models={name: tuple(map(Path, files)) for name, files in job.models.items()},

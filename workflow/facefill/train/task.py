@@ -13,7 +13,6 @@ class Training:
     faces: np.ndarray  # the training split, uint8 [N, size, size, 3]
     validation_faces: np.ndarray  # likewise, as many as the model's `validation_faces`
     zoom: float  # the alignment's
-    people: list[str] = field(default_factory=list)  # who is in each of `faces`
     # By the setting that names a model: its weights.safetensors and settings.json.
     models: dict[str, tuple[Path, Path]] = field(default_factory=dict)
     start: Path | None = None  # a bundle whose network the training begins with

@@ -65,13 +65,6 @@ class Flow(Model):
         0.1, "share of the U-Net's inner values that is dropped in training", minimum=0, below=1
     )
     lr: float = setting(0.001, "Adam's rate, decayed along a cosine", above=0)
-    identity: float = setting(
-        0.0, "weight of whom a mean looks like, beside its squared error; by a face recognition "
-        "network of the training people, which is trained before; 0 = none", minimum=0,
-    )  # fmt: skip
-    identity_epochs: int = setting(
-        24, "passes of that network over the people with several photos", minimum=1
-    )
     flips: bool = setting(True, "mirror half of the training faces")
     ema: float = setting(
         0.999, "decay of the weight average that completes, per step; 0 = none", minimum=0, below=1

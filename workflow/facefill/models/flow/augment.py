@@ -25,17 +25,14 @@ def in_light(faces: Tensor, light: Tensor) -> Tensor:
     return faces * (1 + contrast) + brightness
 
 
-def move(faces: Tensor, random: torch.Generator, variety: float = 1.0) -> Tensor:
+def move(faces: Tensor, random: torch.Generator) -> Tensor:
     """Shift, turn and scale most of `faces`, [N, 3, size, size] in [-1, 1], a little.
-
-    `variety` multiplies SHIFT, TURN and ZOOM.
 
     Of a team, `faces` are a process's rows of the batch.
     """
     count, device = len(faces) * team.size(), random.device
-    angle, zoom = TURN * _normal(random, count), ZOOM * _normal(random, count)
-    angle, zoom = variety * angle, (variety * zoom).exp()
-    shift = 2 * variety * SHIFT * _normal(random, count, 2)  # affine_grid's side is 2 long
+    angle, zoom = TURN * _normal(random, count), (ZOOM * _normal(random, count)).exp()
+    shift = 2 * SHIFT * _normal(random, count, 2)  # affine_grid's side is 2 long
     across, down = angle.cos() * zoom, angle.sin() * zoom
     rows = (across, -down, shift[:, 0], down, across, shift[:, 1])
     home = capable(faces.device)

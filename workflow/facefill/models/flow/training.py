@@ -37,7 +37,6 @@ from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import point, slope
-from facefill.models.flow.recogniser import Recogniser, fit_recogniser
 from facefill.models.flow.start import start_with
 from facefill.models.flow.trained import TrainedFlow, guesses, mean, misses, sample, slopes
 from facefill.models.gaussian.normal import load_normal
@@ -92,17 +91,11 @@ def train(training: Training, settings: Flow) -> Trained:
         flips=settings.flips,
         seed=training.seed,
     )
-    recogniser = None
-    if settings.identity:
-        recogniser = fit_recogniser(
-            faces, training.people, compute, epochs=settings.identity_epochs, seed=training.seed
-        )
     facts = {"components": len(guess.scales), "guess_sha256": sha256_file(weights)}
     if training.start:
         facts["start_sha256"] = sha256_file(training.start)
     trained = run_training(
-        lambda: FlowLoop(training, settings, compute, forms, folds, guess, correction, recogniser),
-        training,
+        lambda: FlowLoop(training, settings, compute, forms, folds, guess, correction), training
     )
     trained.facts |= facts
     return trained
@@ -123,14 +116,11 @@ class FlowLoop(TrainingLoop):
         folds: Folds,
         guess: Guess,
         correction: Correction,
-        recogniser: Recogniser | None,
     ):
         super().__init__(training, settings, compute)
         size = training.faces.shape[1]
         self.forms, self.folds, self.own = forms, folds, folds.own
-        # A checkpoint has others.
-        self.correction, self.recogniser = copy.deepcopy(correction), copy.deepcopy(recogniser)
-        self.guess = guess
+        self.guess, self.correction = guess, copy.deepcopy(correction)  # a checkpoint has another
         shape = settings.width, settings.blocks, settings.patch, settings.dropout
         self.network = FlowNetwork(size, *shape)
         self.network.mean.copy_(guess.mean)
@@ -153,8 +143,7 @@ class FlowLoop(TrainingLoop):
     # -- checkpoints ---------------------------------------------------------------------------
 
     def parts(self) -> dict[str, Any]:
-        taught = {"recogniser": self.recogniser} if self.recogniser else {}
-        return taught | {
+        return {
             "network": self.network,
             "average": self.average,
             "adam": self.adam,
@@ -211,8 +200,6 @@ class FlowLoop(TrainingLoop):
         unit = self.errors.update(way.masks, of_guess)
         error = in_hole((found - way.slope).square(), known) / unit
         loss = error.mean()
-        if self.recogniser:
-            loss = loss + self.settings.identity * self._unlikeness(way, found)
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
         team.average_gradients(self.network.parameters())
@@ -223,20 +210,6 @@ class FlowLoop(TrainingLoop):
         error, base = team.gather(error.detach()), team.gather(of_guess / unit)
         relative = error[: self.means].mean() / base[: self.means].mean()
         return torch.stack([relative, error[self.means :].mean()])
-
-    def _unlikeness(self, way: "Way", found: Tensor) -> Tensor:
-        """1 minus the cosine of a true face's and its mean's descriptors; 0 on ways to samples.
-
-        The mean over a process's rows of the batch, as that of their errors.
-        """
-        means = way.time == 0
-        known, true = way.seen.known[means], (way.guess + way.end)[means]
-        made = torch.where(known, true, way.guess[means] + found[means]).clamp(-1, 1)
-        with self.compute.autocast():
-            with torch.no_grad():
-                wanted = self.recogniser(true)
-            cosines = (self.recogniser(made) * wanted).sum(1)
-        return (1 - cosines).sum() / len(found)
 
     def _flow(self, network: FlowNetwork) -> TrainedFlow:
         has_analogs = self.analogs is not None
