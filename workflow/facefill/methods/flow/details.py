@@ -46,8 +46,8 @@ def _missing(face: np.ndarray, known: np.ndarray, clear: np.ndarray) -> np.ndarr
     source = moved(mirrored.astype(np.float32), cv2.INTER_CUBIC)
     certain = moved(clear[:, ::-1].astype(np.float32), cv2.INTER_LINEAR)
     depth = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5) / (REACH * scale)
-    share = certain * depth.clip(0, 1)
-    return share[..., None] * _fine(source - face, DETAIL * scale)
+    weight = certain * depth.clip(0, 1)
+    return weight[..., None] * _fine(source - face, DETAIL * scale)
 
 
 def _fine(picture: np.ndarray, deviation: float) -> np.ndarray:
