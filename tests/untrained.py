@@ -116,14 +116,16 @@ def save_gaussian(folder: Path, made: Normal | None = None) -> Paths:
     return save(folder, {"normal": made}, {"kind": "gaussian", "components": len(made.deviations)})
 
 
-def save_flow(folder: Path, made: Normal | None = None, **settings: Any) -> Paths:
-    """A flow whose network changes its guesses."""
+def save_flow(
+    folder: Path, made: Normal | None = None, corrects: bool = True, **settings: Any
+) -> Paths:
+    """A flow whose network, and with `corrects` its correction, changes its guesses."""
     made = made or normal()
     guess, rank = Guess.of(made), len(made.deviations)
     torch.manual_seed(2)
     network = FlowNetwork(made.size, FLOW["width"], FLOW["blocks"], FLOW["patch"])
     correction = Correction(rank, FLOW["hidden"])
-    for layer in (network.last, correction.last):
+    for layer in (network.last, correction.last)[: 1 + corrects]:
         nn.init.normal_(layer.weight, 0.0, 0.2)
     networks = {"flow": network, "correction": correction, "guess": guess}
     return save(folder, networks, FLOW | {"components": rank} | settings)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def task(models):
             for name, provides in method.references("models").items()
             if getattr(method, name) is not None
         }
-        masks = Masks(masks.known[rows], masks.block)
+        masks = replace(masks, known=masks.known[rows])
         return Task(
             names=NAMES[rows],
             observed=observe(faces[rows], masks),

@@ -1,5 +1,7 @@
 """A flow: its guess is the normal's, its path is right where faces are normal, folds are unseen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from facefill.core import device
 from facefill.core.masking import make_masks, observe
 from facefill.core.tensors import to_unit
 from facefill.methods.flow.fill import means
+from facefill.models.flow import own_masks
 from facefill.models.flow.augment import draw_light, in_light, move
 from facefill.models.flow.correction import Correction, fit_correction
 from facefill.models.flow.errors import Errors
@@ -21,6 +24,7 @@ from facefill.models.flow.grain import filter_of, filtered, white
 from facefill.models.flow.guess import Guess, Posterior, see
 from facefill.models.flow.health import health
 from facefill.models.flow.networks import FlowNetwork
+from facefill.models.flow.own_masks import OwnMasks
 from facefill.models.flow.path import QUARTER, expected_end, point, slope
 from facefill.models.flow.training import FlowLoop
 from facefill.models.gaussian import Gaussian
@@ -58,6 +62,42 @@ def test_the_guess_is_the_conditional_mean_of_the_normal(mask):
     )
     found = (guess.permute(0, 2, 3, 1).numpy() + 1) * 127.5
     assert np.abs(found - np.array(exact)).mean() < 1  # grey levels, by the rounded components
+
+
+@pytest.mark.parametrize("mask", ["random", "lowres"])
+def test_faces_with_a_mask_each_are_guessed_alike_without_an_inverse(mask, monkeypatch):
+    """Of 12 components 4 are inverted, so that conjugate gradients have something to do."""
+    monkeypatch.setattr(own_masks, "LEADING", 4)
+    masks, guess = make_masks(EVERY_MASK[mask], NAMES, SIZE, 1.0), Guess.of(normal())
+    seen, _ = seen_of(smooth_faces(len(NAMES), SIZE), masks)
+    every, rows = [(known, masks.block) for known in masks.known], torch.arange(len(NAMES))
+    exact, found = (
+        kind(guess, every, CPU).coefficients(seen, rows) for kind in (Posterior, OwnMasks)
+    )
+    assert torch.allclose(found, exact, atol=1e-3 * exact.std().item())
+    monkeypatch.setattr(own_masks, "STEPS", 1)
+    assert not torch.allclose(
+        OwnMasks(guess, every, CPU).coefficients(seen, rows), exact, atol=0.1 * exact.std().item()
+    )
+
+
+@pytest.mark.parametrize("corrects", [True, False])
+def test_a_face_with_a_mask_of_its_own_is_completed_whatever_the_others(
+    corrects, faces, one_thread, tmp_path, monkeypatch
+):
+    masks = make_masks(EVERY_MASK["random"], NAMES, SIZE, 1.0)
+    models = {"model": save_flow(tmp_path / "flow", corrects=corrects)}
+
+    def complete(rows):
+        some = replace(masks, known=masks.known[rows])
+        seen = observe(faces[rows], some)
+        return means(Task(names=NAMES[rows], observed=seen, masks=some, models=models), True)
+
+    together = complete(slice(None))
+    for row in range(len(NAMES)):
+        assert (complete(slice(row, row + 1))[0] == together[row]).all()
+    monkeypatch.setattr(own_masks, "STEPS", 0)  # where nothing is corrected, no inverse is made
+    assert (complete(slice(None)) == together).all() == corrects
 
 
 def test_where_faces_are_normal_the_slope_depends_on_nothing():

@@ -15,6 +15,7 @@ class Masks:
 
     known: np.ndarray  # bool [N, size, size], True = this pixel is known
     block: int = 0  # side of the square blocks whose mean colours are known, too; 0 = none
+    per_face: bool = False  # whether each face has a mask of its own
 
 
 def make_masks(settings: dict[str, Any], names: list[str], size: int, zoom: float) -> Masks:
@@ -27,7 +28,7 @@ def make_masks(settings: dict[str, Any], names: list[str], size: int, zoom: floa
     mask.check_size(size)
     if mask.per_face:
         known = np.array([mask.known(name, size, zoom) for name in names], bool)
-        return Masks(known.reshape(len(names), size, size), mask.block)
+        return Masks(known.reshape(len(names), size, size), mask.block, per_face=True)
     known = mask.known("", size, zoom)
     return Masks(np.repeat(known[None], len(names), axis=0), mask.block)
 

@@ -15,7 +15,8 @@ from facefill.methods import BATCH
 from facefill.methods._walk import Place, places
 from facefill.methods.flow.draws import Drawing, by_analogs, by_normal, tempered
 from facefill.models.flow.analogs import FEWEST
-from facefill.models.flow.guess import Posterior, Seen, see
+from facefill.models.flow.guess import Conditional, Posterior, Seen, see
+from facefill.models.flow.own_masks import OwnMasks
 from facefill.models.flow.trained import TrainedFlow, guesses, load_flow, mean, sample
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Batch(NamedTuple):
     seen: Seen
     known_map: Tensor
     guess: Tensor
-    posterior: Posterior
+    posterior: Conditional
     masks: Tensor  # which of the posterior's each face has
 
 
@@ -116,6 +117,9 @@ def _load(task: Task) -> TrainedFlow:
 def _batches(task: Task, flow: TrainedFlow, rows: Sequence[int], mirror: bool) -> Iterator[Batch]:
     """Faces of these rows in batches of one size: kernels chosen for one shape round in one way."""
     device, shared = flow.compute.device, None
+    # By the kind of mask, not by the masks: a face is completed alike, whatever is beside it.
+    iterate = task.masks.per_face and not flow.correction.learnt
+    conditional = OwnMasks if iterate else Posterior
     with torch.no_grad(), progress(len(rows), "completing", "faces") as bar:
         for start in range(0, len(rows), BATCH):
             counted = range(len(rows))[start : start + BATCH]
@@ -126,7 +130,7 @@ def _batches(task: Task, flow: TrainedFlow, rows: Sequence[int], mirror: bool) -
             if shared is None or shared[0] != list(number_of):
                 different = [known[numbers.index(number)] for number in range(len(number_of))]
                 masks = [(mask, task.masks.block) for mask in different]
-                shared = list(number_of), Posterior(flow.guess, masks, device)
+                shared = list(number_of), conditional(flow.guess, masks, device)
             faces = to_unit(torch.from_numpy(task.observed[padded]).permute(0, 3, 1, 2)).to(device)
             blocks = torch.full((BATCH,), task.masks.block)
             seen, known_map = see(faces, torch.from_numpy(known)[:, None].to(device), blocks)

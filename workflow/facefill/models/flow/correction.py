@@ -47,6 +47,11 @@ class Correction(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
+    @property
+    def learnt(self) -> bool:
+        """False without an epoch: nothing is corrected."""
+        return bool(self.last.weight.any())
+
     def forward(self, z: Tensor, spread: Tensor, known: Tensor) -> Tensor:
         """Return z, [N, rank], corrected.
 

@@ -5,7 +5,7 @@ batch may have a mask of its own, and rounded, so that it takes a quarter of the
 [N, 3, size, size] in [-1, 1] here, and as vectors in the order [3, size, size].
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,8 +105,8 @@ class Guess(nn.Module):
         return scale * depth_of(known, block) ** exponent
 
 
-class Posterior:
-    """What a `Guess` says of z under each of some masks: a covariance for each."""
+class Conditional:
+    """What a `Guess` says of faces of which a part is seen."""
 
     def __init__(
         self,
@@ -122,27 +122,19 @@ class Posterior:
         self.mean = guess.mean.to(device)
         self.grain, self.texture = guess.grain.to(device), guess.texture.to(device)
         self.basis = guess.basis().to(device)
-        noises = [guess.noise_of(*mask) for mask in masks] if noises is None else noises
-        self.noise = torch.tensor(noises, dtype=torch.float32, device=device)
-        every = self.basis.T @ self.basis
-        inverses = [
-            _inverse(self.basis, every, *mask, noise)
-            for mask, noise in zip(masks, noises, strict=True)
-        ]
-        self.inverse = torch.stack(inverses)  # of (H W)' (H W) + noise I: [masks, rank, rank]
-        variances = self.inverse.diagonal(dim1=1, dim2=2) * self.noise[:, None]
-        self.spread = variances.clamp(min=0).sqrt()  # deviations of z: [masks, rank]
+        self.noises = [guess.noise_of(*mask) for mask in masks] if noises is None else list(noises)
+        self.noise = torch.tensor(self.noises, dtype=torch.float32, device=device)
         self.power = widened(self.texture @ self.texture)
         self.signs = _mirror_signs(self.basis.view(*self.mean.shape, -1))
+
+    def coefficients(self, seen: Seen, masks: Tensor) -> Tensor:
+        """The conditional means of z, [N, rank]; `masks`, long [N], says which mask each has."""
+        raise NotImplementedError
 
     def project(self, seen: Seen) -> Tensor:
         """(H W)' H (x - mean) of faces: [N, rank]."""
         mean, _ = see(self.mean.expand_as(seen.observed), seen.known, seen.blocks)
         return (seen.observed - mean.observed).flatten(1) @ self.basis
-
-    def coefficients(self, seen: Seen, masks: Tensor) -> Tensor:
-        """The conditional means of z, [N, rank]; `masks`, long [N], says which mask each has."""
-        return self._times_inverse(self.project(seen), masks)
 
     def faces(self, z: Tensor) -> Tensor:
         """The faces of z, [N, rank], as far as the components go."""
@@ -150,18 +142,11 @@ class Posterior:
 
     def refined(self, faces: Tensor, seen: Seen) -> Tensor:
         """Faces of `faces`, and what they miss near what is known (kriging.py)."""
-
-        by_blocks = bool(seen.blocks.any())
-
-        def project(pictures: Tensor) -> Tensor:
-            if by_blocks:
-                return see(pictures, seen.known, seen.blocks)[0].observed
-            return pictures * seen.known
-
+        project = projection(seen)
         missed = seen.observed - project(faces)
         return faces + interpolated(missed, project, self.grain.clamp(min=FLOOR), self.power)
 
-    def translation(self, other: "Posterior") -> tuple[Tensor, Tensor]:
+    def translation(self, other: "Conditional") -> tuple[Tensor, Tensor]:
         """Matrix [rank, rank] and shift [rank] that make of the other's z the nearest of this."""
         inverse = self.basis / self.basis.square().sum(0).clamp(min=1e-12)  # orthogonal columns
         return other.basis.T @ inverse, (other.mean - self.mean).flatten() @ inverse
@@ -177,11 +162,42 @@ class Posterior:
         of_drawn, _ = see(drawn, seen.known, seen.blocks)
         return drawn - self.refined(self.faces(self.coefficients(of_drawn, masks)), of_drawn)
 
-    def _times_inverse(self, right: Tensor, masks: Tensor) -> Tensor:
-        return torch.bmm(self.inverse[masks], right[:, :, None])[:, :, 0]
-
     def _pictures(self, z: Tensor) -> Tensor:
         return (z @ self.basis.T).view(-1, *self.mean.shape)
+
+
+class Posterior(Conditional):
+    """With a covariance of z for each of some masks, which many faces share."""
+
+    def __init__(
+        self,
+        guess: Guess,
+        masks: list[tuple[np.ndarray, int]],
+        device: torch.device,
+        noises: Sequence[float] | None = None,
+    ):
+        """As of `Conditional`."""
+        super().__init__(guess, masks, device, noises)
+        self.inverse = inverses(self.basis, masks, self.noises)
+        variances = self.inverse.diagonal(dim1=1, dim2=2) * self.noise[:, None]
+        self.spread = variances.clamp(min=0).sqrt()  # deviations of z: [masks, rank]
+
+    def coefficients(self, seen: Seen, masks: Tensor) -> Tensor:
+        return torch.bmm(self.inverse[masks], self.project(seen)[:, :, None])[:, :, 0]
+
+
+def projection(seen: Seen) -> Callable[[Tensor], Tensor]:
+    """The orthogonal projection of pictures, [N, 3, size, size], on what is seen of the faces."""
+    if seen.blocks.any():
+        return lambda pictures: see(pictures, seen.known, seen.blocks)[0].observed
+    return lambda pictures: pictures * seen.known
+
+
+def inverses(basis: Tensor, masks: list[tuple[np.ndarray, int]], noises: Sequence[float]) -> Tensor:
+    """(H W)' (H W) + noise I of each mask, inverted: float32 [masks, rank, rank]."""
+    every = basis.T @ basis
+    pairs = zip(masks, noises, strict=True)
+    return torch.stack([_inverse(basis, every, *mask, noise) for mask, noise in pairs])
 
 
 def _mirror_signs(components: Tensor) -> Tensor | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
+from facefill.models.flow.gradients import solve
 from facefill.models.flow.grain import filtered
 
 STEPS = 8  # of conjugate gradients; 20 gain 0.05 dB where 80 % of the pixels are hidden
@@ -32,16 +33,7 @@ def interpolated(
         padded = F.pad(deviations * pictures, (0, margin, 0, margin))
         return deviations * filtered(padded, power)[:, :, :size, :size]
 
-    found, left = residuals.new_zeros(residuals.shape), residuals
-    direction, length = left, _products(left, left)
-    for _ in range(STEPS):
-        turned = project(covariance(direction)) + NOISE * direction
-        step = length / _products(direction, turned).clamp(min=1e-20)
-        found, left = found + step * direction, left - step * turned
-        before, length = length, _products(left, left)
-        direction = left + length / before.clamp(min=1e-20) * direction
-    return covariance(found)
+    def turn(pictures: Tensor) -> Tensor:
+        return project(covariance(pictures)) + NOISE * pictures
 
-
-def _products(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).sum((1, 2, 3), keepdim=True)
+    return covariance(solve(turn, residuals, STEPS))

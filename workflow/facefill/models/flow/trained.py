@@ -11,7 +11,7 @@ from facefill.core import device
 from facefill.core.device import Compute
 from facefill.models.flow.cleaning import cleaned
 from facefill.models.flow.correction import Correction
-from facefill.models.flow.guess import Guess, Posterior, Seen, see
+from facefill.models.flow.guess import Conditional, Guess, Seen, see
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import QUARTER, expected_end
 from facefill.train.weights import load, load_settings
@@ -52,7 +52,7 @@ def load_flow(weights: Path, settings_file: Path, size: int, device_name: str) -
 
 def guesses(
     correction: Correction,
-    own: Posterior,
+    own: Conditional,
     z: Tensor,
     masks: Tensor,
     seen: Seen,
@@ -65,17 +65,17 @@ def guesses(
     `z`, [N, rank], and `masks` are those of `own`. With `mirror` mirrored faces are corrected, too,
     where the normal can be mirrored, and the mean of both counts.
     """
-    spread = own.spread[masks]
-    corrected = correction(z, spread, known_map)
-    if mirror and own.signs is not None:
-        other = correction(z * own.signs, spread, known_map.flip(3)) * own.signs
-        corrected = (corrected + other) / 2
-    return own.refined(own.faces(corrected), seen)
+    if correction.learnt:
+        given, spread = z, own.spread[masks]
+        z = correction(given, spread, known_map)
+        if mirror and own.signs is not None:
+            z = (z + correction(given * own.signs, spread, known_map.flip(3)) * own.signs) / 2
+    return own.refined(own.faces(z), seen)
 
 
 def misses(
     correction: Correction,
-    own: Posterior,
+    own: Conditional,
     faces: Tensor,
     seen: Seen,
     known_map: Tensor,
