@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from facefill.core.descriptor import BATCH, Describer, _model_file
+from facefill.core.descriptor import BATCH, Describer, model_file
 from facefill.core.descriptor_network import DescriptorNetwork
 from facefill.core.errors import FacefillError
 from facefill.render import render_photo
@@ -44,7 +44,7 @@ def describe():
 @pytest.mark.parametrize("zoom", [0.7, 1.0])
 def test_descriptors_are_dlibs(faces, zoom):
     describe = Describer(SIZE, zoom)
-    network = dlib.face_recognition_model_v1(str(_model_file()))
+    network = dlib.face_recognition_model_v1(str(model_file()))
     expected = [network.compute_face_descriptor(face, describe._shape) for face in faces]
     found = describe(faces)
     assert found.dtype == np.float64 and found.shape == (len(faces), 128)
@@ -102,7 +102,7 @@ def test_no_faces_have_no_descriptors(describe):
 )
 def test_another_file_is_named(tmp_path, damage, words):
     file = tmp_path / "model.dat"
-    file.write_bytes(damage(_model_file().read_bytes()))
+    file.write_bytes(damage(model_file().read_bytes()))
     with pytest.raises(FacefillError, match=rf"model\.dat is not dlib's .*({words}).*pip") as info:
         DescriptorNetwork(file)
     assert "\n" not in str(info.value)
@@ -111,4 +111,4 @@ def test_another_file_is_named(tmp_path, damage, words):
 def test_another_of_dlibs_models_is_named():
     for name in ("mmod_human_face_detector.dat", "shape_predictor_5_face_landmarks.dat"):
         with pytest.raises(FacefillError, match=rf"{name} is not dlib's face recognition network"):
-            DescriptorNetwork(_model_file().with_name(name))
+            DescriptorNetwork(model_file().with_name(name))

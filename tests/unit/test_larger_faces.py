@@ -31,6 +31,7 @@ SHORT = {
     "glcic": {"reconstruction_epochs": 0, "discriminator_epochs": 0, "masks": [CENTER, LOWRES]},
     "gaussian": {"masks": [CENTER, LOWRES]},
     "flow": {"epochs": 1, "masks": [CENTER, LOWRES]},
+    "flow_identity": {"epochs": 1, "masks": [CENTER, LOWRES]},
 }
 
 PROVIDING = {model.provides: kind for kind, model in MODELS.items()}

@@ -15,7 +15,7 @@ from facefill.kinds import kinds
 from facefill.models.flow import MASKS
 from facefill.train import team
 from teams import FACES, UNSEEN, Case, together
-from untrained import save, save_dcgan
+from untrained import save, save_dcgan, save_flow
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +54,7 @@ def cases(tmp_path_factory, one_thread):
         "encoder": Case("encoder", encoder),
         "encoder, double": Case("encoder", encoder, double=True),
         "flow": Case("flow", flow),
+        "flow_identity": Case("flow_identity", {"models": {"flow": save_flow(folder / "flow")}}),
     }
 
 
@@ -113,6 +114,7 @@ def test_every_kind_that_learns_from_batches_is_here(cases):
         ("encoder", FLOAT),
         ("encoder, double", DOUBLE),
         ("flow", HALF),
+        ("flow_identity", HALF),
     ],
 )
 def test_two_processes_train_as_one_does(alone, both, name, tolerance):

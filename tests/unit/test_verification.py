@@ -11,10 +11,11 @@ from pathlib import Path
 import dlib
 import numpy as np
 import pytest
+import torch
 from scipy.stats import binomtest
 
 from facefill.align import Aligner, _packaged
-from facefill.core.descriptor import BATCH, PADDING, Describer, _model_file
+from facefill.core.descriptor import BATCH, PADDING, Describer, model_file
 from facefill.core.descriptor_network import CHIP_SIZE, DescriptorNetwork
 from facefill.core.images import decode_photo
 from facefill.metrics._verification import THRESHOLD
@@ -56,15 +57,17 @@ def verified(descriptors, pairs, same):
 def test_photos_are_verified_as_dlibs_author_states(pairs):
     """By dlib's own chips of the face in the middle, and the descriptors and threshold in use."""
     photos, named, same = pairs
-    detector, network = dlib.get_frontal_face_detector(), DescriptorNetwork(_model_file())
+    detector, network = dlib.get_frontal_face_detector(), DescriptorNetwork(model_file())
     find = dlib.shape_predictor(str(_packaged("shape_predictor_5_face_landmarks.dat")))
     chips = []
     for photo in map(np.ascontiguousarray, photos.values()):
         boxes = list(detector(photo, 0)) or list(detector(photo, 1)) or [MIDDLE]
         box = min(boxes, key=lambda box: np.hypot(box.center().x - 125, box.center().y - 125))
         chips.append(dlib.get_face_chip(photo, find(photo, box), CHIP_SIZE, PADDING))
-    parts = [np.stack(chips[start : start + BATCH]) for start in range(0, len(chips), BATCH)]
-    described = dict(zip(photos, np.concatenate([network(part) for part in parts]), strict=True))
+    pixels = torch.from_numpy(np.stack(chips)).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        found = torch.cat([network(part) for part in pixels.split(BATCH)]).double().numpy()
+    described = dict(zip(photos, found, strict=True))
     _, _, low, high = verified(described, named, same)
     assert low < STATED < high
 

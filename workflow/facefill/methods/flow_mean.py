@@ -32,4 +32,4 @@ class FlowMean(Method):
 
     def work(self, config):
         model = make("models", config["models"][self.model])
-        return BATCH * model.pass_work(config["align"]["size"])
+        return BATCH * model.pass_work(config)

@@ -45,4 +45,4 @@ class Flow(Method):
 
     def work(self, config):
         model = make("models", config["models"][self.model])
-        return BATCH * model.pass_work(config["align"]["size"])
+        return BATCH * model.pass_work(config)

@@ -116,10 +116,11 @@ class Flow(Model):
             )
 
     def work(self, config: Config) -> float:
-        return FORWARD_AND_BACKWARD * self.batch * self.pass_work(config["align"]["size"])
+        return FORWARD_AND_BACKWARD * self.batch * self.pass_work(config)
 
-    def pass_work(self, size: int) -> float:
-        """Multiply-accumulates of one pass for one face of `size` pixels."""
+    def pass_work(self, config: Config) -> float:
+        """Multiply-accumulates of one pass for one face."""
+        size = config["align"]["size"]
         # Of each map as much as of the next: half the side, twice the channels.
         blocks = SIDES * 2 * self.blocks * 2 * self.width
         ends = (3 + 1 + 3 + 3 + 3 + 1 + 3) * self.patch**2

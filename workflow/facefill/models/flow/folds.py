@@ -38,6 +38,23 @@ class Folds:
         matrix, shift = self._translations[fold]
         return z @ matrix + shift
 
+    def batches(self, size: int) -> int:
+        """How many batches of `size` faces a pass has."""
+        return sum(len(rows) // size for rows in self.rows)
+
+    def shuffled(
+        self, size: int, random: torch.Generator, passes: int = 1
+    ) -> list[tuple[int, torch.Tensor]]:
+        """Batches, each of one fold: its number, and the numbers of the faces."""
+        every = [
+            (fold, chosen)
+            for _ in range(passes)
+            for fold, rows in enumerate(self.rows)
+            for chosen in rows[torch.randperm(len(rows), generator=random)].split(size)
+            if len(chosen) == size
+        ]
+        return [every[number] for number in torch.randperm(len(every), generator=random)]
+
 
 def folds_of(count: int, batch: int) -> list[torch.Tensor]:
     """The numbers of the training faces in each fold: runs of the table, where people lie together.

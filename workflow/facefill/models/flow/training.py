@@ -161,20 +161,7 @@ class FlowLoop(TrainingLoop):
     # -- the loop ------------------------------------------------------------------------------
 
     def batches(self) -> int:
-        of_folds = (len(rows) // self.settings.batch for rows in self.folds.rows)
-        return self.settings.passes * sum(of_folds)
-
-    def shuffled(self, random: torch.Generator) -> list[tuple[int, Tensor]]:
-        """An epoch's batches, each of one fold: its number, and the numbers of the faces."""
-        size = self.settings.batch
-        every = [
-            (fold, chosen)
-            for _ in range(self.settings.passes)
-            for fold, rows in enumerate(self.folds.rows)
-            for chosen in rows[torch.randperm(len(rows), generator=random)].split(size)
-            if len(chosen) == size
-        ]
-        return [every[number] for number in torch.randperm(len(every), generator=random)]
+        return self.settings.passes * self.folds.batches(self.settings.batch)
 
     def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
         steps = self.settings.epochs * self.batches()
@@ -182,7 +169,7 @@ class FlowLoop(TrainingLoop):
         noise = torch.Generator(self.compute.device)
         noise.manual_seed(int(torch.randint(2**62, (), generator=random)))
         torch.manual_seed(int(torch.randint(2**62, (), generator=random)))  # dropout
-        for fold, chosen in self.shuffled(random):
+        for fold, chosen in self.folds.shuffled(self.settings.batch, random, self.settings.passes):
             warm = min(1.0, (self.steps + 1) / (WARM_UP * steps))
             decay = 0.5 * (1 + math.cos(math.pi * self.steps / steps))
             self.adam.param_groups[0]["lr"] = self.settings.lr * warm * decay
@@ -310,7 +297,7 @@ class FlowLoop(TrainingLoop):
                 )
             ]
             hidden = ~seen.known[:, 0].cpu().numpy()
-            scores.append([_psnr(true, each, hidden) for each in filled[:3]])
+            scores.append([mean_psnr(true, each, hidden) for each in filled[:3]])
             said = number, mask["kind"], *scores[-1]
             log.info("hole PSNR under mask %d, %s: mean %.2f, normal %.2f, guess %.2f dB", *said)
             if checked and len(true) > 1:
@@ -388,6 +375,7 @@ def _numbers(posterior: Posterior, count: int, noise: torch.Generator) -> tuple[
     return z, torch.randn(count, *shape, generator=noise, device=device)
 
 
-def _psnr(true: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> float:
+def mean_psnr(true: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> float:
+    """The mean PSNR in dB of the hidden pixels of faces, of those that have some."""
     triples = zip(true, filled, hidden, strict=True)
     return float(np.mean([psnr(*triple) for triple in triples if triple[2].any()]))
