@@ -13,7 +13,8 @@ class IdentityDistance(FaceMetric):
     explanation = (
         "The identity distance is that of dlib's face descriptors of the true and the completed "
         "face. On aligned LFW crops two photos of one person are about 0.46 apart, photos of two "
-        "people about 0.78."
+        "people about 0.78. Models that have learnt from these descriptors, as the captions of "
+        "their losses say, are flattered by it, and by verification."
     )
     place = 70
 
