@@ -475,6 +475,29 @@ DOES_NOT_FIT = {
         "models.encoder.generator is 'encoder', a model of kind encoder, which provides no "
         "generator; name one of: dcgan, amos2016, kumar2018",
     ),
+    "means taught identity that build on themselves": (
+        {"models.flow_identity.flow": "flow_identity"},
+        "models.flow_identity builds on itself (flow_identity -> flow_identity); name another",
+    ),
+    "means taught identity that build on each other": (
+        {
+            "models.flow_identity.flow": "new",
+            "models.new": {"kind": "flow_identity", "flow": "flow_identity"},
+        },
+        "models.flow_identity builds on itself (flow_identity -> new -> flow_identity)",
+    ),
+    "samples of means taught identity": (
+        {"compare.methods": ["flow"], "methods.flow.model": "flow_identity"},
+        "methods.flow.model is 'flow_identity', a model of kind flow_identity, which has no ",
+    ),
+    "a mask of what a model's model builds on": (
+        {
+            "compare.methods": ["flow_mean"],
+            "methods.flow_mean.model": "flow_identity",
+            "models.gaussian.masks": [{"kind": "lowres", "factor": 7}],
+        },
+        "models.gaussian.masks.0",
+    ),
     "a generator of an encoder that nobody uses": (
         {"models.new": ENCODER | {"generator": "gone"}},
         "models.new.generator names 'gone', which is not in models",

@@ -85,6 +85,8 @@ def test_faces_with_a_mask_each_are_guessed_alike_without_an_inverse(mask, monke
 def test_a_face_with_a_mask_of_its_own_is_completed_whatever_the_others(
     corrects, faces, one_thread, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(own_masks, "LEADING", 4)  # of 12 components
+    monkeypatch.setattr(own_masks, "STEPS", 2)  # so that a guess shows how it was made
     masks = make_masks(EVERY_MASK["random"], NAMES, SIZE, 1.0)
     models = {"model": save_flow(tmp_path / "flow", corrects=corrects)}
 

@@ -24,15 +24,29 @@ def test_descriptors_are_those_that_measure(size, zoom):
     assert np.linalg.norm(measured[1:] - measured[:-1], axis=1).min() > 0.1
 
 
-def test_the_loss_is_the_squared_distance_and_has_gradients():
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_loss_is_the_squared_distance_and_has_gradients(narrow):
+    """Also where convolutions are in bfloat16: a distance is a small difference."""
     loss, faces = IdentityLoss(SIZE, 1.0), unit(smooth_faces(3, SIZE))
     completed = faces.flip(0).requires_grad_()
-    found = loss(completed, faces)
-    one, two = loss.describe(completed), loss.describe(faces)
+    with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+        one, two = loss.describe(completed), loss.describe(faces).detach()
+        found = loss(completed, two)
+    assert found.dtype == one.dtype == torch.float32
     assert torch.allclose(found, (one - two).square().sum(1))
     assert found[1] == 0  # the middle one is itself
     found.sum().backward()
     assert (completed.grad[[0, 2]].abs().amax((1, 2, 3)) > 0).all()
+
+
+def test_a_training_that_loses_too_much_says_so(tmp_path):
+    models, pictures = {"flow": save_flow(tmp_path / "flow")}, smooth_faces(28, SIZE)
+    trained = fit(
+        "flow_identity", pictures[:24], pictures[24:], tmp_path / "fit",
+        models=models, lr=0.5, ema=0.0, epochs=1,
+    )  # fmt: skip
+    (warning,) = trained.facts["warnings"]
+    assert "are worse than those of the flow" in warning and "lower its weight or lr" in warning
 
 
 def unit(faces):

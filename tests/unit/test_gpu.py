@@ -15,7 +15,7 @@ from facefill.core.masking import make_masks, observe
 from facefill.methods.latent import Latent, loss
 from facefill.methods.latent.search import search
 from holes import smooth_faces
-from untrained import save_dcgan, save_encoder
+from untrained import save_dcgan, save_encoder, save_flow
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -60,6 +60,12 @@ def test_an_encoder_trains_on_a_gpu(tmp_path):
 def test_a_completion_network_trains_on_a_gpu(optimizer, precision, tmp_path):
     changes = {"optimizer": optimizer, "precision": precision, "masks": tuple(MASKS)}
     same_twice("glcic", tmp_path, schedule="cosine", ema=0.5, **changes)
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_means_of_a_flow_train_on_a_gpu(precision, tmp_path):
+    models = {"flow": save_flow(tmp_path / "flow", precision=precision)}
+    same_twice("flow_identity", tmp_path, models=models, masks=tuple(MASKS))
 
 
 def searched(tmp_path, mask, device="cuda", count=70, precision="auto", **settings):

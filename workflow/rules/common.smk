@@ -49,7 +49,7 @@ if set("{}") & set(str(WORKFLOW)):
         "project to a folder without them"
     )
 
-from facefill.config import load, named_by, read_yaml
+from facefill.config import load, named_by, read_yaml, with_bases
 from facefill.core import listings, photos
 from facefill.core.checksums import Checksums
 from facefill.core.code import Code
@@ -753,7 +753,7 @@ def models_in_report(dataset):
     models = named_by("methods", methods_in_report(), "models", config)
     if by_bundle(dataset):
         return models
-    return [*dict.fromkeys([*models, *named_by("models", models, "models", config)])]
+    return with_bases(models, config)
 
 
 def measured_models(dataset):

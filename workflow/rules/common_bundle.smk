@@ -16,8 +16,7 @@ def bundled_models():
     What a model was only trained from, as a flow from its guess, is not among them.
     """
     models = named_by("methods", bundled_methods(), "models", config)
-    first = named_by("models", models, "models", config)
-    return sorted(models, key=lambda model: model not in first)
+    return [model for model in with_bases(models, config) if model in models]
 
 
 def bundled_files(file):
@@ -26,8 +25,9 @@ def bundled_files(file):
 
 
 def bundled_starts():
-    """The bundles that the trainings of the bundled models begin with."""
-    starts = {config["models"][model].get("start") for model in bundled_models()}
+    """The bundles that the trainings of the bundled models, or of their bases, begin with."""
+    models = with_bases(bundled_models(), config)
+    starts = {config["models"][model].get("start") for model in models}
     return sorted(starts - {None})
 
 

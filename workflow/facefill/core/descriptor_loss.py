@@ -1,12 +1,12 @@
 """dlib's face descriptors with gradients: how far two faces are from being one person's.
 
 `Describer` cuts chips with dlib, from pictures of 8 bits; here PyTorch cuts them, so that a
-training can lower the distance. The places of the landmarks are those of `Describer`.
+training can lower the distance. The places of the landmarks are those of `Describer`. Descriptors
+are equal but for rounding where chips enlarge faces, up to some 120 pixels: dlib shrinks smoothly.
 """
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facefill.core.descriptor import DESCRIPTOR_LANDMARKS, PADDING, model_file
@@ -27,28 +27,44 @@ CHIP_LANDMARKS = np.array(
 
 
 class IdentityLoss(nn.Module):
-    """Squared distances of dlib's descriptors, [N], of faces, [N, 3, size, size] in [-1, 1]."""
+    """Squared distances of dlib's descriptors, [N], from those that are wanted, [N, 128].
+
+    Faces are [N, 3, size, size] in [-1, 1].
+    """
 
     def __init__(self, size: int, zoom: float):
         """`size` and `zoom` are those of the alignment. Raises FacefillError without the model."""
         super().__init__()
         self.network = DescriptorNetwork(model_file())
-        places = _places(size, zoom)
-        inside = ((places >= 0) & (places <= size - 1)).all(-1)  # dlib's chips are black elsewhere
-        self.register_buffer("inside", torch.from_numpy(inside).float())
-        # As F.grid_sample takes it: from -1 to 1 between the outer edges of a face's pixels.
-        self.register_buffer("grid", torch.from_numpy((2 * places + 1) / size - 1).float()[None])
+        pixels, weights = _interpolation(_places(size, zoom), size)
+        self.register_buffer("pixels", pixels)
+        self.register_buffer("weights", weights)
 
-    def forward(self, completed: Tensor, true: Tensor) -> Tensor:
-        with torch.no_grad():
-            wanted = self.describe(true)
+    def forward(self, completed: Tensor, wanted: Tensor) -> Tensor:
         return (self.describe(completed) - wanted).square().sum(1)
 
     def describe(self, faces: Tensor) -> Tensor:
         """Descriptors, float32 [N, 128]."""
-        grid = self.grid.expand(len(faces), -1, -1, -1)
-        chips = F.grid_sample((faces + 1) * 127.5, grid, align_corners=False)
-        return self.network(self.inside * chips)
+        # F.grid_sample has no deterministic gradient on CUDA.
+        corners = ((faces + 1) * 127.5).flatten(2).index_select(2, self.pixels)
+        chips = (corners.unflatten(2, self.weights.shape) * self.weights).sum(2)
+        return self.network(chips.unflatten(2, (CHIP_SIZE, CHIP_SIZE)))
+
+
+def _interpolation(places: np.ndarray, size: int) -> tuple[Tensor, Tensor]:
+    """The four pixels around each place, long [4 n], and their bilinear weights, [4, n].
+
+    `places` are [..., 2], x and y in pixels; outside of the face everything is black, as in dlib's
+    chips.
+    """
+    places = places.reshape(-1, 2)
+    inside = ((places >= 0) & (places <= size - 1)).all(1)
+    first = np.floor(places).clip(0, size - 2).astype(int)
+    x, y = (places - first).T
+    corners = [(0, 0, (1 - x) * (1 - y)), (1, 0, x * (1 - y)), (0, 1, (1 - x) * y), (1, 1, x * y)]
+    pixels = [(first[:, 1] + down) * size + first[:, 0] + right for right, down, _ in corners]
+    weights = [inside * weight for _, _, weight in corners]
+    return torch.from_numpy(np.concatenate(pixels)), torch.from_numpy(np.stack(weights)).float()
 
 
 def _places(size: int, zoom: float) -> np.ndarray:

@@ -68,7 +68,8 @@ class DescriptorNetwork(nn.Module):
             residual = _convolve(F.relu(_convolve(x, *first)), *second)
             stride = first[2]
             x = F.relu(_add(F.avg_pool2d(x, 2) if stride == 2 else x, residual))
-        return x.float().mean((2, 3)) @ self.projection
+        with torch.autocast(x.device.type, enabled=False):  # distances are small
+            return x.float().mean((2, 3)) @ self.projection
 
 
 def _fixed(tensors: Iterable[Tensor]) -> nn.ParameterList:

@@ -17,8 +17,11 @@ class File(Mask):
         doc="one PNG, or a folder of {face}.png; white = known, black = hole", minLength=1
     )
 
-    per_face = True
     learnable = False
+
+    @property
+    def per_face(self) -> bool:
+        return Path(self.path).is_dir()
 
     @cached_property
     def folder(self) -> FaceFolder:

@@ -2,7 +2,8 @@
 
 from typing import ClassVar, Literal
 
-from facefill.kinds import declare, make, reference, setting
+from facefill.core.errors import FacefillError
+from facefill.kinds import declare, kind_of, make, reference, setting
 from facefill.methods import BATCH, Blend, Method
 
 
@@ -27,6 +28,15 @@ class Flow(Method):
 
     extra: ClassVar[tuple[str, ...]] = ("samples", "interpolation")
     needs_train: ClassVar[bool] = True
+
+    def check_used(self, key, config):
+        super().check_used(key, config)
+        kind = kind_of("models", config["models"][self.model])
+        if not kind.has_samples:
+            raise FacefillError(
+                f"config: {key}.model is {self.model!r}, a model of kind {kind.kind}, which has no "
+                "samples; name the flow that it began with"
+            )
 
     def complete(self, task):
         import numpy as np

@@ -41,7 +41,10 @@ def means(task: Task, mirror: bool) -> np.ndarray:
     the hole's pixels count. Raises FacefillError as `load_flow` does.
     """
     flow, completed = _load(task), []
-    for batch in _batches(task, flow, range(len(task.names)), mirror):
+    # By the kind of mask, not by the masks: a face is completed alike, whatever is beside it.
+    own = task.masks.per_face and not flow.correction.learnt
+    kind = OwnMasks if own else Posterior
+    for batch in _batches(task, flow, range(len(task.names)), mirror, kind):
         faces = mean(flow, batch.seen, batch.known_map, batch.guess)
         if mirror:
             faces = (faces + _mirrored_mean(flow, batch)) / 2
@@ -74,7 +77,7 @@ def _carry(task: Task, draws: list[tuple[int, Place]], settings: "Flow") -> np.n
     """Carry draws, each for the face of a row, to faces: uint8 [draws, size, size, 3]."""
     flow, completed = _load(task), []
     drawing = _drawing(task, flow, settings.draws)
-    for batch in _batches(task, flow, [row for row, _ in draws], mirror=True):
+    for batch in _batches(task, flow, [row for row, _ in draws], True, Posterior):
         of_batch = draws[batch.counted.start : batch.counted.stop]
         of_batch += of_batch[-1:] * (BATCH - len(of_batch))
         names = [task.names[row] for row, _ in of_batch]
@@ -114,12 +117,15 @@ def _load(task: Task) -> TrainedFlow:
     return load_flow(*task.models["model"], task.observed.shape[1], task.device)
 
 
-def _batches(task: Task, flow: TrainedFlow, rows: Sequence[int], mirror: bool) -> Iterator[Batch]:
+def _batches(
+    task: Task,
+    flow: TrainedFlow,
+    rows: Sequence[int],
+    mirror: bool,
+    kind: type[Posterior] | type[OwnMasks],
+) -> Iterator[Batch]:
     """Faces of these rows in batches of one size: kernels chosen for one shape round in one way."""
     device, shared = flow.compute.device, None
-    # By the kind of mask, not by the masks: a face is completed alike, whatever is beside it.
-    iterate = task.masks.per_face and not flow.correction.learnt
-    conditional = OwnMasks if iterate else Posterior
     with torch.no_grad(), progress(len(rows), "completing", "faces") as bar:
         for start in range(0, len(rows), BATCH):
             counted = range(len(rows))[start : start + BATCH]
@@ -130,7 +136,7 @@ def _batches(task: Task, flow: TrainedFlow, rows: Sequence[int], mirror: bool) -
             if shared is None or shared[0] != list(number_of):
                 different = [known[numbers.index(number)] for number in range(len(number_of))]
                 masks = [(mask, task.masks.block) for mask in different]
-                shared = list(number_of), conditional(flow.guess, masks, device)
+                shared = list(number_of), kind(flow.guess, masks, device)
             faces = to_unit(torch.from_numpy(task.observed[padded]).permute(0, 3, 1, 2)).to(device)
             blocks = torch.full((BATCH,), task.masks.block)
             seen, known_map = see(faces, torch.from_numpy(known)[:, None].to(device), blocks)

@@ -75,6 +75,7 @@ class Flow(Model):
     masks: tuple[dict[str, Any], ...] = masks_setting("of each face by", MASKS)
 
     provides: ClassVar[str] = "flow"
+    has_samples: ClassVar[bool] = True
     validation_faces: ClassVar[int] = 32
     captions: ClassVar[dict[str, str]] = {
         "losses": "Squared errors of the U-Net in the hole, in units of the corrected guess's: of "

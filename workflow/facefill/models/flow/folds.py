@@ -14,6 +14,7 @@ import torch
 
 from facefill.core.tensors import to_unit
 from facefill.models.flow.errors import in_hole
+from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import UNIT, Guess, Posterior, see
 from facefill.models.gaussian import Gaussian
 from facefill.models.gaussian.fitting import NOISES, choose_noise, fit_normal, parts
@@ -32,6 +33,23 @@ class Folds:
         """`rows` are the numbers of each part's faces; `own` is the normal of all faces."""
         self.rows, self.posteriors, self.own = rows, posteriors, own
         self._translations = [own.translation(posterior) for posterior in posteriors]
+
+    @classmethod
+    def of(
+        cls,
+        guess: Guess,
+        faces: np.ndarray,
+        forms: Forms,
+        batch: int,
+        fitted: Gaussian,
+        seed: int,
+        device: torch.device,
+    ) -> "Folds":
+        """Fit a normal without each fold of `faces`, as `fitted` says and as rough as `guess`."""
+        rows = folds_of(len(faces), batch)
+        others = [without(fold, faces, guess, fitted, seed) for fold in rows]
+        posteriors = [Posterior(each, forms.every, device) for each in others]
+        return cls(rows, posteriors, Posterior(guess, forms.every, device))
 
     def translate(self, fold: int, z: torch.Tensor) -> torch.Tensor:
         """Coefficients of a fold's normal, [N, rank], as those of the normal of all faces."""

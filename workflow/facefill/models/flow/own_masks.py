@@ -1,4 +1,4 @@
-"""The guess of faces that have a mask each: no covariance is kept, each is used once."""
+"""The guess of faces that have a mask each, of which an inverse would serve one face alone."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ STEPS = 18  # 0.1 grey levels from the exact guess of 512 components, 40 without
 
 
 class OwnMasks(Conditional):
-    """Solves for z by conjugate gradients, in half the time of an inverse per face."""
+    """Solves for z by conjugate gradients: with 512 components in half of an inverse's time."""
 
     def __init__(self, guess: Guess, masks: Sequence[tuple[np.ndarray, int]], device: torch.device):
         """As of `Conditional`."""

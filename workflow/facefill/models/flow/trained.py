@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facefill.core import device
 from facefill.core.device import Compute
@@ -48,6 +48,15 @@ def load_flow(weights: Path, settings_file: Path, size: int, device_name: str) -
     for part in (network, correction):
         part.eval().requires_grad_(False)
     return TrainedFlow(network, correction, guess, compute, settings["analogs"])
+
+
+def stored(flow: TrainedFlow) -> dict[str, nn.Module]:
+    """What is saved of a flow, by its name there; the numbers are rounded to half precision."""
+    networks = {"flow": flow.network, "correction": flow.correction}
+    kernels = (p for network in networks.values() for p in network.parameters())
+    for values in (*kernels, flow.guess.mean, flow.guess.grain, flow.guess.texture):
+        values.data = values.data.half()
+    return networks | {"guess": flow.guess}
 
 
 def guesses(

@@ -21,24 +21,22 @@ from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.metrics._texture import detect, features
 from facefill.models.flow import Flow
 from facefill.models.flow.analogs import FEWEST, Analogs, one_of
-from facefill.models.flow.augment import draw_light, in_light, move
 from facefill.models.flow.correction import Correction, fit_correction
 from facefill.models.flow.errors import Errors, in_hole
 from facefill.models.flow.folds import (
     Folds,
     choose_guess_noise,
-    folds_of,
     settings_of,
     shortened,
-    without,
 )
 from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.health import health
+from facefill.models.flow.hidden import hide
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import point, slope
 from facefill.models.flow.start import start_with
-from facefill.models.flow.trained import TrainedFlow, guesses, mean, misses, sample, slopes
+from facefill.models.flow.trained import TrainedFlow, guesses, mean, misses, sample, slopes, stored
 from facefill.models.gaussian.normal import load_normal
 from facefill.train import team
 from facefill.train.average import update_average
@@ -78,10 +76,7 @@ def train(training: Training, settings: Flow) -> Trained:
     guess.learn_filters(faces)
     choose_guess_noise(guess, training, fitted.masks, compute.device)
     forms = Forms(settings.masks, size, training.zoom, compute.device)
-    rows = folds_of(len(faces), settings.batch)
-    others = [without(fold, faces, guess, fitted, training.seed) for fold in rows]
-    posteriors = [Posterior(each, forms.every, compute.device) for each in others]
-    folds = Folds(rows, posteriors, Posterior(guess, forms.every, compute.device))
+    folds = Folds.of(guess, faces, forms, settings.batch, fitted, training.seed, compute.device)
     correction = fit_correction(
         faces,
         folds,
@@ -170,9 +165,7 @@ class FlowLoop(TrainingLoop):
         noise.manual_seed(int(torch.randint(2**62, (), generator=random)))
         torch.manual_seed(int(torch.randint(2**62, (), generator=random)))  # dropout
         for fold, chosen in self.folds.shuffled(self.settings.batch, random, self.settings.passes):
-            warm = min(1.0, (self.steps + 1) / (WARM_UP * steps))
-            decay = 0.5 * (1 + math.cos(math.pi * self.steps / steps))
-            self.adam.param_groups[0]["lr"] = self.settings.lr * warm * decay
+            self.adam.param_groups[0]["lr"] = self.settings.lr * share_of_rate(self.steps, steps)
             yield self._step(fold, chosen, random, noise)
 
     def _step(
@@ -212,13 +205,12 @@ class FlowLoop(TrainingLoop):
         Of a team, the result has a process's rows of the batch.
         """
         count, own = len(chosen), team.rows(len(chosen))
-        faces = move(to_unit(self.faces[chosen[own].to(self.compute.device)]), noise)
-        faces = in_light(faces, draw_light(count, noise)[own])
+        hidden = hide(
+            self.faces[chosen.to(self.compute.device)],
+            fold, self.folds, self.forms, self.correction, random, noise,
+        )  # fmt: skip
+        faces, seen, known_map, _, forms = hidden
         posterior = self.folds.posteriors[fold]
-        forms = self.forms.draw(count, random)[own]
-        seen, known_map = self.forms.see(faces, forms)
-        z = self.folds.translate(fold, posterior.coefficients(seen, forms))
-        guess = guesses(self.correction, self.own, z, forms, seen, known_map, mirror=False)
         of_means, of_ways = team.parts(own, self.means)
         means = of_means.stop - of_means.start  # in these rows
         drawn = torch.zeros_like(faces)
@@ -232,19 +224,15 @@ class FlowLoop(TrainingLoop):
                 drawn[means:] = posterior.deviations(rest, of_rest, *own_numbers)
             else:
                 drawn[means:] = self._errors(fold, rest, known_map[means:], of_rest, choice)
-        if self.settings.flips:  # all alike: the normal is symmetric
+        if self.settings.flips:
             mirrored = torch.rand(count, generator=random)[own] < 0.5
-            faces, known_map, guess, drawn, observed, known = (
-                self.mirror(part, mirrored)
-                for part in (faces, known_map, guess, drawn, seen.observed, seen.known)
-            )
-            seen = Seen(observed, known, seen.blocks)
+            hidden, drawn = hidden.mirrored(mirrored), self.mirror(drawn, mirrored)
         time = torch.rand(count, generator=noise, device=noise.device)[own]
         time[:means] = 0  # there a way starts at the guess itself
-        end = faces - guess
+        end = hidden.faces - hidden.guess
         masks = self.forms.mask_of[forms].to(faces.device)
         ways = point(drawn, end, time), slope(drawn, end, time)
-        return Way(seen, known_map, guess, end, *ways, time, masks)
+        return Way(hidden.seen, hidden.known_map, hidden.guess, end, *ways, time, masks)
 
     def _errors(
         self, fold: int, seen: Seen, known_map: Tensor, forms: Tensor, choice: Tensor
@@ -342,13 +330,9 @@ class FlowLoop(TrainingLoop):
         history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
         self.best.restore({"flow": self.average})
         log.info("epoch %d is best on the validation faces and is kept", epoch)
-        networks = {"flow": self.average, "correction": self.correction}
-        kernels = (p for network in networks.values() for p in network.parameters())
-        for values in (*kernels, self.guess.mean, self.guess.grain, self.guess.texture):
-            values.data = values.data.half()
         return self.result(
             events,
-            networks=networks | {"guess": self.guess},
+            networks=stored(self._flow(self.average)),
             history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
             epoch=epoch,
             facts={"warnings": health(history), "analogs": self.analogs is not None},
@@ -373,6 +357,11 @@ def _numbers(posterior: Posterior, count: int, noise: torch.Generator) -> tuple[
     rank, shape, device = posterior.basis.shape[1], posterior.mean.shape, noise.device
     z = torch.randn(count, rank, generator=noise, device=device)
     return z, torch.randn(count, *shape, generator=noise, device=device)
+
+
+def share_of_rate(step: int, steps: int) -> float:
+    """The learning rate of a step, as a share of the highest: it rises, then falls."""
+    return min(1.0, (step + 1) / (WARM_UP * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def mean_psnr(true: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> float:

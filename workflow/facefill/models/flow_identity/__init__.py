@@ -7,7 +7,7 @@ from facefill.models import FORWARD_AND_BACKWARD, Model, Plot
 from facefill.models._masks import EXAMPLE, check_masks, masks_setting
 from facefill.models.flow import MASKS
 
-DESCRIPTOR_WORK = 0.6e9  # multiply-accumulates of dlib's network for one face
+DESCRIPTOR_WORK = 0.27e9  # multiply-accumulates of dlib's network for one face
 
 
 @declare
@@ -16,7 +16,7 @@ class FlowIdentity(Model):
 
     A perceptual loss (Johnson et al. 2016) on the descriptors by which the identity distance and
     verification are measured, so that these flatter it: judge it by another network
-    (tools/identity.py). Its samples are those of another network than the flow's; take the flow's.
+    (tools/identity.py). It has no samples: what it was taught gives these away.
     """
 
     flow: str = reference("models", "flow", "flow", doc="which model, of kind flow, it begins with")
@@ -34,6 +34,7 @@ class FlowIdentity(Model):
     masks: tuple[dict[str, Any], ...] = masks_setting("of each face by", MASKS)
 
     provides: ClassVar[str] = "flow"
+    has_samples: ClassVar[bool] = False
     validation_faces: ClassVar[int] = 64
     captions: ClassVar[dict[str, str]] = {
         "losses": "Squared error in the hole, in units of the guess's, and squared distance of "
@@ -55,8 +56,9 @@ class FlowIdentity(Model):
         check_masks(key, self.masks, config)
 
     def work(self, config: Config) -> float:
-        of_face = self.pass_work(config) + DESCRIPTOR_WORK
-        return self.batch * (FORWARD_AND_BACKWARD * of_face + DESCRIPTOR_WORK)
+        # Of the descriptors: the true face's, the completed one's, and a gradient for its pixels.
+        of_face = FORWARD_AND_BACKWARD * self.pass_work(config) + 3 * DESCRIPTOR_WORK
+        return self.batch * of_face
 
     def pass_work(self, config: Config) -> float:
         """Multiply-accumulates of one pass for one face."""

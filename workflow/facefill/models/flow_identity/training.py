@@ -6,11 +6,10 @@ true faces in 84 to 89 instead of 81 to 85 % (docs/experiments.md).
 
 import copy
 import logging
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,13 +20,21 @@ from facefill.core.descriptor_loss import IdentityLoss
 from facefill.core.files import sha256_file
 from facefill.core.images import contact_sheet
 from facefill.core.tensors import from_unit, to_pictures, to_unit
-from facefill.models.flow.augment import draw_light, in_light, move
 from facefill.models.flow.errors import Errors, in_hole
-from facefill.models.flow.folds import Folds, folds_of, without
+from facefill.models.flow.folds import Folds
 from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import Posterior, Seen
-from facefill.models.flow.trained import SETTINGS, TrainedFlow, guesses, load_flow, mean, slopes
-from facefill.models.flow.training import BETAS, MAX_NORM, WARM_UP, mean_psnr
+from facefill.models.flow.hidden import Hidden, hide
+from facefill.models.flow.trained import (
+    SETTINGS,
+    TrainedFlow,
+    guesses,
+    load_flow,
+    mean,
+    slopes,
+    stored,
+)
+from facefill.models.flow.training import BETAS, MAX_NORM, mean_psnr, share_of_rate
 from facefill.models.flow_identity import FlowIdentity
 from facefill.models.gaussian import Gaussian
 from facefill.train import team
@@ -39,6 +46,7 @@ from facefill.train.weights import load_settings
 
 log = logging.getLogger("facefill.train")
 
+MOST_LOST = 0.2  # dB of hole PSNR that means may lose without a warning
 PART = 32  # validation faces that are described at a time
 COLUMNS = ("epoch", "step", "error", "distance", "val_hole_psnr", "val_identity")
 
@@ -53,11 +61,11 @@ def train(training: Training, settings: FlowIdentity) -> Trained:
     faces = np.asarray(training.faces)
     flow = load_flow(weights, settings_file, faces.shape[1], training.device)
     forms = Forms(settings.masks, faces.shape[1], training.zoom, flow.compute.device)
-    rows = folds_of(len(faces), settings.batch)
-    fitted = Gaussian(flips=settings.flips, masks=settings.masks)
-    others = [without(fold, faces, flow.guess, fitted, training.seed) for fold in rows]
-    posteriors = [Posterior(each, forms.every, flow.compute.device) for each in others]
-    folds = Folds(rows, posteriors, Posterior(flow.guess, forms.every, flow.compute.device))
+    device = flow.compute.device
+    # A normal of mirrored faces, too, is symmetric.
+    flips = Posterior(flow.guess, forms.every[:1], device).signs is not None
+    fitted = Gaussian(flips=flips, masks=settings.masks)
+    folds = Folds.of(flow.guess, faces, forms, settings.batch, fitted, training.seed, device)
     trained = run_training(lambda: IdentityLoop(training, settings, flow, forms, folds), training)
     kept = load_settings(settings_file, SETTINGS)
     trained.facts |= {name: kept[name] for name in SETTINGS} | {"flow_sha256": sha256_file(weights)}
@@ -87,8 +95,12 @@ class IdentityLoop(TrainingLoop):
         distance = IdentityLoss(self.faces.shape[2], training.zoom)
         self.distance = distance.to(self.compute.device)
         self.validation = to_unit(self.on_device(training.validation_faces))
+        with torch.no_grad():
+            described = map(self.distance.describe, self.validation.split(PART))
+            self.validation_descriptors = torch.cat(list(described))
         self.best = Best()
-        self.sheets.append(self.evaluate()[0])
+        sheet, self.before = self.evaluate()
+        self.sheets.append(sheet)
 
     # -- checkpoints ---------------------------------------------------------------------------
 
@@ -117,22 +129,30 @@ class IdentityLoop(TrainingLoop):
         noise = torch.Generator(self.compute.device)
         noise.manual_seed(int(torch.randint(2**62, (), generator=random)))
         for fold, chosen in self.folds.shuffled(self.settings.batch, random):
-            warm = min(1.0, (self.steps + 1) / (WARM_UP * steps))
-            decay = 0.5 * (1 + math.cos(math.pi * self.steps / steps))
-            self.adam.param_groups[0]["lr"] = self.settings.lr * warm * decay
-            yield self._step(self._draw(fold, chosen, random, noise))
+            self.adam.param_groups[0]["lr"] = self.settings.lr * share_of_rate(self.steps, steps)
+            with torch.no_grad():
+                hidden = hide(
+                    self.faces[chosen.to(self.compute.device)],
+                    fold, self.folds, self.forms, self.flow.correction, random, noise,
+                )  # fmt: skip
+                if self.settings.flips:
+                    mirrored = torch.rand(len(chosen), generator=random) < 0.5
+                    hidden = hidden.mirrored(team.share(mirrored))
+            yield self._step(hidden)
 
-    def _step(self, drawn: "Drawn") -> Tensor:
-        """One step; the batch's losses."""
-        flow = replace(self.flow, network=self.network)
-        zero = torch.zeros_like(drawn.guess)
-        found = slopes(flow, drawn.seen, drawn.known_map, drawn.guess, zero, zero[:, 0, 0, 0])
-        known, wanted = drawn.seen.known, drawn.faces - drawn.guess
-        unit = self.errors.update(drawn.masks, in_hole(wanted.square(), known))
-        error = in_hole((found - wanted).square(), known) / unit
-        completed = torch.where(known, drawn.faces, drawn.guess + found)
+    def _step(self, hidden: Hidden) -> Tensor:
+        """One step on faces of one fold; the batch's losses."""
+        faces, seen, known_map, guess, forms = hidden
+        flow, zero = replace(self.flow, network=self.network), torch.zeros_like(guess)
+        found = slopes(flow, seen, known_map, guess, zero, zero[:, 0, 0, 0])
+        masks = self.forms.mask_of[forms].to(faces.device)
+        unit = self.errors.update(masks, in_hole((faces - guess).square(), seen.known))
+        error = in_hole((guess + found - faces).square(), seen.known) / unit
+        completed = torch.where(seen.known, faces, guess + found)
         with self.compute.autocast():
-            distance = self.distance(completed.clamp(-1, 1), drawn.faces.clamp(-1, 1))
+            with torch.no_grad():
+                wanted = self.distance.describe(faces.clamp(-1, 1))
+            distance = self.distance(completed.clamp(-1, 1), wanted)
         loss = error.mean() + self.settings.weight * distance.mean()
         self.adam.zero_grad(set_to_none=True)
         loss.backward()
@@ -141,32 +161,6 @@ class IdentityLoop(TrainingLoop):
         self.adam.step()
         update_average(self.average, self.network, self.settings.ema, self.steps + 1)
         return torch.stack([error.detach().mean(), distance.detach().mean()])
-
-    @torch.no_grad()
-    def _draw(
-        self, fold: int, chosen: Tensor, random: torch.Generator, noise: torch.Generator
-    ) -> "Drawn":
-        """Hide a part of faces, and guess it by their fold's normal.
-
-        `random` is on the CPU, `noise` on the device. Of a team, the result has a process's rows.
-        """
-        count, own = len(chosen), team.rows(len(chosen))
-        faces = move(to_unit(self.faces[chosen[own].to(self.compute.device)]), noise)
-        faces = in_light(faces, draw_light(count, noise)[own])
-        forms = self.forms.draw(count, random)[own]
-        seen, known_map = self.forms.see(faces, forms)
-        z = self.folds.posteriors[fold].coefficients(seen, forms)
-        z = self.folds.translate(fold, z)
-        guess = guesses(self.flow.correction, self.own, z, forms, seen, known_map, mirror=False)
-        if self.settings.flips:
-            mirrored = torch.rand(count, generator=random)[own] < 0.5
-            faces, known_map, guess, observed, known = (
-                self.mirror(part, mirrored)
-                for part in (faces, known_map, guess, seen.observed, seen.known)
-            )
-            seen = Seen(observed, known, seen.blocks)
-        masks = self.forms.mask_of[forms].to(faces.device)
-        return Drawn(faces, seen, known_map, guess, masks)
 
     # -- validation ----------------------------------------------------------------------------
 
@@ -180,19 +174,18 @@ class IdentityLoop(TrainingLoop):
             seen, known_map = self.forms.see(faces, forms)
             z = self.own.coefficients(seen, forms)
             guess = guesses(self.flow.correction, self.own, z, forms, seen, known_map, mirror=True)
-            before, now = (
-                torch.where(seen.known, faces, mean(each, seen, known_map, guess)).clamp(-1, 1)
-                for each in (self.flow, flow)
-            )
+            row = number % len(faces)  # another face for every mask
+            one = Seen(*(part[row : row + 1] for part in seen)), known_map[row : row + 1]
+            now = self._completed(flow, seen, known_map, guess)
+            before = self._completed(self.flow, *one, guess[row : row + 1])
             true, given, old, new = (
                 to_pictures(from_unit(part)) for part in (faces, seen.observed, before, now)
             )
             psnrs.append(mean_psnr(true, new, ~seen.known[:, 0].cpu().numpy()))
-            pairs = zip(now.split(PART), faces.split(PART), strict=True)
+            pairs = zip(now.split(PART), self.validation_descriptors.split(PART), strict=True)
             squared = torch.cat([self.distance(*pair) for pair in pairs])
             distances.append(squared.sqrt().mean().item())
-            row = number % len(faces)  # another face for every mask
-            shown += [part[row] for part in (true, given, old, new)]
+            shown += [true[row], given[row], old[0], new[row]]
         measured: dict[str, float | None] = {
             "val_hole_psnr": float(np.mean(psnrs)),
             "val_identity": float(np.mean(distances)),
@@ -202,30 +195,26 @@ class IdentityLoop(TrainingLoop):
             self.best.offer(self.epoch, scores, {"flow": self.average})
         return contact_sheet(np.stack(shown), columns=4 * 2), measured
 
+    def _completed(self, flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor) -> Tensor:
+        """Faces with means in their holes, [N, 3, size, size] in [-1, 1]."""
+        filled = mean(flow, seen, known_map, guess)
+        return torch.where(seen.known, seen.observed, filled).clamp(-1, 1)
+
     def finish(self, events: Path) -> Trained:
         """Restore the kept epoch's network; store it in half precision."""
         history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
         self.best.restore({"flow": self.average})
         log.info("epoch %d is best on the validation faces and is kept", epoch)
-        for values in self.average.parameters():
-            values.data = values.data.half()
+        warnings, kept = [], self.history[epoch - 1]["val_hole_psnr"]
+        if kept < self.before["val_hole_psnr"] - MOST_LOST:
+            warnings.append(
+                f"its means of validation faces ({kept:.2f} dB) are worse than those of the flow "
+                f"at its start ({self.before['val_hole_psnr']:.2f} dB); lower its weight or lr"
+            )
         return self.result(
             events,
-            networks={
-                "flow": self.average,
-                "correction": self.flow.correction,
-                "guess": self.flow.guess,
-            },
+            networks=stored(replace(self.flow, network=self.average)),
             history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
             epoch=epoch,
+            facts={"warnings": warnings},
         )
-
-
-class Drawn(NamedTuple):
-    """Faces of a step, [N, 3, size, size] in [-1, 1], and what is known and guessed of them."""
-
-    faces: Tensor
-    seen: Seen
-    known_map: Tensor  # [N, 1, size, size]
-    guess: Tensor
-    masks: Tensor  # long [N], the number of each face's mask
