@@ -6,6 +6,7 @@ batch may have a mask of its own, and rounded, so that it takes a quarter of the
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -125,7 +126,11 @@ class Conditional:
         self.noises = [guess.noise_of(*mask) for mask in masks] if noises is None else list(noises)
         self.noise = torch.tensor(self.noises, dtype=torch.float32, device=device)
         self.power = widened(self.texture @ self.texture)
-        self.signs = _mirror_signs(self.basis.view(*self.mean.shape, -1))
+
+    @cached_property
+    def signs(self) -> Tensor | None:
+        """What mirroring a face does to its z: factors 1 and -1, [rank]; None = something else."""
+        return _mirror_signs(self.basis.view(*self.mean.shape, -1))
 
     def coefficients(self, seen: Seen, masks: Tensor) -> Tensor:
         """The conditional means of z, [N, rank]; `masks`, long [N], says which mask each has."""
