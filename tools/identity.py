@@ -18,6 +18,7 @@ import json
 import sys
 import tarfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -132,7 +133,7 @@ def _member(package: Path, name: str) -> bytes:
     return data
 
 
-def _tensors(manifest: list, data: bytes):
+def _tensors(manifest: list, data: bytes) -> Iterator[tuple[str, Tensor]]:
     """The names and values of the weights, which lie one behind the other."""
     place = 0
     for entry in itertools.chain.from_iterable(group["weights"] for group in manifest):
@@ -182,7 +183,10 @@ def main() -> None:
 
     print("| mask | method | faces | MobileFace | difference | dlib | difference |")
     print("|---|---|---|---|---|---|---|")
-    for folder in sorted((given.build / "completions").iterdir()):
+    folders = sorted((given.build / "completions").glob("*"))
+    if not any((folder / given.against / "metrics.csv").exists() for folder in folders):
+        raise FacefillError(f"{given.build}: no completions by {given.against}; run snakemake")
+    for folder in folders:
         if not (folder / given.against / "metrics.csv").exists():
             continue
         base = distances(folder.name, given.against)

@@ -5,7 +5,7 @@ import pytest
 
 from contract.examples import example, settings
 from facefill.core.masking import make_masks, observe
-from facefill.kinds import kinds
+from facefill.kinds import kinds, make
 from facefill.masks import Hides
 
 NAMES = ["Ann__1", "Bob__1", "Cid__1"]
@@ -51,7 +51,7 @@ def test_a_face_has_its_mask_whatever_the_other_faces(kind):
 
 def test_masks_are_those_of_all_faces_unless_it_says_otherwise(kind):
     known = make_masks(entry(kind, 64), NAMES, 64, 1.0).known
-    if not kinds("masks")[kind].per_face:
+    if not make("masks", entry(kind, 64)).per_face:
         assert (known == known[0]).all()
 
 

@@ -375,9 +375,9 @@ def with_bases(models: Iterable[str], config: dict[str, Any]) -> list[str]:
 
     def add(name: str, above: tuple[str, ...]) -> None:
         if name in above:
+            ring = " -> ".join([*above[above.index(name) :], name])
             raise FacefillError(
-                f"config: models.{name} builds on itself ({' -> '.join([*above, name])}); name "
-                "another model"
+                f"config: models.{name} builds on itself ({ring}); name another model"
             )
         if name not in found:
             for base in named_by("models", [name], "models", config):

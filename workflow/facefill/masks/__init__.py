@@ -29,7 +29,7 @@ class Hides(Enum):
 class Mask(Kind):
     """A kind of mask."""
 
-    per_face: ClassVar[bool] = False  # whether `known` depends on the face's name
+    per_face = False  # whether `known` depends on the face's name
     learnable: ClassVar[bool] = True  # whether a network can be trained under it
     extents: ClassVar[tuple[Hides, ...]] = (Hides.PART,)  # how much it may hide
     hides: ClassVar[Hides | None] = None  # how much it hides, if its settings do not decide that

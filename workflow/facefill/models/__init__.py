@@ -35,8 +35,9 @@ class Model(Kind):
     """A kind of model.
 
     `provides` says what methods, models and measures may do with it: "generator" (faces from z),
-    "encoder" (z from observed faces), "completion" (fills holes in one pass) or "normal" (mean and
-    covariance of faces: what is hidden has a normal distribution given what is known).
+    "encoder" (z from observed faces), "completion" (fills holes in one pass), "normal" (mean and
+    covariance of faces: what is hidden has a normal distribution given what is known) or "flow"
+    (means, and where it `has_samples` samples; facefill.models.flow.trained.load_flow loads it).
     """
 
     seeds: tuple[int, ...] | None = setting(
@@ -50,6 +51,7 @@ class Model(Kind):
 
     provides: ClassVar[str] = ""
     on_cpu: ClassVar[bool] = False  # computes on the CPU whatever `device` says: takes no GPU slot
+    has_samples: ClassVar[bool] = False  # of what provides "flow"
     validation_faces = 0  # of the validation split, handed to the training
     # What the report says of losses.png, samples.png and samples.gif: "losses", "samples", "gif".
     captions: ClassVar[dict[str, str]] = {}
@@ -82,6 +84,10 @@ class Model(Kind):
 
     def discriminator_work(self, size: int) -> float:
         """Multiply-accumulates of the discriminator for one face of `size` pixels, forward."""
+        raise NotImplementedError
+
+    def pass_work(self, config: Config) -> float:
+        """Multiply-accumulates of one pass for one face. Needed where it provides "flow"."""
         raise NotImplementedError
 
     def completion_work(self, size: int) -> float:

@@ -42,9 +42,10 @@ def means(task: Task, mirror: bool) -> np.ndarray:
     """
     flow, completed = _load(task), []
     # By the kind of mask, not by the masks: a face is completed alike, whatever is beside it.
+    # A correction needs the deviations of z, which only an inverse has.
     own = task.masks.per_face and not flow.correction.learnt
-    kind = OwnMasks if own else Posterior
-    for batch in _batches(task, flow, range(len(task.names)), mirror, kind):
+    guessing = OwnMasks if own else Posterior
+    for batch in _batches(task, flow, range(len(task.names)), mirror, guessing):
         faces = mean(flow, batch.seen, batch.known_map, batch.guess)
         if mirror:
             faces = (faces + _mirrored_mean(flow, batch)) / 2
@@ -122,7 +123,7 @@ def _batches(
     flow: TrainedFlow,
     rows: Sequence[int],
     mirror: bool,
-    kind: type[Posterior] | type[OwnMasks],
+    guessing: type[Conditional],
 ) -> Iterator[Batch]:
     """Faces of these rows in batches of one size: kernels chosen for one shape round in one way."""
     device, shared = flow.compute.device, None
@@ -136,7 +137,7 @@ def _batches(
             if shared is None or shared[0] != list(number_of):
                 different = [known[numbers.index(number)] for number in range(len(number_of))]
                 masks = [(mask, task.masks.block) for mask in different]
-                shared = list(number_of), kind(flow.guess, masks, device)
+                shared = list(number_of), guessing(flow.guess, masks, device)
             faces = to_unit(torch.from_numpy(task.observed[padded]).permute(0, 3, 1, 2)).to(device)
             blocks = torch.full((BATCH,), task.masks.block)
             seen, known_map = see(faces, torch.from_numpy(known)[:, None].to(device), blocks)

@@ -120,7 +120,6 @@ class Flow(Model):
         return FORWARD_AND_BACKWARD * self.batch * self.pass_work(config)
 
     def pass_work(self, config: Config) -> float:
-        """Multiply-accumulates of one pass for one face."""
         size = config["align"]["size"]
         # Of each map as much as of the next: half the side, twice the channels.
         blocks = SIDES * 2 * self.blocks * 2 * self.width

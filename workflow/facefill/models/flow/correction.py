@@ -8,6 +8,7 @@ where the U-Net of a flow takes hundreds of millions.
 import copy
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,9 +48,9 @@ class Correction(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    @property
+    @cached_property
     def learnt(self) -> bool:
-        """False without an epoch: nothing is corrected."""
+        """False without an epoch: nothing is corrected. Asked of a trained or loaded one only."""
         return bool(self.last.weight.any())
 
     def forward(self, z: Tensor, spread: Tensor, known: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ class Conditional:
     def __init__(
         self,
         guess: Guess,
-        masks: list[tuple[np.ndarray, int]],
+        masks: Sequence[tuple[np.ndarray, int]],
         device: torch.device,
         noises: Sequence[float] | None = None,
     ):
@@ -177,7 +177,7 @@ class Posterior(Conditional):
     def __init__(
         self,
         guess: Guess,
-        masks: list[tuple[np.ndarray, int]],
+        masks: Sequence[tuple[np.ndarray, int]],
         device: torch.device,
         noises: Sequence[float] | None = None,
     ):
@@ -198,7 +198,9 @@ def projection(seen: Seen) -> Callable[[Tensor], Tensor]:
     return lambda pictures: pictures * seen.known
 
 
-def inverses(basis: Tensor, masks: list[tuple[np.ndarray, int]], noises: Sequence[float]) -> Tensor:
+def inverses(
+    basis: Tensor, masks: Sequence[tuple[np.ndarray, int]], noises: Sequence[float]
+) -> Tensor:
     """(H W)' (H W) + noise I of each mask, inverted: float32 [masks, rank, rank]."""
     every = basis.T @ basis
     pairs = zip(masks, noises, strict=True)

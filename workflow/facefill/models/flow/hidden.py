@@ -16,7 +16,7 @@ from facefill.train import team
 
 
 class Hidden(NamedTuple):
-    """Faces, [N, 3, size, size] in [-1, 1], what is seen of them, and guesses."""
+    """Faces, [N, 3, size, size] in [-1, 1] but for their light; what is seen; guesses."""
 
     faces: Tensor
     seen: Seen
@@ -44,10 +44,10 @@ def hide(
     random: torch.Generator,
     noise: torch.Generator,
 ) -> Hidden:
-    """Move and light `faces`, uint8 of one fold, hide a part of each, and guess it.
+    """Move and light a batch of one fold, uint8 [N, 3, size, size], hide parts, and guess them.
 
     `random` is on the CPU, `noise` on the device, where many numbers are drawn faster. Of a team,
-    the result has a process's rows of the batch.
+    the result has a process's rows of `faces`.
     """
     count, own = len(faces), team.rows(len(faces))
     pictures = in_light(move(to_unit(faces[own]), noise), draw_light(count, noise)[own])

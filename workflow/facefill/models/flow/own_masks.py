@@ -11,11 +11,11 @@ from facefill.models.flow.guess import Conditional, Guess, Seen, inverses, proje
 
 # Components whose matrix is inverted, to start from: holes couple these most.
 LEADING = 128
-STEPS = 14  # 0.2 to 0.4 grey levels from the exact guess of 512 components, which errs by 10
+STEPS = 14  # at most 0.4 grey levels from the exact guess of 512 components, which errs by 10
 
 
 class OwnMasks(Conditional):
-    """Solves for z by conjugate gradients: with 512 components in half of an inverse's time."""
+    """Solves for z by conjugate gradients: with 512 components in less than half the time."""
 
     def __init__(self, guess: Guess, masks: Sequence[tuple[np.ndarray, int]], device: torch.device):
         """As of `Conditional`."""

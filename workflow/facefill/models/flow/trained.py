@@ -11,7 +11,7 @@ from facefill.core import device
 from facefill.core.device import Compute
 from facefill.models.flow.cleaning import cleaned
 from facefill.models.flow.correction import Correction
-from facefill.models.flow.guess import Conditional, Guess, Seen, see
+from facefill.models.flow.guess import Conditional, Guess, Posterior, Seen, see
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import QUARTER, expected_end
 from facefill.train.weights import load, load_settings
@@ -71,7 +71,8 @@ def guesses(
 ) -> Tensor:
     """The faces of corrected coefficients, [N, 3, size, size] in [-1, 1], refined by kriging.
 
-    `z`, [N, rank], and `masks` are those of `own`. With `mirror` mirrored faces are corrected, too,
+    `z`, [N, rank], and `masks` are those of `own`, a Posterior where the correction has learnt: it
+    needs the deviations of z. With `mirror` mirrored faces are corrected, too,
     where the normal can be mirrored, and the mean of both counts.
     """
     if correction.learnt:
@@ -84,7 +85,7 @@ def guesses(
 
 def misses(
     correction: Correction,
-    own: Conditional,
+    own: Posterior,
     faces: Tensor,
     seen: Seen,
     known_map: Tensor,

@@ -19,7 +19,9 @@ class FlowIdentity(Model):
     (tools/identity.py). It has no samples: what it was taught gives these away.
     """
 
-    flow: str = reference("models", "flow", "flow", doc="which model, of kind flow, it begins with")
+    flow: str = reference(
+        "models", "flow", "flow", doc="which model, of kind flow or this one, it begins with"
+    )
     weight: float = setting(
         2.0, "of the squared distance of the descriptors, beside the squared error in units of the "
         "guess's", above=0,
@@ -34,7 +36,6 @@ class FlowIdentity(Model):
     masks: tuple[dict[str, Any], ...] = masks_setting("of each face by", MASKS)
 
     provides: ClassVar[str] = "flow"
-    has_samples: ClassVar[bool] = False
     validation_faces: ClassVar[int] = 64
     captions: ClassVar[dict[str, str]] = {
         "losses": "Squared error in the hole, in units of the guess's, and squared distance of "
@@ -61,7 +62,6 @@ class FlowIdentity(Model):
         return self.batch * of_face
 
     def pass_work(self, config: Config) -> float:
-        """Multiply-accumulates of one pass for one face."""
         return make("models", config["models"][self.flow]).pass_work(config)
 
     def train(self, training):

@@ -23,7 +23,7 @@ from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.models.flow.errors import Errors, in_hole
 from facefill.models.flow.folds import Folds
 from facefill.models.flow.forms import Forms
-from facefill.models.flow.guess import Posterior, Seen
+from facefill.models.flow.guess import Conditional, Seen
 from facefill.models.flow.hidden import Hidden, hide
 from facefill.models.flow.trained import (
     SETTINGS,
@@ -63,8 +63,7 @@ def train(training: Training, settings: FlowIdentity) -> Trained:
     forms = Forms(settings.masks, faces.shape[1], training.zoom, flow.compute.device)
     device = flow.compute.device
     # A normal of mirrored faces, too, is symmetric.
-    flips = Posterior(flow.guess, forms.every[:1], device).signs is not None
-    fitted = Gaussian(flips=flips, masks=settings.masks)
+    fitted = Gaussian(flips=Conditional(flow.guess, [], device).signs is not None)
     folds = Folds.of(flow.guess, faces, forms, settings.batch, fitted, training.seed, device)
     trained = run_training(lambda: IdentityLoop(training, settings, flow, forms, folds), training)
     kept = load_settings(settings_file, SETTINGS)
