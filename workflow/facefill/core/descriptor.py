@@ -62,9 +62,8 @@ class Describer:
                 chips = np.zeros((BATCH, CHIP_SIZE, CHIP_SIZE, 3), np.uint8)
                 for row, face in enumerate(part):
                     chips[row] = self._chip(face)
-                found = self._network(
-                    torch.from_numpy(chips).permute(0, 3, 1, 2).float().contiguous()
-                )
+                pixels = chips.transpose(0, 3, 1, 2).astype(np.float32, order="C")
+                found = self._network(torch.from_numpy(pixels))
                 descriptors[start : start + BATCH] = found[: len(part)].double().numpy()
                 advance(len(part))
         return descriptors

@@ -69,7 +69,7 @@ class DescriptorNetwork(nn.Module):
             stride = first[2]
             x = F.relu(_add(F.avg_pool2d(x, 2) if stride == 2 else x, residual))
         with torch.autocast(x.device.type, enabled=False):  # distances are small
-            return x.float().mean((2, 3)) @ self.projection
+            return x.to(torch.float32).mean((2, 3)) @ self.projection
 
 
 def _fixed(tensors: Iterable[Tensor]) -> nn.ParameterList:
