@@ -120,7 +120,7 @@ class Conditional:
 
         `noises` are those of the masks, None = those of the guess.
         """
-        self.mean = guess.mean.to(device)
+        self.masks, self.mean = masks, guess.mean.to(device)
         self.grain, self.texture = guess.grain.to(device), guess.texture.to(device)
         self.basis = guess.basis().to(device)
         self.noises = [guess.noise_of(*mask) for mask in masks] if noises is None else list(noises)
@@ -174,18 +174,16 @@ class Conditional:
 class Posterior(Conditional):
     """With a covariance of z for each of some masks, which many faces share."""
 
-    def __init__(
-        self,
-        guess: Guess,
-        masks: Sequence[tuple[np.ndarray, int]],
-        device: torch.device,
-        noises: Sequence[float] | None = None,
-    ):
-        """As of `Conditional`."""
-        super().__init__(guess, masks, device, noises)
-        self.inverse = inverses(self.basis, masks, self.noises)
+    @cached_property
+    def inverse(self) -> Tensor:
+        """Of each mask: float32 [masks, rank, rank]; times the noise the covariance of z."""
+        return inverses(self.basis, self.masks, self.noises)
+
+    @cached_property
+    def spread(self) -> Tensor:
+        """The deviations of z under each mask: [masks, rank]."""
         variances = self.inverse.diagonal(dim1=1, dim2=2) * self.noise[:, None]
-        self.spread = variances.clamp(min=0).sqrt()  # deviations of z: [masks, rank]
+        return variances.clamp(min=0).sqrt()
 
     def coefficients(self, seen: Seen, masks: Tensor) -> Tensor:
         return torch.bmm(self.inverse[masks], self.project(seen)[:, :, None])[:, :, 0]
