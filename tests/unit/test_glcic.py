@@ -131,7 +131,7 @@ def test_the_average_is_what_completes_and_rests_in_phase_2():
 
 def test_history_says_what_every_phase_has(tmp_path):
     history = fit(tmp_path / "a").history
-    assert history.columns.tolist() == [*glcic.COLUMNS, "kept"]
+    assert history.columns.tolist() == list(glcic.COLUMNS)
     assert history["phase"].tolist() == [1, 1, 2, 3, 3]
     assert history["step"].tolist() == [2, 4, 6, 8, 10]
     learns, judges = history["phase"] != 2, history["phase"] != 1
@@ -321,7 +321,7 @@ def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
 
     def worse_later(loop):
         sheet, measured = evaluate(loop)
-        networks = loop._kept_networks()
+        networks = loop.kept_networks()
         states[loop.epoch] = copy.deepcopy({name: networks[name].state_dict() for name in networks})
         return sheet, measured
 

@@ -18,6 +18,12 @@ def psnr(original: np.ndarray, completed: np.ndarray, where: np.ndarray | None =
     return MAX_PSNR if error == 0 else min(MAX_PSNR, float(10 * np.log10(PEAK**2 / error)))
 
 
+def mean_psnr(originals: np.ndarray, completed: np.ndarray, where: np.ndarray) -> float:
+    """The mean of `psnr` over N faces, leaving out those without a pixel `where`."""
+    triples = zip(originals, completed, where, strict=True)
+    return float(np.mean([psnr(*triple) for triple in triples if triple[2].any()]))
+
+
 def l1(original: np.ndarray, completed: np.ndarray, where: np.ndarray | None = None) -> float:
     """Mean absolute difference in grey levels (0..255); arguments as of `psnr`."""
     return float(np.abs(difference(original, completed, where)).mean())

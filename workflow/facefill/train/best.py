@@ -1,14 +1,21 @@
-"""Which epoch of a training is kept: the one that completes validation faces best."""
+"""Trainings of which one epoch is kept: the one that completes validation faces best."""
 
 import copy
+import logging
+from abc import abstractmethod
 from typing import Any
 
+import pandas as pd
 from torch import nn
+
+from facefill.core.device import Compute
+from facefill.train.loop import Settings, TrainingLoop
+from facefill.train.task import Training
+
+log = logging.getLogger("facefill.train")
 
 CHECKS = 4  # epochs that are compared, evenly spaced, the last one among them
 IDENTITY_WEIGHT = 10.0  # dB of hole PSNR that outweigh an identity distance of 1
-
-Networks = dict[str, nn.Module]
 
 
 def checked_epochs(epochs: int) -> list[int]:
@@ -26,34 +33,48 @@ def best_epoch(scores: dict[int, tuple[float, float]]) -> int:
     return max(scores, key=lambda epoch: scores[epoch][0] - IDENTITY_WEIGHT * scores[epoch][1])
 
 
-class Best:
-    """The networks of the epoch that completes validation faces best, so far."""
+class ValidatedLoop(TrainingLoop):
+    """A training that keeps the networks of its best epoch so far beside those in training."""
 
-    def __init__(self) -> None:
+    def __init__(self, training: Training, settings: Settings, compute: Compute):
+        super().__init__(training, settings, compute)
         self.scores: dict[int, tuple[float, float]] = {}  # of the epochs that were validated
-        self._networks: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}  # weights of the best of these
 
-    @property
-    def epoch(self) -> int:
-        return best_epoch(self.scores)
+    @abstractmethod
+    def kept_networks(self) -> dict[str, nn.Module]:
+        """What is kept of an epoch, under the names in the file of weights."""
 
-    def offer(self, epoch: int, scores: tuple[float, float], networks: Networks) -> None:
-        """Note an epoch's scores, and keep copies of its networks when they are the best."""
-        self.scores[epoch] = scores
-        if self.epoch == epoch:
-            states = {name: network.state_dict() for name, network in networks.items()}
-            self._networks = copy.deepcopy(states)
+    def offer(self, hole_psnr: float, distance: float) -> None:
+        """Note this epoch's scores, in dB and identity; keep its networks if they are the best."""
+        self.scores[self.epoch] = round(hole_psnr, 6), round(distance, 6)
+        if best_epoch(self.scores) == self.epoch:
+            networks = self.kept_networks().items()
+            self._kept = copy.deepcopy({name: part.state_dict() for name, part in networks})
 
-    def restore(self, networks: Networks) -> None:
-        """Load the weights that were kept into `networks`; raises when these do not fit."""
-        for name, network in networks.items():
-            network.load_state_dict(self._networks[name])
+    def restore_best(self) -> tuple[int, pd.DataFrame]:
+        """Load the networks of the best epoch; return its number and the history, which marks it.
+
+        Without an epoch that was validated the last one is kept.
+        """
+        epoch = self.epoch
+        if self.scores:
+            epoch = best_epoch(self.scores)
+            self._restore()
+            log.info("epoch %d is best on the validation faces and is kept", epoch)
+        history = pd.DataFrame(self.history)
+        return epoch, history.assign(kept=(history["epoch"] == epoch).astype(int))
+
+    def _restore(self) -> None:
+        """Load the weights that are kept; raises when they do not fit the networks."""
+        for name, network in self.kept_networks().items():
+            network.load_state_dict(self._kept[name])
 
     def state(self) -> dict[str, Any]:
-        return {"scores": self.scores, "kept": self._networks}
+        return super().state() | {"scores": self.scores, "kept": self._kept}
 
-    def load_state(self, state: dict[str, Any], networks: Networks) -> None:
-        """Go on from what `state` returned; overwrites `networks` to check that it fits them."""
-        self.scores, self._networks = state["scores"], state["kept"]
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.scores, self._kept = state["scores"], state["kept"]
         if self.scores:
-            self.restore(networks)  # notices damage now instead of after the last epoch
+            self._restore()  # notices damage now instead of after the last epoch
+        super().load_state(state)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -29,8 +28,8 @@ from facefill.models.dcgan.networks import Discriminator, Generator, make_networ
 from facefill.models.dcgan.validation import Validation
 from facefill.train import team
 from facefill.train.average import fresh_statistics, update_average
-from facefill.train.best import Best, checked_epochs
-from facefill.train.loop import Trained, TrainingLoop, run_training
+from facefill.train.best import ValidatedLoop, checked_epochs
+from facefill.train.loop import Trained, run_training
 from facefill.train.task import Training
 
 log = logging.getLogger("facefill.train")
@@ -73,7 +72,7 @@ def make_players(settings: Dcgan, size: int, compute: Compute) -> Players:
     return Players(*networks, *adams)
 
 
-class DcganLoop(TrainingLoop):
+class DcganLoop(ValidatedLoop):
     """A training of a DCGAN in progress."""
 
     losses = ("d_loss", "g_loss", "d_real", "d_fake")
@@ -91,7 +90,6 @@ class DcganLoop(TrainingLoop):
             start = self._z(len(faces), self.stream(-3))
             self.validate = Validation(faces, training.zoom, start, settings.prior, compute)
         self.updates = 0  # of the generator and so of its average
-        self.best = Best()
         self.sheets.append(self._sample()[0])
 
     # -- checkpoints ---------------------------------------------------------------------------
@@ -99,11 +97,7 @@ class DcganLoop(TrainingLoop):
     def parts(self) -> dict[str, Any]:
         return vars(self.players) | {"average": self.average}
 
-    def state(self) -> dict[str, Any]:
-        return super().state() | self.best.state()
-
     def load_state(self, state: dict[str, Any]) -> None:
-        self.best.load_state(state, self._kept_networks())
         super().load_state(state)
         self.updates = self.steps * self.settings.generator_steps
 
@@ -137,29 +131,23 @@ class DcganLoop(TrainingLoop):
         sheet, diversity = self._sample()
         scores = None, None
         if self.validate and self.epoch in checked_epochs(self.settings.epochs):
-            scores = tuple(round(score, 6) for score in self.validate(self.average))
-            self.best.offer(self.epoch, scores, self._kept_networks())
+            scores = self.validate(self.average)
+            self.offer(*scores)
         measured = {"diversity": diversity, "val_hole_psnr": scores[0]}
         return sheet, measured | {"val_identity_distance": scores[1]}
 
-    def _kept_networks(self) -> dict[str, nn.Module]:
-        """What is kept, under the names in the file of weights."""
+    def kept_networks(self) -> dict[str, nn.Module]:
         return {"generator": self.average, "discriminator": self.players.discriminator}
 
     def finish(self, events: Path) -> Trained:
         """Restore the networks of the kept epoch and judge the training."""
-        epoch = self.epoch
-        if self.best.scores:
-            epoch = self.best.epoch
-            self.best.restore(self._kept_networks())
-            log.info("epoch %d completes the validation faces best and is kept", epoch)
+        epoch, history = self.restore_best()
         self._recalibrate_discriminator()
-        history = pd.DataFrame(self.history)
         warnings = health(self.history, self.settings.loss, self.settings.label_smoothing)
         return self.result(
             events,
-            networks=self._kept_networks(),
-            history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
+            networks=self.kept_networks(),
+            history=history,
             epoch=epoch,
             facts={"warnings": warnings},
         )

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facefill.core import device
 from facefill.core.device import Compute
 from facefill.core.files import sha256_file
 from facefill.core.images import contact_sheet
-from facefill.core.likeness import psnr
+from facefill.core.likeness import mean_psnr
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.metrics._texture import detect, features
 from facefill.models.flow import Flow
@@ -40,8 +39,8 @@ from facefill.models.flow.trained import TrainedFlow, guesses, mean, misses, sam
 from facefill.models.gaussian.normal import load_normal
 from facefill.train import team
 from facefill.train.average import update_average
-from facefill.train.best import Best, checked_epochs
-from facefill.train.loop import Trained, TrainingLoop, run_training
+from facefill.train.best import ValidatedLoop, checked_epochs
+from facefill.train.loop import Trained, run_training
 from facefill.train.task import Training
 from facefill.train.weights import load_settings
 
@@ -54,10 +53,6 @@ NORMAL_SHARE = 0.25  # of the steps, that draw from the normal: by a bundle ther
 MAX_NORM = 1.0  # to which a step's gradients are clipped
 # Of best_epoch's scores: a tenth of detectability outweighs 0.1 dB of hole PSNR.
 DETECTABILITY_WEIGHT = 0.1
-COLUMNS = (
-    "epoch", "step", "mean", "way", "val_hole_psnr", "val_guess_psnr", "val_normal_psnr",
-    "val_detectability",
-)  # fmt: skip
 
 
 def train(training: Training, settings: Flow) -> Trained:
@@ -96,7 +91,7 @@ def train(training: Training, settings: Flow) -> Trained:
     return trained
 
 
-class FlowLoop(TrainingLoop):
+class FlowLoop(ValidatedLoop):
     """A training of a flow in progress."""
 
     losses = ("mean", "way")
@@ -132,7 +127,6 @@ class FlowLoop(TrainingLoop):
         self.analogs = Analogs(training.faces, compute.device) if enough else None
         self.validation_faces = np.asarray(training.validation_faces)
         self.validation = self.on_device(self.validation_faces)
-        self.best = Best()
         self.sheets.append(self.evaluate()[0])
 
     # -- checkpoints ---------------------------------------------------------------------------
@@ -146,12 +140,8 @@ class FlowLoop(TrainingLoop):
             "correction": self.correction,  # that which the network has learnt to mend
         }
 
-    def state(self) -> dict[str, Any]:
-        return super().state() | self.best.state()
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        self.best.load_state(state, {"flow": self.average})
-        super().load_state(state)
+    def kept_networks(self) -> dict[str, nn.Module]:
+        return {"flow": self.average}
 
     # -- the loop ------------------------------------------------------------------------------
 
@@ -301,8 +291,7 @@ class FlowLoop(TrainingLoop):
         measured["val_detectability"] = float(np.mean(told)) if told else None
         if checked:
             detectability = 1.0 if not told else measured["val_detectability"]
-            score = round(psnrs["hole"], 6), round(DETECTABILITY_WEIGHT * detectability, 6)
-            self.best.offer(self.epoch, score, {"flow": self.average})
+            self.offer(psnrs["hole"], DETECTABILITY_WEIGHT * detectability)
         return contact_sheet(np.stack(shown), columns=5 * 2), measured
 
     def _validation_draws(
@@ -327,13 +316,11 @@ class FlowLoop(TrainingLoop):
 
     def finish(self, events: Path) -> Trained:
         """Restore the kept epoch's network; store it and the guess in half precision."""
-        history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
-        self.best.restore({"flow": self.average})
-        log.info("epoch %d is best on the validation faces and is kept", epoch)
+        epoch, history = self.restore_best()
         return self.result(
             events,
             networks=stored(self._flow(self.average)),
-            history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
+            history=history,
             epoch=epoch,
             facts={"warnings": health(history), "analogs": self.analogs is not None},
         )
@@ -362,9 +349,3 @@ def _numbers(posterior: Posterior, count: int, noise: torch.Generator) -> tuple[
 def share_of_rate(step: int, steps: int) -> float:
     """The learning rate of a step, as a share of the highest: it rises, then falls."""
     return min(1.0, (step + 1) / (WARM_UP * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def mean_psnr(true: np.ndarray, filled: np.ndarray, hidden: np.ndarray) -> float:
-    """The mean PSNR in dB of the hidden pixels of faces, of those that have some."""
-    triples = zip(true, filled, hidden, strict=True)
-    return float(np.mean([psnr(*triple) for triple in triples if triple[2].any()]))

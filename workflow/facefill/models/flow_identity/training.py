@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from facefill.core.descriptor_loss import IdentityLoss
 from facefill.core.files import sha256_file
 from facefill.core.images import contact_sheet
+from facefill.core.likeness import mean_psnr
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.models.flow.errors import Errors, in_hole
 from facefill.models.flow.folds import Folds
@@ -34,13 +34,13 @@ from facefill.models.flow.trained import (
     slopes,
     stored,
 )
-from facefill.models.flow.training import BETAS, MAX_NORM, mean_psnr, share_of_rate
+from facefill.models.flow.training import BETAS, MAX_NORM, share_of_rate
 from facefill.models.flow_identity import FlowIdentity
 from facefill.models.gaussian import Gaussian
 from facefill.train import team
 from facefill.train.average import update_average
-from facefill.train.best import Best
-from facefill.train.loop import Trained, TrainingLoop, run_training
+from facefill.train.best import ValidatedLoop
+from facefill.train.loop import Trained, run_training
 from facefill.train.task import Training
 from facefill.train.weights import load_settings
 
@@ -48,7 +48,6 @@ log = logging.getLogger("facefill.train")
 
 MOST_LOST = 0.2  # dB of hole PSNR that means may lose without a warning
 PART = 32  # validation faces that are described at a time
-COLUMNS = ("epoch", "step", "error", "distance", "val_hole_psnr", "val_identity")
 
 
 def train(training: Training, settings: FlowIdentity) -> Trained:
@@ -71,7 +70,7 @@ def train(training: Training, settings: FlowIdentity) -> Trained:
     return trained
 
 
-class IdentityLoop(TrainingLoop):
+class IdentityLoop(ValidatedLoop):
     """A training in progress."""
 
     losses = ("error", "distance")
@@ -97,7 +96,6 @@ class IdentityLoop(TrainingLoop):
         with torch.no_grad():
             described = map(self.distance.describe, self.validation.split(PART))
             self.validation_descriptors = torch.cat(list(described))
-        self.best = Best()
         sheet, self.before = self.evaluate()
         self.sheets.append(sheet)
 
@@ -111,12 +109,8 @@ class IdentityLoop(TrainingLoop):
             "errors": self.errors,
         }
 
-    def state(self) -> dict[str, Any]:
-        return super().state() | self.best.state()
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        self.best.load_state(state, {"flow": self.average})
-        super().load_state(state)
+    def kept_networks(self) -> dict[str, nn.Module]:
+        return {"flow": self.average}
 
     # -- the loop ------------------------------------------------------------------------------
 
@@ -190,8 +184,7 @@ class IdentityLoop(TrainingLoop):
             "val_identity": float(np.mean(distances)),
         }
         if self.epoch:
-            scores = round(measured["val_hole_psnr"], 6), round(measured["val_identity"], 6)
-            self.best.offer(self.epoch, scores, {"flow": self.average})
+            self.offer(measured["val_hole_psnr"], measured["val_identity"])
         return contact_sheet(np.stack(shown), columns=4 * 2), measured
 
     def _completed(self, flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor) -> Tensor:
@@ -201,9 +194,7 @@ class IdentityLoop(TrainingLoop):
 
     def finish(self, events: Path) -> Trained:
         """Restore the kept epoch's network; store it in half precision."""
-        history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
-        self.best.restore({"flow": self.average})
-        log.info("epoch %d is best on the validation faces and is kept", epoch)
+        epoch, history = self.restore_best()
         warnings, kept = [], self.history[epoch - 1]["val_hole_psnr"]
         if kept < self.before["val_hole_psnr"] - MOST_LOST:
             warnings.append(
@@ -213,7 +204,7 @@ class IdentityLoop(TrainingLoop):
         return self.result(
             events,
             networks=stored(replace(self.flow, network=self.average)),
-            history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
+            history=history,
             epoch=epoch,
             facts={"warnings": warnings},
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +15,7 @@ from facefill.core import device
 from facefill.core.descriptor import Describer
 from facefill.core.device import Compute
 from facefill.core.images import contact_sheet
-from facefill.core.likeness import psnr
+from facefill.core.likeness import mean_psnr
 from facefill.core.mapped import forget
 from facefill.core.tensors import from_unit, to_pictures, to_unit
 from facefill.models.dcgan.losses import discriminator_loss, generator_loss, verdict
@@ -25,9 +24,9 @@ from facefill.models.glcic.health import health
 from facefill.models.glcic.networks import CompletionNetwork, Discriminators, patch_corners
 from facefill.train import team
 from facefill.train.average import update_average
-from facefill.train.best import Best, checked_epochs
+from facefill.train.best import ValidatedLoop, checked_epochs
 from facefill.train.holes import Holes, recalibrate
-from facefill.train.loop import Trained, TrainingLoop, run_training
+from facefill.train.loop import Trained, run_training
 from facefill.train.task import Training
 
 log = logging.getLogger("facefill.train")
@@ -38,7 +37,7 @@ ADAM_BETAS = (0.5, 0.999)
 ADADELTA_RHO = 0.95  # Zeiler 2012
 COLUMNS = (
     "epoch", "step", "phase", "reconstruction", "d_loss", "g_loss", "d_real", "d_fake",
-    "d_accuracy", "val_hole_psnr", "val_identity_distance",
+    "d_accuracy", "val_hole_psnr", "val_identity_distance", "kept",
 )  # fmt: skip
 RECONSTRUCTION, DISCRIMINATOR, JOINT = 1, 2, 3  # the phases, as Iizuka et al. number them
 LOSSES = {
@@ -77,7 +76,7 @@ def candidates(settings: Glcic) -> list[int]:
     return [before + epoch for epoch in checked_epochs(settings.joint_epochs)]
 
 
-class GlcicLoop(TrainingLoop):
+class GlcicLoop(ValidatedLoop):
     """A training of a completion network in progress."""
 
     remedy = "lower the model's learning rates or set precision: float32"
@@ -105,7 +104,6 @@ class GlcicLoop(TrainingLoop):
         self.describe = Describer(size, training.zoom)
         self.descriptors: np.ndarray | None = None  # of the validation faces
         self.updates = 0  # of the completion network and so of its average
-        self.best = Best()
         self.sheets.append(self.evaluate()[0])
 
     @property
@@ -124,11 +122,10 @@ class GlcicLoop(TrainingLoop):
         }
 
     def state(self) -> dict[str, Any]:
-        return super().state() | self.best.state() | {"updates": self.updates}
+        return super().state() | {"updates": self.updates}
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.updates = state["updates"]
-        self.best.load_state(state, self._kept_networks())
         super().load_state(state)
 
     # -- the loop ------------------------------------------------------------------------------
@@ -224,8 +221,7 @@ class GlcicLoop(TrainingLoop):
             accuracies.append(self._accuracy(completed, corners, False))
             faces, hidden = to_pictures(completed), ~known[:, 0].cpu().numpy()
             completions.append(faces)
-            triples = zip(self.validation_faces, faces, hidden, strict=True)
-            scores.append(np.mean([psnr(*triple) for triple in triples if triple[2].any()]))
+            scores.append(mean_psnr(self.validation_faces, faces, hidden))
             log.info("hole PSNR under mask %d, %s: %.2f dB", number, mask["kind"], scores[-1])
             row = number % len(faces)  # another face for every mask
             inputs = torch.where(known_map > 0, observed, self.average.mean_colour)
@@ -262,23 +258,20 @@ class GlcicLoop(TrainingLoop):
         chosen = np.stack([completions[row % len(completions)][row] for row in rows])
         distances = np.linalg.norm(self.describe(chosen) - self.descriptors, axis=1)
         distance = float(np.mean(distances))
-        scores = round(hole_psnr, 6), round(distance, 6)
-        self.best.offer(self.epoch, scores, self._kept_networks())
+        self.offer(hole_psnr, distance)
         return distance
 
-    def _kept_networks(self) -> dict[str, nn.Module]:
-        """What is kept, under the names in the file of weights."""
+    def kept_networks(self) -> dict[str, nn.Module]:
         return {"completion": self.average, "discriminators": self.discriminators}
 
     def finish(self, events: Path) -> Trained:
         """Restore the networks of the kept epoch and judge the training."""
-        history, epoch = pd.DataFrame(self.history, columns=COLUMNS), self.best.epoch
-        self.best.restore(self._kept_networks())
-        log.info("epoch %d completes the validation faces best and is kept", epoch)
+        epoch, history = self.restore_best()
+        history = history.reindex(columns=COLUMNS)
         return self.result(
             events,
-            networks={name: network.eval() for name, network in self._kept_networks().items()},
-            history=history.assign(kept=(history["epoch"] == epoch).astype(int)),
+            networks={name: network.eval() for name, network in self.kept_networks().items()},
+            history=history,
             epoch=epoch,
             facts={"warnings": health(history)},
         )
