@@ -7,6 +7,7 @@ from test_complete import NAMES, faces, one_thread  # noqa: F401
 
 from facefill.complete import Task
 from facefill.core.masking import make_masks, observe
+from facefill.core.observed import observed_by_network
 from facefill.core.tensors import to_unit
 from facefill.kinds import make
 from facefill.methods.flow import fill
@@ -111,6 +112,17 @@ def test_analogs_are_alike_where_faces_are_known():
         0, torch.tensor([1]), unit[3:4].flip(3)))  # fmt: skip
     others = analogs.nearest(unit * known, map_of, without=slice(0, 10))
     assert others.shape[1] == 60 and ((others % 40) >= 10).all()
+
+
+def test_the_grain_of_blocks_is_not_compared():
+    """A block's mean has none, so that a smooth face would be preferred to the rough one itself."""
+    pictures = 128 + (smooth_faces(40, SIZE).astype(int) - 128) // 4
+    pictures[:20] += 60 * ((-1) ** np.indices((SIZE, SIZE)).sum(0))[..., None]
+    unit = to_unit(torch.from_numpy(pictures.astype(np.uint8)).permute(0, 3, 1, 2))[:20]
+    nothing = torch.zeros(20, 1, SIZE, SIZE, dtype=torch.bool)
+    analogs = Analogs(pictures.astype(np.uint8), CPU)
+    found = analogs.nearest(*observed_by_network(unit, nothing, 4))
+    assert found[:, 0].tolist() == list(range(20))
 
 
 def test_where_nothing_is_known_any_face_is_an_analog():

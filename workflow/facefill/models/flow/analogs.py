@@ -47,7 +47,8 @@ class Analogs:
         numbers `without` are left out.
         """
         known = (known_map > 0).float()
-        share, whole = _cells(known), (_cells(-F.max_pool2d(-known, 3, 1, 1)) > 0.999).float()
+        pixels = (known_map == 1).float()  # the mean of a block has no grain
+        share, whole = _cells(known), (_cells(-F.max_pool2d(-pixels, 3, 1, 1)) > 0.999).float()
         colours, grain = _features(observed * known).split([3, 1], 1)
         seen = torch.cat([colours / share.clamp(min=1e-6), grain], 1)
         weights = torch.cat([share.expand_as(colours), whole], 1).flatten(1)
