@@ -57,9 +57,7 @@ def test_the_guess_is_the_conditional_mean_of_the_normal(mask):
         exact.append(made.faces(posterior.mean(projected[row : row + 1]))[0].numpy())
     every = [(known, masks.block) for known in masks.known]
     posterior = Posterior(Guess.of(made), every, CPU)
-    guess = posterior.faces(
-        posterior.coefficients(seen_of(faces, masks)[0], torch.arange(len(faces)))
-    )
+    guess = posterior.faces(posterior.coefficients(seen_of(faces, masks), torch.arange(len(faces))))
     found = (guess.permute(0, 2, 3, 1).numpy() + 1) * 127.5
     assert np.abs(found - np.array(exact)).mean() < 1  # grey levels, by the rounded components
 
@@ -69,7 +67,7 @@ def test_faces_with_a_mask_each_are_guessed_alike_without_an_inverse(mask, monke
     """Of 12 components 4 are inverted, so that conjugate gradients have something to do."""
     monkeypatch.setattr(own_masks, "LEADING", 4)
     masks, guess = make_masks(EVERY_MASK[mask], NAMES, SIZE, 1.0), Guess.of(normal())
-    seen, _ = seen_of(smooth_faces(len(NAMES), SIZE), masks)
+    seen = seen_of(smooth_faces(len(NAMES), SIZE), masks)
     every, rows = [(known, masks.block) for known in masks.known], torch.arange(len(NAMES))
     exact, found = (
         kind(guess, every, CPU).coefficients(seen, rows) for kind in (Posterior, OwnMasks)
@@ -214,11 +212,11 @@ def test_a_correction_learns_products(one_thread):
     )  # fmt: skip
     pictures = torch.from_numpy(faces.transpose(0, 3, 1, 2).copy())
     at = torch.zeros(600, dtype=torch.long)
-    seen, known_map = forms.see(to_unit(pictures), at)
+    seen = forms.see(to_unit(pictures), at)
     given = posterior.coefficients(seen, at)
     errors = [
         (posterior.faces(found) - to_unit(pictures))[..., 8:].square().mean().item()
-        for found in (given, correction(given, posterior.spread[at], known_map))
+        for found in (given, correction(given, posterior.spread[at], seen.known_map))
     ]
     assert errors[1] < 0.5 * errors[0]
 
@@ -300,9 +298,9 @@ def test_analogs_are_of_other_folds(tmp_path, monkeypatch):
     loop = loop_with(Correction(12, 4), smooth_faces(12, SIZE), tmp_path, folds=2, batch=4)
     nearest = loop.analogs.nearest
 
-    def spy(observed, known_map, without=None):
+    def spy(seen, without=None):
         left_out.append(without)
-        return nearest(observed, known_map, without)
+        return nearest(seen, without)
 
     loop.analogs.nearest = spy
     for _ in loop.train_epoch(torch.Generator().manual_seed(0)):
@@ -319,7 +317,7 @@ def test_the_noise_of_a_guess_is_chosen(tmp_path):
     known = make_masks(mask, ["x"], SIZE, 1.0).known
     unit = to_unit(torch.from_numpy(pictures[8:]).permute(0, 3, 1, 2))
     rows = torch.from_numpy(known).expand(4, 1, -1, -1)
-    seen, _ = see(unit, rows, torch.zeros(4, dtype=torch.long))
+    seen = see(unit, rows, torch.zeros(4, dtype=torch.long))
 
     def error():
         posterior = Posterior(guess, [(known[0], 0)], CPU)

@@ -7,7 +7,6 @@ from test_complete import NAMES, faces, one_thread  # noqa: F401
 
 from facefill.complete import Task
 from facefill.core.masking import make_masks, observe
-from facefill.core.observed import observed_by_network
 from facefill.core.tensors import to_unit
 from facefill.kinds import make
 from facefill.methods.flow import fill
@@ -15,7 +14,7 @@ from facefill.methods.flow.draws import SHORT, tempered
 from facefill.models.flow.analogs import FEWEST, NEAREST, Analogs, one_of
 from facefill.models.flow.cleaning import LEAST, cleaned, cleaning_of, none
 from facefill.models.flow.grain import filter_of, filtered, widened
-from facefill.models.flow.guess import Guess, Posterior, see
+from facefill.models.flow.guess import Guess, Posterior, Seen, see
 from facefill.models.flow.kriging import NOISE, interpolated
 from facefill.models.flow.trained import mean
 from holes import EVERY_MASK, smooth_faces
@@ -65,7 +64,7 @@ def test_opposite_edges_have_nothing_to_do_with_each_other():
     base = posterior.faces(torch.zeros(1, len(guess.scales)))
     changed = base.clone()
     changed[..., -1] += 0.2
-    seen, _ = see(changed, torch.from_numpy(known)[None, None], torch.zeros(1, dtype=torch.long))
+    seen = see(changed, torch.from_numpy(known)[None, None], torch.zeros(1, dtype=torch.long))
     added = (posterior.refined(base, seen) - base).abs()
     assert added[..., :4].max() < 0.01 * added.max()
 
@@ -84,7 +83,7 @@ def test_draws_of_the_normal_err_as_guesses_do(mask):
     z, grain = numbers()
     people = posterior.faces(z) + guess.grain * filtered(grain, guess.texture)
     known = torch.from_numpy(masks.known[0]).expand(count, 1, -1, -1)
-    seen, _ = see(people, known, torch.full((count,), masks.block))
+    seen = see(people, known, torch.full((count,), masks.block))
     at = torch.zeros(count, dtype=torch.long)
     errors = people - posterior.refined(posterior.faces(posterior.coefficients(seen, at)), seen)
     drawn = posterior.deviations(seen, at, *numbers())
@@ -98,19 +97,21 @@ def test_analogs_are_alike_where_faces_are_known():
     pictures = smooth_faces(40, SIZE)
     analogs = Analogs(pictures, CPU)
     unit = to_unit(torch.from_numpy(pictures).permute(0, 3, 1, 2))
-    known = torch.zeros(1, 1, SIZE, SIZE, dtype=torch.bool)
+    known = torch.zeros(40, 1, SIZE, SIZE, dtype=torch.bool)
     known[..., : SIZE // 2 + 1] = True  # a column of cells is known by half
-    map_of = known.float().expand(40, -1, -1, -1)
-    elsewhere = torch.where(known, unit, -unit)
-    for seen in (unit, elsewhere):  # what is hidden does not count
-        found = analogs.nearest(seen, map_of)
-        assert found[:, 0].tolist() == list(range(40))
-    assert torch.equal(*(analogs.nearest(seen, map_of) for seen in (unit, elsewhere)))
-    mirrored = analogs.nearest(unit.flip(3) * known, map_of)
+
+    def nearest(observed, without=None):
+        seen = Seen(observed, known, known.float(), torch.zeros(40, dtype=torch.long))
+        return analogs.nearest(seen, without)
+
+    one, two = (nearest(each) for each in (unit, torch.where(known, unit, -unit)))
+    assert torch.equal(one, two)  # what is hidden does not count
+    assert one[:, 0].tolist() == list(range(40))
+    mirrored = nearest(unit.flip(3))
     assert (mirrored[:, 0] == torch.arange(40) + 40).float().mean() > 0.9
     assert torch.equal(analogs.pictures(torch.tensor([3, 43])), unit[[3, 3]].clone().index_copy(
         0, torch.tensor([1]), unit[3:4].flip(3)))  # fmt: skip
-    others = analogs.nearest(unit * known, map_of, without=slice(0, 10))
+    others = nearest(unit, without=slice(0, 10))
     assert others.shape[1] == 60 and ((others % 40) >= 10).all()
 
 
@@ -118,17 +119,18 @@ def test_the_grain_of_blocks_is_not_compared():
     """A block's mean has none, so that a smooth face would be preferred to the rough one itself."""
     pictures = 128 + (smooth_faces(40, SIZE).astype(int) - 128) // 4
     pictures[:20] += 60 * ((-1) ** np.indices((SIZE, SIZE)).sum(0))[..., None]
-    unit = to_unit(torch.from_numpy(pictures.astype(np.uint8)).permute(0, 3, 1, 2))[:20]
+    pictures = pictures.astype(np.uint8)
+    unit = to_unit(torch.from_numpy(pictures[:20]).permute(0, 3, 1, 2))
     nothing = torch.zeros(20, 1, SIZE, SIZE, dtype=torch.bool)
-    analogs = Analogs(pictures.astype(np.uint8), CPU)
-    found = analogs.nearest(*observed_by_network(unit, nothing, 4))
+    found = Analogs(pictures, CPU).nearest(see(unit, nothing, torch.full((20,), 4)))
     assert found[:, 0].tolist() == list(range(20))
 
 
 def test_where_nothing_is_known_any_face_is_an_analog():
     analogs = Analogs(smooth_faces(200, SIZE), CPU)
-    nothing = torch.zeros(1, 3, SIZE, SIZE), torch.zeros(1, 1, SIZE, SIZE)
-    found = analogs.nearest(*nothing)[0]
+    nothing = torch.zeros(1, 1, SIZE, SIZE, dtype=torch.bool)
+    seen = see(torch.zeros(1, 3, SIZE, SIZE), nothing, torch.zeros(1, dtype=torch.long))
+    found = analogs.nearest(seen)[0]
     assert len(set(found.tolist())) == NEAREST and found.max() > 300 and found.min() < 100
 
 
@@ -197,8 +199,8 @@ def test_by_a_bundle_samples_are_those_of_the_normal(task):
 def test_samples_gain_as_means_do_from_mirror_images(task, monkeypatch):
     """Of ways that end at the mean of one face the samples are the mean of both images."""
 
-    def end(flow, seen, known_map, guess, drawn, steps):
-        return mean(flow, seen, known_map, guess)
+    def end(flow, seen, guess, drawn, steps):
+        return mean(flow, seen, guess)
 
     monkeypatch.setattr(fill, "sample", end)
     hidden = ~task.masks.known

@@ -34,7 +34,7 @@ def by_analogs(flow: TrainedFlow, faces: "np.ndarray", seed: int) -> Drawing:
 
     def draw(batch: "Batch", names: Sequence[str], numbers: Sequence[int]) -> Tensor:
         seen, own = batch.seen, batch.posterior
-        found = analogs.nearest(seen.observed, batch.known_map)
+        found = analogs.nearest(seen)
         count = found.shape[1]
         places = [
             torch.randperm(count, generator=generator(seed, name, "analogs"))[number % count]
@@ -46,7 +46,6 @@ def by_analogs(flow: TrainedFlow, faces: "np.ndarray", seed: int) -> Drawing:
             own,
             analogs.pictures(chosen),
             seen,
-            batch.known_map,
             batch.masks,
             lambda of_analogs: own.coefficients(of_analogs, batch.masks),
             mirror=True,

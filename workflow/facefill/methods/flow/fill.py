@@ -28,7 +28,6 @@ class Batch(NamedTuple):
 
     counted: range  # the places of those that count, among the rows asked for
     seen: Seen
-    known_map: Tensor
     guess: Tensor
     posterior: Conditional
     masks: Tensor  # which of the posterior's each face has
@@ -46,7 +45,7 @@ def means(task: Task, mirror: bool) -> np.ndarray:
     own = task.masks.per_face and not flow.correction.learnt
     guessing = OwnMasks if own else Posterior
     for batch in _batches(task, flow, range(len(task.names)), mirror, guessing):
-        faces = mean(flow, batch.seen, batch.known_map, batch.guess)
+        faces = mean(flow, batch.seen, batch.guess)
         if mirror:
             faces = (faces + _mirrored_mean(flow, batch)) / 2
         completed.append(to_pictures(from_unit(faces[: len(batch.counted)])))
@@ -90,7 +89,7 @@ def _carry(task: Task, draws: list[tuple[int, Place]], settings: "Flow") -> np.n
             second = drawing(batch, names, [place.second for _, place in of_batch])
             drawn = drawn * angle.cos() + second * angle.sin()
         drawn = tempered(drawn, settings.temperature)
-        faces = sample(flow, batch.seen, batch.known_map, batch.guess, drawn, settings.steps)
+        faces = sample(flow, batch.seen, batch.guess, drawn, settings.steps)
         faces = faces + _towards_both(flow, batch)
         completed.append(to_pictures(from_unit(faces[: len(batch.counted)])))
     return np.concatenate(completed)
@@ -98,13 +97,12 @@ def _carry(task: Task, draws: list[tuple[int, Place]], settings: "Flow") -> np.n
 
 def _towards_both(flow: TrainedFlow, batch: Batch) -> Tensor:
     """From the mean of faces to that of both mirror images, which is nearer to the truth."""
-    return (_mirrored_mean(flow, batch) - mean(flow, batch.seen, batch.known_map, batch.guess)) / 2
+    return (_mirrored_mean(flow, batch) - mean(flow, batch.seen, batch.guess)) / 2
 
 
 def _mirrored_mean(flow: TrainedFlow, batch: Batch) -> Tensor:
     """The mean completions of a batch's mirror images, mirrored back."""
-    seen = Seen(batch.seen.observed.flip(3), batch.seen.known.flip(3), batch.seen.blocks)
-    return mean(flow, seen, batch.known_map.flip(3), batch.guess.flip(3)).flip(3)
+    return mean(flow, batch.seen.mirrored(), batch.guess.flip(3)).flip(3)
 
 
 def _drawing(task: Task, flow: TrainedFlow, draws: str) -> Drawing:
@@ -140,9 +138,9 @@ def _batches(
                 shared = list(number_of), guessing(flow.guess, masks, device)
             faces = to_unit(torch.from_numpy(task.observed[padded]).permute(0, 3, 1, 2)).to(device)
             blocks = torch.full((BATCH,), task.masks.block)
-            seen, known_map = see(faces, torch.from_numpy(known)[:, None].to(device), blocks)
+            seen = see(faces, torch.from_numpy(known)[:, None].to(device), blocks)
             masks = torch.tensor(numbers, device=device)
             z = shared[1].coefficients(seen, masks)
-            guess = guesses(flow.correction, shared[1], z, masks, seen, known_map, mirror=mirror)
-            yield Batch(counted, seen, known_map, guess, shared[1], masks)
+            guess = guesses(flow.correction, shared[1], z, masks, seen, mirror=mirror)
+            yield Batch(counted, seen, guess, shared[1], masks)
             bar.update(len(counted))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from facefill.core.mapped import forget
 from facefill.core.tensors import random_stream, to_unit
+from facefill.models.flow.guess import Seen
 from facefill.models.flow.mps import capable
 
 CELLS = 16  # along a side; faces are compared by the colours and the grain of so many cells
@@ -40,20 +41,19 @@ class Analogs:
         ties = torch.rand(len(self.cells), generator=random_stream(0, 0))
         self.ties = 1e-6 * ties.to(device)
 
-    def nearest(self, observed: Tensor, known_map: Tensor, without: slice | None = None) -> Tensor:
+    def nearest(self, seen: Seen, without: slice | None = None) -> Tensor:
         """The numbers of the analogs of some faces, the most alike first: long [N, up to NEAREST].
 
-        `observed` and `known_map` are those of facefill.core.observed. Training faces with the
-        numbers `without` are left out.
+        Training faces with the numbers `without` are left out.
         """
-        known = (known_map > 0).float()
-        pixels = (known_map == 1).float()  # the mean of a block has no grain
+        known = (seen.known_map > 0).float()
+        pixels = (seen.known_map == 1).float()  # the mean of a block has no grain
         share, whole = _cells(known), (_cells(-F.max_pool2d(-pixels, 3, 1, 1)) > 0.999).float()
-        colours, grain = _features(observed * known).split([3, 1], 1)
-        seen = torch.cat([colours / share.clamp(min=1e-6), grain], 1)
+        colours, grain = _features(seen.observed * known).split([3, 1], 1)
+        features = torch.cat([colours / share.clamp(min=1e-6), grain], 1)
         weights = torch.cat([share.expand_as(colours), whole], 1).flatten(1)
         # Weighted squared distances, but for what all analogs of a face have in common.
-        distances = weights @ self.squares.T - 2 * (weights * seen.flatten(1)) @ self.cells.T
+        distances = weights @ self.squares.T - 2 * (weights * features.flatten(1)) @ self.cells.T
         distances += self.ties
         if without is not None:
             left_out = (self.rows >= without.start) & (self.rows < without.stop)

@@ -95,9 +95,8 @@ def fit_correction(
     adam = torch.optim.Adam(network.parameters(), RATE, BETAS)
     count, masks = len(faces), len(forms.of_mask)
     batches = masks * count // CORRECTION_BATCH
-    maps = [forms.see(to_unit(pictures[:1]).to(device), torch.tensor([each]))[1][0]
-            for each in range(len(forms.every))]  # fmt: skip
-    maps = torch.stack(maps)
+    one = to_unit(pictures[:1]).to(device).expand(len(forms.every), -1, -1, -1)
+    maps = forms.see(one, torch.arange(len(forms.every))).known_map
     errors = Errors(masks, device)
     with progress(epochs * (batches + masks), "correcting", "step") as bar:
         for step in range(epochs * batches):
@@ -163,7 +162,7 @@ def guess_all(
         for fold, posterior in enumerate(folds.posteriors):
             for rows in folds.rows[fold].split(ROWS):
                 at = form[number, rows]
-                seen, _ = forms.see(in_light(to_unit(faces[rows]), light[rows]).to(device), at)
+                seen = forms.see(in_light(to_unit(faces[rows]), light[rows]).to(device), at)
                 right = posterior.project(seen)
                 for each in at.unique():
                     found = right[(at == each).to(device)] @ posterior.inverse[each]

@@ -111,7 +111,7 @@ def choose_guess_noise(
     def measure(known: np.ndarray, block: int) -> list[float]:
         posterior = Posterior(guess, [(known, block)] * len(noises), device, noises)
         rows = torch.from_numpy(known).to(device).expand(count, 1, -1, -1)
-        seen, _ = see(faces, rows, torch.full((count,), block))
+        seen = see(faces, rows, torch.full((count,), block))
         scores = []
         for number in range(len(noises)):
             z = posterior.coefficients(seen, torch.full((count,), number))

@@ -44,6 +44,6 @@ class Forms:
         """The forms of one mask for the same `count` faces each time, in turn."""
         return self.of_mask[mask][torch.arange(count) % len(self.of_mask[mask])]
 
-    def see(self, faces: Tensor, forms: Tensor) -> tuple[Seen, Tensor]:
-        """What is known of `faces`, [N, 3, size, size] in [-1, 1], and the map of it."""
+    def see(self, faces: Tensor, forms: Tensor) -> Seen:
+        """What is known of `faces`, [N, 3, size, size] in [-1, 1], under `forms`, long [N]."""
         return see(faces, self.known[forms.to(faces.device)], self.blocks[forms])

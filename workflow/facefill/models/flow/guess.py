@@ -31,17 +31,25 @@ class Seen(NamedTuple):
 
     observed: Tensor  # float32 [N, 3, size, size] in [-1, 1]
     known: Tensor  # bool [N, 1, size, size]
+    known_map: Tensor  # float32 [N, 1, size, size]: 1, 0.5 where the mean of a block is known, or 0
     blocks: Tensor  # long [N] on the CPU, the sides of blocks whose means are known; 0 = none
 
+    def rows(self, chosen: slice) -> "Seen":
+        return Seen(*(part[chosen] for part in self))
 
-def see(faces: Tensor, known: Tensor, blocks: Tensor) -> tuple[Seen, Tensor]:
+    def mirrored(self) -> "Seen":
+        flipped = (part.flip(3) for part in self[:3])
+        return Seen(*flipped, self.blocks)
+
+
+def see(faces: Tensor, known: Tensor, blocks: Tensor) -> Seen:
     """What is `known` of `faces` (core/observed.py), each with blocks of its own side."""
     observed, known_map = observed_by_network(faces, known, 0)
     for block in blocks.unique().tolist():
         rows = (blocks == block).nonzero()[:, 0].to(faces.device)
         if block:
             observed[rows], known_map[rows] = observed_by_network(faces[rows], known[rows], block)
-    return Seen(observed, known, blocks), known_map
+    return Seen(observed, known, known_map, blocks)
 
 
 class Guess(nn.Module):
@@ -138,7 +146,7 @@ class Conditional:
 
     def project(self, seen: Seen) -> Tensor:
         """(H W)' H (x - mean) of faces: [N, rank]."""
-        mean, _ = see(self.mean.expand_as(seen.observed), seen.known, seen.blocks)
+        mean = see(self.mean.expand_as(seen.observed), seen.known, seen.blocks)
         return (seen.observed - mean.observed).flatten(1) @ self.basis
 
     def faces(self, z: Tensor) -> Tensor:
@@ -164,7 +172,7 @@ class Conditional:
         [N, 3, size, size].
         """
         drawn = self.faces(z) + self.grain * filtered(grain, self.texture)
-        of_drawn, _ = see(drawn, seen.known, seen.blocks)
+        of_drawn = see(drawn, seen.known, seen.blocks)
         return drawn - self.refined(self.faces(self.coefficients(of_drawn, masks)), of_drawn)
 
     def _pictures(self, z: Tensor) -> Tensor:
@@ -192,7 +200,7 @@ class Posterior(Conditional):
 def projection(seen: Seen) -> Callable[[Tensor], Tensor]:
     """The orthogonal projection of pictures, [N, 3, size, size], on what is seen of the faces."""
     if seen.blocks.any():
-        return lambda pictures: see(pictures, seen.known, seen.blocks)[0].observed
+        return lambda pictures: see(pictures, seen.known, seen.blocks).observed
     return lambda pictures: pictures * seen.known
 
 

@@ -20,19 +20,18 @@ class Hidden(NamedTuple):
 
     faces: Tensor
     seen: Seen
-    known_map: Tensor  # [N, 1, size, size]
     guess: Tensor
     forms: Tensor  # long [N], of `Forms`
 
     def mirrored(self, chosen: Tensor) -> "Hidden":
-        """Mirror those where `chosen`, bool [N], is True; guesses, too: the normal is symmetric."""
+        """Mirror those where `chosen`, bool [N], is True; guesses, too, as the methods do."""
         chosen = chosen.to(self.faces.device)[:, None, None, None]
 
         def turn(part: Tensor) -> Tensor:
             return torch.where(chosen, part.flip(3), part)
 
-        seen = Seen(turn(self.seen.observed), turn(self.seen.known), self.seen.blocks)
-        return Hidden(turn(self.faces), seen, turn(self.known_map), turn(self.guess), self.forms)
+        seen = Seen(*map(turn, self.seen[:3]), self.seen.blocks)
+        return Hidden(turn(self.faces), seen, turn(self.guess), self.forms)
 
 
 def hide(
@@ -52,7 +51,7 @@ def hide(
     count, own = len(faces), team.rows(len(faces))
     pictures = in_light(move(to_unit(faces[own]), noise), draw_light(count, noise)[own])
     chosen = forms.draw(count, random)[own]
-    seen, known_map = forms.see(pictures, chosen)
+    seen = forms.see(pictures, chosen)
     z = folds.translate(fold, folds.posteriors[fold].coefficients(seen, chosen))
-    guess = guesses(correction, folds.own, z, chosen, seen, known_map, mirror=False)
-    return Hidden(pictures, seen, known_map, guess, chosen)
+    guess = guesses(correction, folds.own, z, chosen, seen, mirror=False)
+    return Hidden(pictures, seen, guess, chosen)

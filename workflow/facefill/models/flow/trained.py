@@ -65,21 +65,21 @@ def guesses(
     z: Tensor,
     masks: Tensor,
     seen: Seen,
-    known_map: Tensor,
     *,
     mirror: bool,
 ) -> Tensor:
     """The faces of corrected coefficients, [N, 3, size, size] in [-1, 1], refined by kriging.
 
     `z`, [N, rank], and `masks` are those of `own`, a Posterior where the correction has learnt: it
-    needs the deviations of z. With `mirror` mirrored faces are corrected, too,
-    where the normal can be mirrored, and the mean of both counts.
+    needs the deviations of z. With `mirror` mirrored faces are corrected, too, where the normal can
+    be mirrored, and the mean of both counts.
     """
     if correction.learnt:
         given, spread = z, own.spread[masks]
-        z = correction(given, spread, known_map)
+        z = correction(given, spread, seen.known_map)
         if mirror and own.signs is not None:
-            z = (z + correction(given * own.signs, spread, known_map.flip(3)) * own.signs) / 2
+            turned = correction(given * own.signs, spread, seen.known_map.flip(3))
+            z = (z + turned * own.signs) / 2
     return own.refined(own.faces(z), seen)
 
 
@@ -88,7 +88,6 @@ def misses(
     own: Posterior,
     faces: Tensor,
     seen: Seen,
-    known_map: Tensor,
     masks: Tensor,
     coefficients: Callable[[Seen], Tensor],
     *,
@@ -96,16 +95,15 @@ def misses(
 ) -> Tensor:
     """What guesses of `faces` miss, where these are seen like those of `seen`: [N, 3, size, size].
 
-    `coefficients` are those of a normal for what is seen of `faces`, in components of `own`.
+    `masks`, long [N], are those of `own`. `coefficients` are those of a normal for what is seen of
+    `faces`, in components of `own`.
     """
-    of_faces, _ = see(faces, seen.known, seen.blocks)
+    of_faces = see(faces, seen.known, seen.blocks)
     z = coefficients(of_faces)
-    return faces - guesses(correction, own, z, masks, of_faces, known_map, mirror=mirror)
+    return faces - guesses(correction, own, z, masks, of_faces, mirror=mirror)
 
 
-def slopes(
-    flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor, moved: Tensor, time: Tensor
-) -> Tensor:
+def slopes(flow: TrainedFlow, seen: Seen, guess: Tensor, moved: Tensor, time: Tensor) -> Tensor:
     """The expected slopes of the paths that are at guess + `moved` at `time`: [N, 3, size, size].
 
     Known pixels of `guess` and `moved` do not count.
@@ -113,23 +111,24 @@ def slopes(
     further = torch.where(seen.known, 0.0, expected_end(moved, time))
     ends = torch.where(seen.known, seen.observed, guess + further)
     with flow.compute.autocast():
-        return flow.network(seen.observed, known_map, ends, further, time)
+        return flow.network(seen.observed, seen.known_map, ends, further, time)
 
 
 @torch.no_grad()
-def mean(flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor) -> Tensor:
-    """The posterior mean: the guess and the slope that is expected there."""
+def mean(flow: TrainedFlow, seen: Seen, guess: Tensor) -> Tensor:
+    """The posterior mean, [N, 3, size, size] about in [-1, 1]: the guess and the slope there."""
     time = torch.zeros(len(guess), device=guess.device)
-    return guess + slopes(flow, seen, known_map, guess, torch.zeros_like(guess), time)
+    return guess + slopes(flow, seen, guess, torch.zeros_like(guess), time)
 
 
 @torch.no_grad()
-def sample(
-    flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor, drawn: Tensor, steps: int
-) -> Tensor:
-    """Carry draws, guess + `drawn`, to faces in `steps` passes (Euler's method)."""
+def sample(flow: TrainedFlow, seen: Seen, guess: Tensor, drawn: Tensor, steps: int) -> Tensor:
+    """Carry draws, guess + `drawn`, to faces in `steps` passes (Euler's method).
+
+    All are [N, 3, size, size]; faces lie about in [-1, 1].
+    """
     moved = drawn
     for number in range(steps):
         time = torch.full((len(guess),), number / steps, device=guess.device)
-        moved = moved + QUARTER / steps * slopes(flow, seen, known_map, guess, moved, time)
+        moved = moved + QUARTER / steps * slopes(flow, seen, guess, moved, time)
     return cleaned(torch.where(seen.known, seen.observed, guess + moved), flow.guess.cleaning)

@@ -164,7 +164,7 @@ class FlowLoop(ValidatedLoop):
         """One step on the faces with the numbers `chosen`, of one fold; the batch's losses."""
         way = self._draw(fold, chosen, random, noise)
         flow = self._flow(self.network)
-        found = slopes(flow, way.seen, way.known_map, way.guess, way.moved, way.time)
+        found = slopes(flow, way.seen, way.guess, way.moved, way.time)
         known = way.seen.known
         of_guess = in_hole(way.end.square(), known)
         unit = self.errors.update(way.masks, of_guess)
@@ -199,7 +199,7 @@ class FlowLoop(ValidatedLoop):
             self.faces[chosen.to(self.compute.device)],
             fold, self.folds, self.forms, self.correction, random, noise,
         )  # fmt: skip
-        faces, seen, known_map, _, forms = hidden
+        faces, seen, _, forms = hidden
         posterior = self.folds.posteriors[fold]
         of_means, of_ways = team.parts(own, self.means)
         means = of_means.stop - of_means.start  # in these rows
@@ -208,12 +208,12 @@ class FlowLoop(ValidatedLoop):
         numbers = _numbers(posterior, count - self.means, noise) if by_normal else ()
         choice = torch.rand(count - self.means, generator=random)[of_ways]
         if means < len(faces):
-            rest, of_rest = Seen(*(part[means:] for part in seen)), forms[means:]
+            rest, of_rest = seen.rows(slice(means, None)), forms[means:]
             if by_normal:
                 own_numbers = (part[of_ways] for part in numbers)
                 drawn[means:] = posterior.deviations(rest, of_rest, *own_numbers)
             else:
-                drawn[means:] = self._errors(fold, rest, known_map[means:], of_rest, choice)
+                drawn[means:] = self._errors(fold, rest, of_rest, choice)
         if self.settings.flips:
             mirrored = torch.rand(count, generator=random)[own] < 0.5
             hidden, drawn = hidden.mirrored(mirrored), self.mirror(drawn, mirrored)
@@ -222,11 +222,9 @@ class FlowLoop(ValidatedLoop):
         end = hidden.faces - hidden.guess
         masks = self.forms.mask_of[forms].to(faces.device)
         ways = point(drawn, end, time), slope(drawn, end, time)
-        return Way(hidden.seen, hidden.known_map, hidden.guess, end, *ways, time, masks)
+        return Way(hidden.seen, hidden.guess, end, *ways, time, masks)
 
-    def _errors(
-        self, fold: int, seen: Seen, known_map: Tensor, forms: Tensor, choice: Tensor
-    ) -> Tensor:
+    def _errors(self, fold: int, seen: Seen, forms: Tensor, choice: Tensor) -> Tensor:
         """What a fold's normal misses of analogs in other folds, [N, 3, size, size]: draws.
 
         The normal has seen these and not the fold's faces, as the normal of all faces has seen all
@@ -238,11 +236,9 @@ class FlowLoop(ValidatedLoop):
             z = self.folds.posteriors[fold].coefficients(of_analogs, forms)
             return self.folds.translate(fold, z)
 
-        found = self.analogs.nearest(
-            seen.observed, known_map, without=slice(int(rows[0]), int(rows[-1]) + 1)
-        )
+        found = self.analogs.nearest(seen, without=slice(int(rows[0]), int(rows[-1]) + 1))
         faces = self.analogs.pictures(one_of(found, choice))
-        return misses(self.correction, self.own, faces, seen, known_map, forms, coefficients)
+        return misses(self.correction, self.own, faces, seen, forms, coefficients)
 
     # -- validation ----------------------------------------------------------------------------
 
@@ -256,19 +252,19 @@ class FlowLoop(ValidatedLoop):
         faces, true = to_unit(self.validation), self.validation_faces
         for number, mask in enumerate(self.settings.masks):
             forms = self.forms.regular(number, len(faces))
-            seen, known_map = self.forms.see(faces, forms)
+            seen = self.forms.see(faces, forms)
             z = self.own.coefficients(seen, forms)
             normal = self.own.faces(z)
-            guess = guesses(self.correction, self.own, z, forms, seen, known_map, mirror=True)
+            guess = guesses(self.correction, self.own, z, forms, seen, mirror=True)
             row = number % len(faces)  # another face for every mask
             rows = slice(None) if checked else slice(row, row + 1)
-            part = Seen(seen.observed[rows], seen.known[rows], seen.blocks[rows])
-            drawn = self._validation_draws(part, known_map[rows], forms[rows], noise)
-            sampled = sample(flow, part, known_map[rows], guess[rows], drawn, STEPS)
+            part = seen.rows(rows)
+            drawn = self._validation_draws(part, forms[rows], noise)
+            sampled = sample(flow, part, guess[rows], drawn, STEPS)
             filled = [
                 to_pictures(from_unit(torch.where(known, seen_of, values)))
                 for values, known, seen_of in (
-                    (mean(flow, seen, known_map, guess), seen.known, seen.observed),
+                    (mean(flow, seen, guess), seen.known, seen.observed),
                     (normal, seen.known, seen.observed),
                     (guess, seen.known, seen.observed),
                     (sampled, part.known, part.observed),
@@ -294,21 +290,18 @@ class FlowLoop(ValidatedLoop):
             self.offer(psnrs["hole"], DETECTABILITY_WEIGHT * detectability)
         return contact_sheet(np.stack(shown), columns=5 * 2), measured
 
-    def _validation_draws(
-        self, seen: Seen, known_map: Tensor, forms: Tensor, noise: torch.Generator
-    ) -> Tensor:
+    def _validation_draws(self, seen: Seen, forms: Tensor, noise: torch.Generator) -> Tensor:
         """Draws of what the normal misses of validation faces: [N, 3, size, size]."""
         count = len(seen.observed)
         if not self.analogs:
             return self.own.deviations(seen, forms, *_numbers(self.own, count, noise))
-        found = self.analogs.nearest(seen.observed, known_map)
+        found = self.analogs.nearest(seen)
         choice = torch.rand(count, generator=noise, device=noise.device)
         return misses(
             self.correction,
             self.own,
             self.analogs.pictures(one_of(found, choice)),
             seen,
-            known_map,
             forms,
             lambda of_analogs: self.own.coefficients(of_analogs, forms),
             mirror=True,
@@ -330,7 +323,6 @@ class Way(NamedTuple):
     """Paths from draws to faces (path.py): tensors [N, 3, size, size], unless said."""
 
     seen: Seen
-    known_map: Tensor  # [N, 1, size, size]
     guess: Tensor
     end: Tensor  # the faces, from the guess
     moved: Tensor  # where they are at `time`, from the guess

@@ -135,9 +135,9 @@ class IdentityLoop(ValidatedLoop):
 
     def _step(self, hidden: Hidden) -> Tensor:
         """One step on faces of one fold; the batch's losses."""
-        faces, seen, known_map, guess, forms = hidden
+        faces, seen, guess, forms = hidden
         flow, zero = replace(self.flow, network=self.network), torch.zeros_like(guess)
-        found = slopes(flow, seen, known_map, guess, zero, zero[:, 0, 0, 0])
+        found = slopes(flow, seen, guess, zero, zero[:, 0, 0, 0])
         masks = self.forms.mask_of[forms].to(faces.device)
         unit = self.errors.update(masks, in_hole((faces - guess).square(), seen.known))
         error = in_hole((guess + found - faces).square(), seen.known) / unit
@@ -164,13 +164,13 @@ class IdentityLoop(ValidatedLoop):
         psnrs, distances, shown = [], [], []
         for number in range(len(self.settings.masks)):
             forms = self.forms.regular(number, len(faces))
-            seen, known_map = self.forms.see(faces, forms)
+            seen = self.forms.see(faces, forms)
             z = self.own.coefficients(seen, forms)
-            guess = guesses(self.flow.correction, self.own, z, forms, seen, known_map, mirror=True)
+            guess = guesses(self.flow.correction, self.own, z, forms, seen, mirror=True)
             row = number % len(faces)  # another face for every mask
-            one = Seen(*(part[row : row + 1] for part in seen)), known_map[row : row + 1]
-            now = self._completed(flow, seen, known_map, guess)
-            before = self._completed(self.flow, *one, guess[row : row + 1])
+            one = slice(row, row + 1)
+            now = self._completed(flow, seen, guess)
+            before = self._completed(self.flow, seen.rows(one), guess[one])
             true, given, old, new = (
                 to_pictures(from_unit(part)) for part in (faces, seen.observed, before, now)
             )
@@ -187,9 +187,9 @@ class IdentityLoop(ValidatedLoop):
             self.offer(measured["val_hole_psnr"], measured["val_identity"])
         return contact_sheet(np.stack(shown), columns=4 * 2), measured
 
-    def _completed(self, flow: TrainedFlow, seen: Seen, known_map: Tensor, guess: Tensor) -> Tensor:
+    def _completed(self, flow: TrainedFlow, seen: Seen, guess: Tensor) -> Tensor:
         """Faces with means in their holes, [N, 3, size, size] in [-1, 1]."""
-        filled = mean(flow, seen, known_map, guess)
+        filled = mean(flow, seen, guess)
         return torch.where(seen.known, seen.observed, filled).clamp(-1, 1)
 
     def finish(self, events: Path) -> Trained:
