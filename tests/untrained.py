@@ -113,7 +113,8 @@ def normal(size: int = SIZE, rank: int = 12) -> Normal:
 
 def save_gaussian(folder: Path, made: Normal | None = None) -> Paths:
     made = made or normal()
-    return save(folder, {"normal": made}, {"kind": "gaussian", "components": len(made.deviations)})
+    settings = {"kind": "gaussian", "flips": True, "masks": [{"kind": "center", "scale": 0.25}]}
+    return save(folder, {"normal": made}, settings | {"components": len(made.deviations)})
 
 
 def save_flow(

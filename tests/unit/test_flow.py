@@ -27,7 +27,6 @@ from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.own_masks import OwnMasks
 from facefill.models.flow.path import QUARTER, expected_end, point, slope
 from facefill.models.flow.training import FlowLoop
-from facefill.models.gaussian import Gaussian
 from facefill.models.gaussian.normal import Posterior as Exact
 from holes import EVERY_MASK, smooth_faces
 from trainings import training
@@ -201,14 +200,13 @@ def test_a_correction_learns_products(one_thread):
     faces = values.repeat_interleave(4, 1)[:, None, :, None].expand(-1, 16, -1, 3).numpy()
     mask = {"kind": "half", "side": "right"}
     forms = Forms([mask], 16, 1.0, CPU)
-    settings = Gaussian(rank=4, flips=False, masks=(mask,))
     like = normal(16, 4)
     like.noise.copy_(torch.tensor([10.0, 0.0]))
-    guess = without(torch.arange(600), faces, Guess.of(like), settings, 0)
+    guess = without(torch.arange(600), faces, Guess.of(like), False, 0)
     posterior = Posterior(guess, forms.every, CPU)
     correction = fit_correction(
         faces, Folds([torch.arange(600)], [posterior], posterior), forms,
-        hidden=64, epochs=150, flips=True, seed=0,
+        hidden=64, epochs=150, flips=True, seed=0, dtype=torch.bfloat16,
     )  # fmt: skip
     pictures = torch.from_numpy(faces.transpose(0, 3, 1, 2).copy())
     at = torch.zeros(600, dtype=torch.long)
@@ -228,14 +226,14 @@ def test_folds_are_runs_and_hold_a_batch():
 
 
 def test_a_normal_has_not_seen_its_fold():
-    pictures, settings = smooth_faces(12, 16), Gaussian(rank=3, masks=({"kind": "full"},))
+    pictures = smooth_faces(12, 16)
     fold, *_ = folds_of(12, 3)
     others = pictures.copy()
     others[fold.numpy()] = 255 - others[fold.numpy()]
     like = Guess.of(normal(16, 3))
-    one, two = (without(fold, part, like, settings, 0) for part in (pictures, others))
+    one, two = (without(fold, part, like, True, 0) for part in (pictures, others))
     assert all(torch.equal(part, two.state_dict()[name]) for name, part in one.state_dict().items())
-    elsewhere = without(folds_of(12, 3)[1], others, like, settings, 0)
+    elsewhere = without(folds_of(12, 3)[1], others, like, True, 0)
     assert not torch.equal(elsewhere.mean, one.mean)
 
 
@@ -271,12 +269,14 @@ def test_means_of_mirrored_faces_are_mirrored(one_thread, faces, tmp_path):
 
 
 def test_health():
-    good = {"val_hole_psnr": 22.0, "val_normal_psnr": 21.5, "val_detectability": 0.7}
+    good = {"val_hole_psnr": 22.0, "val_normal_psnr": 21.5, "val_detectability": 0.7, "kept": 1}
     assert health(pd.DataFrame([good])) == []
     (worse,) = health(pd.DataFrame([good | {"val_hole_psnr": 21.0}]))
     assert "worse than the normal's guess" in worse
     (told,) = health(pd.DataFrame([good | {"val_detectability": 1.0}]))
     assert "told from true faces" in told
+    after = good | {"val_hole_psnr": 21.0, "kept": 0}
+    assert health(pd.DataFrame([good, after])) == []  # a later epoch, which is not kept
     assert health(pd.DataFrame([good | {"val_detectability": None}], dtype=object)) == []
 
 

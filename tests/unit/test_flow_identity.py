@@ -70,6 +70,15 @@ def learnt(tmp_path_factory, one_thread):
 
 def test_a_training_brings_descriptors_nearer(learnt):
     without, taught = learnt[1e-6], learnt[10.0]
+    assert [*taught] == [
+        "epoch",
+        "step",
+        "error",
+        "distance",
+        "val_hole_psnr",
+        "val_identity",
+        "kept",
+    ]
     assert taught["distance"].iloc[-1] < 0.9 * taught["distance"].iloc[0]
     assert taught["distance"].iloc[-1] < 0.95 * without["distance"].iloc[-1]
     assert taught["val_identity"].iloc[-1] < without["val_identity"].iloc[-1]

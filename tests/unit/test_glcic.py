@@ -327,7 +327,7 @@ def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
 
     monkeypatch.setattr(glcic.GlcicLoop, "evaluate", worse_later)
     scores = {1: 30.0, 2: 10.0, 3: 20.0, 4: 15.0}
-    monkeypatch.setattr(glcic, "psnr", lambda *_: 0.0)
+    monkeypatch.setattr(glcic, "mean_psnr", lambda *_: 0.0)
     validate = glcic.GlcicLoop._validate
     monkeypatch.setattr(
         glcic.GlcicLoop,

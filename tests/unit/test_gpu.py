@@ -10,12 +10,15 @@ import torch
 from test_complete import SEARCH
 
 import trainings
+from contract.examples import example
 from facefill.complete import Task
 from facefill.core.masking import make_masks, observe
+from facefill.methods.flow import fill
 from facefill.methods.latent import Latent, loss
 from facefill.methods.latent.search import search
+from facefill.models.flow.analogs import FEWEST
 from holes import smooth_faces
-from untrained import save_dcgan, save_encoder, save_flow
+from untrained import save_dcgan, save_encoder, save_flow, save_gaussian
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -66,6 +69,32 @@ def test_a_completion_network_trains_on_a_gpu(optimizer, precision, tmp_path):
 def test_means_of_a_flow_train_on_a_gpu(precision, tmp_path):
     models = {"flow": save_flow(tmp_path / "flow", precision=precision)}
     same_twice("flow_identity", tmp_path, models=models, masks=tuple(MASKS))
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_a_flow_trains_on_a_gpu(precision, tmp_path, monkeypatch):
+    monkeypatch.setattr("facefill.models.flow.training.FEWEST", 8)  # so that it has analogs
+    models = {"guess": save_gaussian(tmp_path / "gaussian")}
+    same_twice("flow", tmp_path, models=models, precision=precision, masks=tuple(MASKS))
+
+
+@pytest.mark.parametrize("mask", [*MASKS, {"kind": "random", "hidden": 0.8, "seed": 1}])
+@pytest.mark.parametrize("corrects", [True, False])
+def test_a_flow_completes_on_a_gpu(corrects, mask, tmp_path):
+    faces, names = smooth_faces(FEWEST, 32), list(map(str, range(4)))
+    masks = make_masks(mask, names, 32, 1.0)
+    task = Task(
+        names=names,
+        observed=observe(faces[:4], masks),
+        masks=masks,
+        models={"model": save_flow(tmp_path / "flow", corrects=corrects)},
+        train=faces,
+        device="cuda",
+    )
+    for draws in ("analogs", "normal"):
+        settings = example("methods", "flow", draws=draws, samples=2)
+        assert all(map(np.array_equal, *(fill.samples(task, settings) for _ in range(2))))
+    assert np.array_equal(*(fill.means(task, mirror=True) for _ in range(2)))
 
 
 def searched(tmp_path, mask, device="cuda", count=70, precision="auto", **settings):

@@ -19,7 +19,10 @@ def psnr(original: np.ndarray, completed: np.ndarray, where: np.ndarray | None =
 
 
 def mean_psnr(originals: np.ndarray, completed: np.ndarray, where: np.ndarray) -> float:
-    """The mean of `psnr` over N faces, leaving out those without a pixel `where`."""
+    """The mean of `psnr` over the faces that have a pixel `where`; NaN if none has.
+
+    `originals` and `completed` are uint8 [N, height, width, 3], `where` bool [N, height, width].
+    """
     triples = zip(originals, completed, where, strict=True)
     return float(np.mean([psnr(*triple) for triple in triples if triple[2].any()]))
 

@@ -45,9 +45,12 @@ class ValidatedLoop(TrainingLoop):
     def kept_networks(self) -> dict[str, nn.Module]:
         """What is kept of an epoch, under the names in the file of weights."""
 
-    def offer(self, hole_psnr: float, distance: float) -> None:
-        """Note this epoch's scores, in dB and identity; keep its networks if they are the best."""
-        self.scores[self.epoch] = round(hole_psnr, 6), round(distance, 6)
+    def offer(self, hole_psnr: float, penalty: float) -> None:
+        """Note this epoch's scores; keep its networks if they are the best so far.
+
+        `hole_psnr` is in dB, `penalty` an identity distance or what is to weigh as much.
+        """
+        self.scores[self.epoch] = round(hole_psnr, 6), round(penalty, 6)
         if best_epoch(self.scores) == self.epoch:
             networks = self.kept_networks().items()
             self._kept = copy.deepcopy({name: part.state_dict() for name, part in networks})

@@ -1,7 +1,6 @@
 """Training a DCGAN: its steps, its weight average, the epoch that is kept."""
 
 import copy
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +30,6 @@ from facefill.train.average import fresh_statistics, update_average
 from facefill.train.best import ValidatedLoop, checked_epochs
 from facefill.train.loop import Trained, run_training
 from facefill.train.task import Training
-
-log = logging.getLogger("facefill.train")
 
 SAMPLES = 64  # faces of the fixed z that show how training goes
 RECALIBRATION_BATCHES = 10  # batches that set the averaged generator's BatchNorm statistics

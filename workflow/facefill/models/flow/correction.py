@@ -8,7 +8,6 @@ where the U-Net of a flow takes hundreds of millions.
 import copy
 import math
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,9 +47,9 @@ class Correction(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    @cached_property
+    @property
     def learnt(self) -> bool:
-        """False without an epoch: nothing is corrected. Asked of a trained or loaded one only."""
+        """False without an epoch: nothing is corrected."""
         return bool(self.last.weight.any())
 
     def forward(self, z: Tensor, spread: Tensor, known: Tensor) -> Tensor:
@@ -77,18 +76,19 @@ def fit_correction(
     epochs: int,
     flips: bool,
     seed: int,
+    dtype: torch.dtype,
 ) -> Correction:
     """Train a correction of guesses on those of normals that have not seen the faces.
 
     `faces` are uint8 [N, size, size, 3]. In an epoch each is guessed once under every mask, in
     another light each time. The loss is the squared error in the hole, in units of the mask's mean
-    one. With `flips` half of the faces are mirrored, where the normal can be. Without an epoch
-    nothing is corrected.
+    one. With `flips` half of the faces are mirrored, where the normal can be. Most of the time goes
+    by products with the components, in `dtype`. Without an epoch nothing is corrected.
     """
     own = folds.own
     device, random = own.mean.device, random_stream(seed, STREAM)
     pictures = torch.from_numpy(np.ascontiguousarray(faces.transpose(0, 3, 1, 2)))
-    basis = own.basis.to(torch.bfloat16)
+    basis = own.basis.to(dtype)
     torch.manual_seed(seed)
     network = Correction(basis.shape[1], hidden).to(device)
     average = copy.deepcopy(network)

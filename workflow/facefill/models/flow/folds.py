@@ -6,7 +6,6 @@ such guesses would mend too little.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,13 +40,15 @@ class Folds:
         faces: np.ndarray,
         forms: Forms,
         batch: int,
-        fitted: Gaussian,
+        flips: bool,
         seed: int,
-        device: torch.device,
     ) -> "Folds":
-        """Fit a normal without each fold of `faces`, as `fitted` says and as rough as `guess`."""
-        rows = folds_of(len(faces), batch)
-        others = [without(fold, faces, guess, fitted, seed) for fold in rows]
+        """Fit a normal without each fold of `faces`, as rough as `guess`, the normal of all.
+
+        With `flips` mirror images are fitted, too.
+        """
+        rows, device = folds_of(len(faces), batch), forms.known.device
+        others = [without(fold, faces, guess, flips, seed) for fold in rows]
         posteriors = [Posterior(each, forms.every, device) for each in others]
         return cls(rows, posteriors, Posterior(guess, forms.every, device))
 
@@ -125,21 +126,14 @@ def choose_guess_noise(
     guess.noise.copy_(torch.tensor(noise))
 
 
-def without(
-    fold: torch.Tensor, faces: np.ndarray, like: Guess, settings: Gaussian, seed: int
-) -> Guess:
+def without(fold: torch.Tensor, faces: np.ndarray, like: Guess, flips: bool, seed: int) -> Guess:
     """Fit to all faces but those of a fold (to all if it has all), with the noises of `like`."""
     kept = np.ones(len(faces), bool)
     kept[fold.numpy()] = len(fold) == len(faces)
     others = faces[kept]
-    normal, _ = fit_normal(others, replace(settings, rank=len(like.scales)), seed)
+    normal, _ = fit_normal(others, Gaussian(rank=len(like.scales), flips=flips), seed)
     log.info("a normal fitted to %d of %d faces", len(others), len(faces))
     guess = Guess.of(normal)
     for name in ("grain", "texture", "noise"):
         getattr(guess, name).copy_(getattr(like, name))
     return guess
-
-
-def settings_of(saved: dict[str, Any]) -> Gaussian:
-    """The settings of a fitted normal, from its settings.json."""
-    return Gaussian(rank=saved["rank"], flips=saved["flips"], masks=tuple(saved["masks"]))

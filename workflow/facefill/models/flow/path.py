@@ -31,7 +31,7 @@ def slope(drawn: Tensor, end: Tensor, time: Tensor) -> Tensor:
 
 
 def expected_end(moved: Tensor, time: Tensor) -> Tensor:
-    """Where paths that are at `moved` at `time` end, if faces are normally distributed."""
+    """Where paths end that are at `moved` [N, 3, s, s] at `time` [N], if faces are normal draws."""
     return _broadcast(time).sin() * moved
 
 

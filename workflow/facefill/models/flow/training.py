@@ -2,14 +2,13 @@
 
 import copy
 import logging
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from facefill.core import device
 from facefill.core.device import Compute
@@ -21,36 +20,28 @@ from facefill.metrics._texture import detect, features
 from facefill.models.flow import Flow
 from facefill.models.flow.analogs import FEWEST, Analogs, one_of
 from facefill.models.flow.correction import Correction, fit_correction
-from facefill.models.flow.errors import Errors, in_hole
-from facefill.models.flow.folds import (
-    Folds,
-    choose_guess_noise,
-    settings_of,
-    shortened,
-)
+from facefill.models.flow.errors import in_hole
+from facefill.models.flow.folds import Folds, choose_guess_noise, shortened
 from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import Guess, Posterior, Seen
 from facefill.models.flow.health import health
 from facefill.models.flow.hidden import hide
+from facefill.models.flow.loop import UNetLoop
 from facefill.models.flow.networks import FlowNetwork
 from facefill.models.flow.path import point, slope
 from facefill.models.flow.start import start_with
 from facefill.models.flow.trained import TrainedFlow, guesses, mean, misses, sample, slopes, stored
 from facefill.models.gaussian.normal import load_normal
 from facefill.train import team
-from facefill.train.average import update_average
-from facefill.train.best import ValidatedLoop, checked_epochs
+from facefill.train.best import checked_epochs
 from facefill.train.loop import Trained, run_training
 from facefill.train.task import Training
 from facefill.train.weights import load_settings
 
 log = logging.getLogger("facefill.train")
 
-BETAS = (0.9, 0.99)
-WARM_UP = 0.1  # share of the steps over which the rate rises
 STEPS = 4  # passes of a sample of validation, as many as the method flow has by default
 NORMAL_SHARE = 0.25  # of the steps, that draw from the normal: by a bundle there are no analogs
-MAX_NORM = 1.0  # to which a step's gradients are clipped
 # Of best_epoch's scores: a tenth of detectability outweighs 0.1 dB of hole PSNR.
 DETECTABILITY_WEIGHT = 0.1
 
@@ -65,13 +56,13 @@ def train(training: Training, settings: Flow) -> Trained:
     weights, settings_file = training.models["guess"]
     size = training.faces.shape[1]
     normal = load_normal(weights, settings_file, size)
-    fitted = settings_of(load_settings(settings_file, ["flips", "masks"]))
+    fitted = load_settings(settings_file, ["flips", "masks"])
     normal, faces = shortened(normal, settings.rank), np.asarray(training.faces)
     guess = Guess.of(normal)
     guess.learn_filters(faces)
-    choose_guess_noise(guess, training, fitted.masks, compute.device)
+    choose_guess_noise(guess, training, fitted["masks"], compute.device)
     forms = Forms(settings.masks, size, training.zoom, compute.device)
-    folds = Folds.of(guess, faces, forms, settings.batch, fitted, training.seed, compute.device)
+    folds = Folds.of(guess, faces, forms, settings.batch, fitted["flips"], training.seed)
     correction = fit_correction(
         faces,
         folds,
@@ -80,6 +71,7 @@ def train(training: Training, settings: Flow) -> Trained:
         epochs=settings.mean_epochs,
         flips=settings.flips,
         seed=training.seed,
+        dtype=compute.dtype,
     )
     facts = {"components": len(guess.scales), "guess_sha256": sha256_file(weights)}
     if training.start:
@@ -91,7 +83,7 @@ def train(training: Training, settings: Flow) -> Trained:
     return trained
 
 
-class FlowLoop(ValidatedLoop):
+class FlowLoop(UNetLoop):
     """A training of a flow in progress."""
 
     losses = ("mean", "way")
@@ -112,16 +104,12 @@ class FlowLoop(ValidatedLoop):
         self.forms, self.folds, self.own = forms, folds, folds.own
         self.guess, self.correction = guess, copy.deepcopy(correction)  # a checkpoint has another
         shape = settings.width, settings.blocks, settings.patch, settings.dropout
-        self.network = FlowNetwork(size, *shape)
-        self.network.mean.copy_(guess.mean)
+        network = FlowNetwork(size, *shape)
+        network.mean.copy_(guess.mean)
         if training.start:
-            start_with(self.network, training.start)
-        self.average = copy.deepcopy(self.network).eval()  # what completes
-        for network in (self.network, self.average):
-            network.to(compute.device, memory_format=compute.memory_format)
-        self.adam = torch.optim.Adam(self.network.parameters(), settings.lr, BETAS, fused=True)
+            start_with(network, training.start)
+        self.begin(network)
         self.means = max(1, min(settings.batch - 1, round(settings.mean_share * settings.batch)))
-        self.errors = Errors(len(settings.masks), compute.device)
         # A single fold has no analogs but the faces to be completed.
         enough = len(folds.rows) > 1 and len(training.faces) >= FEWEST
         self.analogs = Analogs(training.faces, compute.device) if enough else None
@@ -129,33 +117,19 @@ class FlowLoop(ValidatedLoop):
         self.validation = self.on_device(self.validation_faces)
         self.sheets.append(self.evaluate()[0])
 
-    # -- checkpoints ---------------------------------------------------------------------------
-
     def parts(self) -> dict[str, Any]:
-        return {
-            "network": self.network,
-            "average": self.average,
-            "adam": self.adam,
-            "errors": self.errors,
-            "correction": self.correction,  # that which the network has learnt to mend
-        }
-
-    def kept_networks(self) -> dict[str, nn.Module]:
-        return {"flow": self.average}
-
-    # -- the loop ------------------------------------------------------------------------------
+        # The correction is that which the network has learnt to mend.
+        return super().parts() | {"correction": self.correction}
 
     def batches(self) -> int:
         return self.settings.passes * self.folds.batches(self.settings.batch)
 
     def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
-        steps = self.settings.epochs * self.batches()
         self.network.train()
         noise = torch.Generator(self.compute.device)
         noise.manual_seed(int(torch.randint(2**62, (), generator=random)))
         torch.manual_seed(int(torch.randint(2**62, (), generator=random)))  # dropout
         for fold, chosen in self.folds.shuffled(self.settings.batch, random, self.settings.passes):
-            self.adam.param_groups[0]["lr"] = self.settings.lr * share_of_rate(self.steps, steps)
             yield self._step(fold, chosen, random, noise)
 
     def _step(
@@ -169,13 +143,7 @@ class FlowLoop(ValidatedLoop):
         of_guess = in_hole(way.end.square(), known)
         unit = self.errors.update(way.masks, of_guess)
         error = in_hole((found - way.slope).square(), known) / unit
-        loss = error.mean()
-        self.adam.zero_grad(set_to_none=True)
-        loss.backward()
-        team.average_gradients(self.network.parameters())
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
-        self.adam.step()
-        update_average(self.average, self.network, self.settings.ema, self.steps + 1)
+        self.learn(error.mean())
         # Over the guess's errors for the same faces: from face to face these differ more.
         error, base = team.gather(error.detach()), team.gather(of_guess / unit)
         relative = error[: self.means].mean() / base[: self.means].mean()
@@ -265,22 +233,22 @@ class FlowLoop(ValidatedLoop):
                 to_pictures(from_unit(torch.where(known, seen_of, values)))
                 for values, known, seen_of in (
                     (mean(flow, seen, guess), seen.known, seen.observed),
-                    (normal, seen.known, seen.observed),
                     (guess, seen.known, seen.observed),
+                    (normal, seen.known, seen.observed),
                     (sampled, part.known, part.observed),
                 )
             ]
             hidden = ~seen.known[:, 0].cpu().numpy()
             scores.append([mean_psnr(true, each, hidden) for each in filled[:3]])
             said = number, mask["kind"], *scores[-1]
-            log.info("hole PSNR under mask %d, %s: mean %.2f, normal %.2f, guess %.2f dB", *said)
+            log.info("hole PSNR under mask %d, %s: mean %.2f, guess %.2f, normal %.2f dB", *said)
             if checked and len(true) > 1:
                 textures = (features(each, hidden) for each in (true, filled[3]))
                 told.append(detect(*textures, list(map(str, range(len(true))))).mean())
             given = to_pictures(from_unit(seen.observed[row : row + 1]))[0]
             of_sample = filled[3][row if checked else 0]
-            shown += [true[row], given, filled[1][row], filled[0][row], of_sample]
-        psnrs = dict(zip(("hole", "normal", "guess"), np.mean(scores, 0).tolist(), strict=True))
+            shown += [true[row], given, filled[2][row], filled[0][row], of_sample]
+        psnrs = dict(zip(("hole", "guess", "normal"), np.mean(scores, 0).tolist(), strict=True))
         measured: dict[str, float | None] = {
             f"val_{key}_psnr": value for key, value in psnrs.items()
         }
@@ -336,8 +304,3 @@ def _numbers(posterior: Posterior, count: int, noise: torch.Generator) -> tuple[
     rank, shape, device = posterior.basis.shape[1], posterior.mean.shape, noise.device
     z = torch.randn(count, rank, generator=noise, device=device)
     return z, torch.randn(count, *shape, generator=noise, device=device)
-
-
-def share_of_rate(step: int, steps: int) -> float:
-    """The learning rate of a step, as a share of the highest: it rises, then falls."""
-    return min(1.0, (step + 1) / (WARM_UP * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))

@@ -5,26 +5,25 @@ true faces in 84 to 89 instead of 81 to 85 % (docs/experiments.md).
 """
 
 import copy
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from facefill.core.descriptor_loss import IdentityLoss
 from facefill.core.files import sha256_file
 from facefill.core.images import contact_sheet
 from facefill.core.likeness import mean_psnr
 from facefill.core.tensors import from_unit, to_pictures, to_unit
-from facefill.models.flow.errors import Errors, in_hole
+from facefill.models.flow.errors import in_hole
 from facefill.models.flow.folds import Folds
 from facefill.models.flow.forms import Forms
 from facefill.models.flow.guess import Conditional, Seen
 from facefill.models.flow.hidden import Hidden, hide
+from facefill.models.flow.loop import UNetLoop
 from facefill.models.flow.trained import (
     SETTINGS,
     TrainedFlow,
@@ -34,17 +33,11 @@ from facefill.models.flow.trained import (
     slopes,
     stored,
 )
-from facefill.models.flow.training import BETAS, MAX_NORM, share_of_rate
 from facefill.models.flow_identity import FlowIdentity
-from facefill.models.gaussian import Gaussian
 from facefill.train import team
-from facefill.train.average import update_average
-from facefill.train.best import ValidatedLoop
 from facefill.train.loop import Trained, run_training
 from facefill.train.task import Training
 from facefill.train.weights import load_settings
-
-log = logging.getLogger("facefill.train")
 
 MOST_LOST = 0.2  # dB of hole PSNR that means may lose without a warning
 PART = 32  # validation faces that are described at a time
@@ -60,17 +53,16 @@ def train(training: Training, settings: FlowIdentity) -> Trained:
     faces = np.asarray(training.faces)
     flow = load_flow(weights, settings_file, faces.shape[1], training.device)
     forms = Forms(settings.masks, faces.shape[1], training.zoom, flow.compute.device)
-    device = flow.compute.device
     # A normal of mirrored faces, too, is symmetric.
-    fitted = Gaussian(flips=Conditional(flow.guess, [], device).signs is not None)
-    folds = Folds.of(flow.guess, faces, forms, settings.batch, fitted, training.seed, device)
+    flips = Conditional(flow.guess, [], flow.compute.device).signs is not None
+    folds = Folds.of(flow.guess, faces, forms, settings.batch, flips, training.seed)
     trained = run_training(lambda: IdentityLoop(training, settings, flow, forms, folds), training)
     kept = load_settings(settings_file, SETTINGS)
     trained.facts |= {name: kept[name] for name in SETTINGS} | {"flow_sha256": sha256_file(weights)}
     return trained
 
 
-class IdentityLoop(ValidatedLoop):
+class IdentityLoop(UNetLoop):
     """A training in progress."""
 
     losses = ("error", "distance")
@@ -86,10 +78,7 @@ class IdentityLoop(ValidatedLoop):
     ):
         super().__init__(training, settings, flow.compute)
         self.flow, self.forms, self.folds, self.own = flow, forms, folds, folds.own
-        self.network = copy.deepcopy(flow.network).requires_grad_(True)
-        self.average = copy.deepcopy(flow.network)  # what completes
-        self.adam = torch.optim.Adam(self.network.parameters(), settings.lr, BETAS, fused=True)
-        self.errors = Errors(len(settings.masks), self.compute.device)
+        self.begin(copy.deepcopy(flow.network).requires_grad_(True))
         distance = IdentityLoss(self.faces.shape[2], training.zoom)
         self.distance = distance.to(self.compute.device)
         self.validation = to_unit(self.on_device(training.validation_faces))
@@ -99,30 +88,13 @@ class IdentityLoop(ValidatedLoop):
         sheet, self.before = self.evaluate()
         self.sheets.append(sheet)
 
-    # -- checkpoints ---------------------------------------------------------------------------
-
-    def parts(self) -> dict[str, Any]:
-        return {
-            "network": self.network,
-            "average": self.average,
-            "adam": self.adam,
-            "errors": self.errors,
-        }
-
-    def kept_networks(self) -> dict[str, nn.Module]:
-        return {"flow": self.average}
-
-    # -- the loop ------------------------------------------------------------------------------
-
     def batches(self) -> int:
         return self.folds.batches(self.settings.batch)
 
     def train_epoch(self, random: torch.Generator) -> Iterator[Tensor]:
-        steps = self.settings.epochs * self.batches()
         noise = torch.Generator(self.compute.device)
         noise.manual_seed(int(torch.randint(2**62, (), generator=random)))
         for fold, chosen in self.folds.shuffled(self.settings.batch, random):
-            self.adam.param_groups[0]["lr"] = self.settings.lr * share_of_rate(self.steps, steps)
             with torch.no_grad():
                 hidden = hide(
                     self.faces[chosen.to(self.compute.device)],
@@ -146,13 +118,7 @@ class IdentityLoop(ValidatedLoop):
             with torch.no_grad():
                 wanted = self.distance.describe(faces.clamp(-1, 1))
             distance = self.distance(completed.clamp(-1, 1), wanted)
-        loss = error.mean() + self.settings.weight * distance.mean()
-        self.adam.zero_grad(set_to_none=True)
-        loss.backward()
-        team.average_gradients(self.network.parameters())
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
-        self.adam.step()
-        update_average(self.average, self.network, self.settings.ema, self.steps + 1)
+        self.learn(error.mean() + self.settings.weight * distance.mean())
         return torch.stack([error.detach().mean(), distance.detach().mean()])
 
     # -- validation ----------------------------------------------------------------------------
