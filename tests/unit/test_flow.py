@@ -29,8 +29,8 @@ from facefill.models.flow.path import QUARTER, expected_end, point, slope
 from facefill.models.flow.training import FlowLoop
 from facefill.models.gaussian.normal import Posterior as Exact
 from holes import EVERY_MASK, smooth_faces
-from trainings import training
-from untrained import SIZE, normal, save_flow
+from trainings import fit, training
+from untrained import SIZE, normal, save_flow, save_gaussian
 
 # ruff: noqa: F811
 CPU = torch.device("cpu")
@@ -219,6 +219,21 @@ def test_a_correction_learns_products(one_thread):
     assert errors[1] < 0.5 * errors[0]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_correction_computes_in_the_precision_asked_for(precision, tmp_path, monkeypatch):
+    class Called(Exception):
+        pass
+
+    def fit_correction(*_, dtype, **__):
+        raise Called(dtype)
+
+    monkeypatch.setattr("facefill.models.flow.training.fit_correction", fit_correction)
+    pictures, models = smooth_faces(12, SIZE), {"guess": save_gaussian(tmp_path / "gaussian")}
+    with pytest.raises(Called) as called:
+        fit("flow", pictures[:8], pictures[8:], tmp_path, models=models, precision=precision)
+    assert called.value.args == (getattr(torch, precision),)
+
+
 def test_folds_are_runs_and_hold_a_batch():
     assert [part.tolist() for part in folds_of(8, 2)] == [[0, 1], [2, 3], [4, 5], [6, 7]]
     assert [len(part) for part in folds_of(11, 4)] == [6, 5]
@@ -339,9 +354,12 @@ def test_a_checkpoint_goes_on_with_the_correction_that_it_had(tmp_path):
     pictures, corrections = smooth_faces(12, SIZE), [Correction(12, 4) for _ in range(2)]
     for number, correction in enumerate(corrections):
         torch.nn.init.constant_(correction.last.bias, number)
+    torch.nn.init.normal_(corrections[0].last.weight)
     before, after = (loop_with(each, pictures, tmp_path) for each in corrections)
+    assert before.correction.learnt and not after.correction.learnt
     after.load_state(before.state())
     assert torch.equal(after.correction.last.bias, corrections[0].last.bias)
+    assert after.correction.learnt
     assert (corrections[1].last.bias == 1).all()  # a loop that begins anew gets that
 
 

@@ -132,6 +132,7 @@ def test_the_average_is_what_completes_and_rests_in_phase_2():
 def test_history_says_what_every_phase_has(tmp_path):
     history = fit(tmp_path / "a").history
     assert history.columns.tolist() == list(glcic.COLUMNS)
+    assert history.notna().any().all()  # each has been measured
     assert history["phase"].tolist() == [1, 1, 2, 3, 3]
     assert history["step"].tolist() == [2, 4, 6, 8, 10]
     learns, judges = history["phase"] != 2, history["phase"] != 1

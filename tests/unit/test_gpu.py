@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from test_complete import SEARCH
+from test_flow import symmetric_normal
 
 import trainings
 from contract.examples import example
@@ -31,12 +32,13 @@ def state(trained):
 
 
 def same_twice(kind, folder, **changes):
-    """Train twice in folders of their own."""
+    """Train twice in folders of their own; return what the second one made."""
     one, two = (
-        state(trainings.fit(kind, FACES, UNSEEN, folder / name, device="cuda", **changes))
+        trainings.fit(kind, FACES, UNSEEN, folder / name, device="cuda", **changes)
         for name in ("one", "two")
     )
-    assert all(map(torch.equal, one, two))
+    assert all(map(torch.equal, state(one), state(two)))
+    return two
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32"])
@@ -74,8 +76,10 @@ def test_means_of_a_flow_train_on_a_gpu(precision, tmp_path):
 @pytest.mark.parametrize("precision", ["auto", "float32"])
 def test_a_flow_trains_on_a_gpu(precision, tmp_path, monkeypatch):
     monkeypatch.setattr("facefill.models.flow.training.FEWEST", 8)  # so that it has analogs
-    models = {"guess": save_gaussian(tmp_path / "gaussian")}
-    same_twice("flow", tmp_path, models=models, precision=precision, masks=tuple(MASKS))
+    monkeypatch.setattr("facefill.models.flow.correction.CORRECTION_BATCH", 8)  # and steps
+    models = {"guess": save_gaussian(tmp_path / "gaussian", symmetric_normal(32, 12))}
+    trained = same_twice("flow", tmp_path, models=models, precision=precision, masks=tuple(MASKS))
+    assert trained.networks["correction"].learnt
 
 
 @pytest.mark.parametrize("mask", [*MASKS, {"kind": "random", "hidden": 0.8, "seed": 1}])
@@ -87,7 +91,7 @@ def test_a_flow_completes_on_a_gpu(corrects, mask, tmp_path):
         names=names,
         observed=observe(faces[:4], masks),
         masks=masks,
-        models={"model": save_flow(tmp_path / "flow", corrects=corrects)},
+        models={"model": save_flow(tmp_path / "flow", symmetric_normal(32, 12), corrects)},
         train=faces,
         device="cuda",
     )

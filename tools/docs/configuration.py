@@ -73,7 +73,9 @@ def _table(rows: Iterator[tuple[str, dict[str, Any], bool]]) -> Iterator[str]:
 
 def _text(value: Any) -> str:
     """A value as it is written in YAML, on one line, without the end of its document."""
-    return yaml.safe_dump(value, default_flow_style=True, width=float("inf")).splitlines()[0]
+    return yaml.safe_dump(
+        value, default_flow_style=True, width=float("inf"), sort_keys=False
+    ).splitlines()[0]
 
 
 if __name__ == "__main__":

@@ -43,7 +43,10 @@ class ValidatedLoop(TrainingLoop):
 
     @abstractmethod
     def kept_networks(self) -> dict[str, nn.Module]:
-        """What is kept of an epoch, under the names in the file of weights."""
+        """What is kept of an epoch, under the names in the file of weights.
+
+        All are among `parts()`, from which `load_state` restores what it overwrites.
+        """
 
     def offer(self, hole_psnr: float, penalty: float) -> None:
         """Note this epoch's scores; keep its networks if they are the best so far.

@@ -102,7 +102,8 @@ def _towards_both(flow: TrainedFlow, batch: Batch) -> Tensor:
 
 def _mirrored_mean(flow: TrainedFlow, batch: Batch) -> Tensor:
     """The mean completions of a batch's mirror images, mirrored back."""
-    return mean(flow, batch.seen.mirrored(), batch.guess.flip(3)).flip(3)
+    mirrored = batch.seen.turned(lambda part: part.flip(3))
+    return mean(flow, mirrored, batch.guess.flip(3)).flip(3)
 
 
 def _drawing(task: Task, flow: TrainedFlow, draws: str) -> Drawing:

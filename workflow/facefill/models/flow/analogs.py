@@ -47,8 +47,9 @@ class Analogs:
         Training faces with the numbers `without` are left out.
         """
         known = (seen.known_map > 0).float()
-        pixels = (seen.known_map == 1).float()  # the mean of a block has no grain
-        share, whole = _cells(known), (_cells(-F.max_pool2d(-pixels, 3, 1, 1)) > 0.999).float()
+        # Grain of known pixels alone: the mean of a block has none.
+        pixels = -F.max_pool2d(-seen.known.float(), 3, 1, 1)
+        share, whole = _cells(known), (_cells(pixels) > 0.999).float()
         colours, grain = _features(seen.observed * known).split([3, 1], 1)
         features = torch.cat([colours / share.clamp(min=1e-6), grain], 1)
         weights = torch.cat([share.expand_as(colours), whole], 1).flatten(1)

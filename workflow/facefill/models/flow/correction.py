@@ -49,7 +49,8 @@ class Correction(nn.Module):
 
     @property
     def learnt(self) -> bool:
-        """False without an epoch: nothing is corrected."""
+        """False without a step: nothing is corrected."""
+        # Not cached: a checkpoint brings other weights.
         return bool(self.last.weight.any())
 
     def forward(self, z: Tensor, spread: Tensor, known: Tensor) -> Tensor:
@@ -95,6 +96,7 @@ def fit_correction(
     adam = torch.optim.Adam(network.parameters(), RATE, BETAS)
     count, masks = len(faces), len(forms.of_mask)
     batches = masks * count // CORRECTION_BATCH
+    # Of any face: the map does not depend on it.
     one = to_unit(pictures[:1]).to(device).expand(len(forms.every), -1, -1, -1)
     maps = forms.see(one, torch.arange(len(forms.every))).known_map
     errors = Errors(masks, device)

@@ -35,11 +35,12 @@ class Seen(NamedTuple):
     blocks: Tensor  # long [N] on the CPU, the sides of blocks whose means are known; 0 = none
 
     def rows(self, chosen: slice) -> "Seen":
+        """What is known of some of the faces."""
         return Seen(*(part[chosen] for part in self))
 
-    def mirrored(self) -> "Seen":
-        flipped = (part.flip(3) for part in self[:3])
-        return Seen(*flipped, self.blocks)
+    def turned(self, turn: Callable[[Tensor], Tensor]) -> "Seen":
+        """What is known of faces that `turn` has mirrored: [N, channels, size, size] likewise."""
+        return Seen(turn(self.observed), turn(self.known), turn(self.known_map), self.blocks)
 
 
 def see(faces: Tensor, known: Tensor, blocks: Tensor) -> Seen:

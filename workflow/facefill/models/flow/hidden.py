@@ -24,14 +24,16 @@ class Hidden(NamedTuple):
     forms: Tensor  # long [N], of `Forms`
 
     def mirrored(self, chosen: Tensor) -> "Hidden":
-        """Mirror those where `chosen`, bool [N], is True; guesses, too, as the methods do."""
+        """Mirror those where `chosen`, bool [N], is True.
+
+        Guesses are mirrored instead of made anew, as methods/flow/fill.py does for mirror images.
+        """
         chosen = chosen.to(self.faces.device)[:, None, None, None]
 
         def turn(part: Tensor) -> Tensor:
             return torch.where(chosen, part.flip(3), part)
 
-        seen = Seen(*map(turn, self.seen[:3]), self.seen.blocks)
-        return Hidden(turn(self.faces), seen, turn(self.guess), self.forms)
+        return Hidden(turn(self.faces), self.seen.turned(turn), turn(self.guess), self.forms)
 
 
 def hide(

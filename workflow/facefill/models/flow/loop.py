@@ -19,10 +19,10 @@ MAX_NORM = 1.0  # to which a step's gradients are clipped
 
 
 class UNetLoop(ValidatedLoop):
-    """A training of a U-Net, of which the average of its weights completes."""
+    """A training of a U-Net; the running average of its weights is what completes."""
 
-    def begin(self, network: FlowNetwork) -> None:
-        """Train `network`: to be called once, with the weights of the start."""
+    def begin_with(self, network: FlowNetwork) -> None:
+        """Prepare the training of `network`, made after `__init__` has set the seed of weights."""
         self.network = network.to(self.compute.device, memory_format=self.compute.memory_format)
         self.average = copy.deepcopy(self.network).eval()
         self.adam = torch.optim.Adam(network.parameters(), self.settings.lr, BETAS, fused=True)

@@ -108,7 +108,7 @@ class FlowLoop(UNetLoop):
         network.mean.copy_(guess.mean)
         if training.start:
             start_with(network, training.start)
-        self.begin(network)
+        self.begin_with(network)
         self.means = max(1, min(settings.batch - 1, round(settings.mean_share * settings.batch)))
         # A single fold has no analogs but the faces to be completed.
         enough = len(folds.rows) > 1 and len(training.faces) >= FEWEST

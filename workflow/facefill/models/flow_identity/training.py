@@ -78,7 +78,7 @@ class IdentityLoop(UNetLoop):
     ):
         super().__init__(training, settings, flow.compute)
         self.flow, self.forms, self.folds, self.own = flow, forms, folds, folds.own
-        self.begin(copy.deepcopy(flow.network).requires_grad_(True))
+        self.begin_with(copy.deepcopy(flow.network).requires_grad_(True))
         distance = IdentityLoss(self.faces.shape[2], training.zoom)
         self.distance = distance.to(self.compute.device)
         self.validation = to_unit(self.on_device(training.validation_faces))
