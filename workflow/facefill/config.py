@@ -58,7 +58,7 @@ def load(config: dict[str, Any], typed: Iterable[str] = ()) -> dict[str, Any]:
     errors = list(Validator(known).iter_errors(complete))
     if errors:
         raise FacefillError(_explain(min(errors, key=lambda error: len(error.absolute_path))))
-    _add_presets(complete)
+    _add_presets(complete, known)
     _expand_homes(complete)
     for table in NAMED:
         for name, entry in complete[table].items():
@@ -283,14 +283,13 @@ def _expand_homes(config: dict[str, Any]) -> None:
             table[key] = os.path.expanduser(table[key])
 
 
-def _add_presets(config: dict[str, Any]) -> None:
+def _add_presets(config: dict[str, Any], root: Schema) -> None:
     """Give every kind that needs no settings an entry of its own name, unless one is there."""
     for table in NAMED:
+        entry = root["properties"][table]["additionalProperties"]
         for kind, declared in kinds(table).items():
-            known = declared.schema()
-            if "required" not in known:
-                preset = {key: entry["default"] for key, entry in known["properties"].items()}
-                config[table].setdefault(kind, {"kind": kind} | preset)
+            if kind not in config[table] and "required" not in declared.schema():
+                config[table][kind] = _complete({"kind": kind}, entry, root)
 
 
 def _check_names(config: dict[str, Any]) -> None:
